@@ -1,0 +1,17 @@
+"""Federated multi-task learning with certified optima, and how poisoned nodes can hurt it."""
+
+from importlib.metadata import version
+
+from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._nodes import from_nodes
+from skfedmtl.attack import PoisoningAttacker, RandomPoisoner
+
+__version__ = version("skfedmtl")
+
+__all__ = [
+    "FMTLClassifier",
+    "FMTLRegressor",
+    "PoisoningAttacker",
+    "RandomPoisoner",
+    "from_nodes",
+]

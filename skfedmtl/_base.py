@@ -1,0 +1,307 @@
+"""What the estimators share: validation, the call of the solver, prediction by node."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfedmtl._losses import LOSSES
+from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, split_node_column
+from skfedmtl._problem import FederatedProblem
+from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
+from skfedmtl._solver import SequentialSolver
+from skfedmtl.relationships import MAX_DENSE_NODES, Fixed, Independent, Learned, Relationship
+
+NO_NODE = 0  #: the one label of a model fitted without nodes
+
+
+class BaseFMTL(BaseEstimator):
+    """One linear model a node, tied by a relationship matrix; see the subclasses."""
+
+    __metadata_request__fit = {"nodes": True}
+    __metadata_request__predict = {"nodes": True}
+    __metadata_request__decision_function = {"nodes": True}
+    __metadata_request__score = {"nodes": True}
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "lambda1": [Interval(Real, 0, None, closed="left")],
+        "lambda2": [Interval(Real, 0, None, closed="neither")],
+        "relationship": [StrOptions({"learned", "none"}), "array-like"],
+        "node_labels": [StrOptions({"auto"}), "array-like"],
+        "fit_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "node_column": [None, Integral, str],
+        "handle_unknown": [StrOptions({"error", "mean"})],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    # -- input ----------------------------------------------------------------------------
+
+    def _split_nodes(self, X, nodes, *, reset):
+        """Take the node column off `X`, or check `nodes`; (X, checked labels or None)."""
+        if self.node_column is None:
+            return X, nodes
+        if nodes is not None:
+            raise ValueError(
+                "`nodes` was given although `node_column` says that the nodes are a column of "
+                "X; allowed is one of the two."
+            )
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return split_node_column(X, self.node_column)
+
+    def _check_fit(self, X, y, nodes, sample_weight):
+        """Checked rows, targets, node labels with the rows' positions, and weights."""
+        y_numeric = self._intercept_kind == "centred"
+        X, nodes = self._split_nodes(X, nodes, reset=True)
+        if self.node_column is None:
+            X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=y_numeric)
+        else:
+            X, y = check_X_y(X, y, dtype=np.float64, y_numeric=y_numeric, estimator=self)
+        labels, codes = self._encode(nodes, len(X))
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        return X, y, labels, codes, sample_weight
+
+    def _check_predict(self, X, nodes):
+        """Checked rows and the positions of their nodes, -1 for the mean model."""
+        check_is_fitted(self)
+        X, nodes = self._split_nodes(X, nodes, reset=False)
+        if self.node_column is None:
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        else:
+            X = check_array(X, dtype=np.float64, estimator=self)
+        if nodes is not None:
+            nodes = check_nodes(nodes, len(X))
+            return X, lookup_nodes(nodes, self.nodes_, self.handle_unknown)
+        if len(self.nodes_) > 1:
+            raise ValueError(
+                f"`nodes` is missing: this {type(self).__name__} was fitted on "
+                f"{len(self.nodes_)} nodes and needs the node of every row (predict(X, nodes=...), "
+                "or node_column=...). scikit-learn's string scorers and cross_val_predict do not "
+                "pass it on: use node_column there."
+            )
+        return X, np.zeros(len(X), dtype=np.int64)
+
+    # -- fit ------------------------------------------------------------------------------
+
+    def _encode(self, nodes, n_samples):
+        """`nodes_` and the position of every row's node."""
+        if nodes is None:
+            if not isinstance(self.node_labels, str):
+                raise ValueError(
+                    "`node_labels` lists nodes, but neither `nodes` nor `node_column` says where "
+                    "the rows belong."
+                )
+            return np.array([NO_NODE]), np.zeros(n_samples, dtype=np.int64)
+        return encode_nodes(check_nodes(nodes, n_samples), self.node_labels)
+
+    def _make_relationship(self, labels) -> Relationship:
+        m, lambda1, lambda2 = len(labels), float(self.lambda1), float(self.lambda2)
+        if isinstance(self.relationship, str):
+            if self.relationship == "none" or lambda1 == 0.0:
+                return Independent(m, lambda2)
+            return Learned(m, lambda1, lambda2)
+        return Fixed(check_precision(self.relationship, labels), lambda1, lambda2)
+
+    def _fit_rows(self, X, signed_y, codes, labels, sample_weight):
+        """Solve and set the fitted attributes that both estimators share."""
+        problem = self._problem(X, signed_y, codes, labels, sample_weight)
+        if self.warm_start and len(getattr(self, "dual_coef_", ())) == len(X):
+            problem.set_dual_coef(self.dual_coef_)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        solver = SequentialSolver(tol=float(self.tol), max_iter=self.max_iter)
+        solution = problem.solve(solver, np.random.default_rng(seed))
+        if not solution.converged and self.tol > 0:
+            gap = solution.certificate.gap
+            warnings.warn(
+                f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
+                f"duality gap of {gap:.3g}; tol={self.tol:g} asks for "
+                f"{self.tol * solution.certificate.objective:.3g}. Raise max_iter, tol or the "
+                "lambdas, or scale the features.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.nodes_ = labels
+        self._set_solution(problem, solution)
+        return self
+
+    def _problem(self, X, signed_y, codes, labels, sample_weight) -> FederatedProblem:
+        """The fit's problem, not yet solved; attacks build theirs with it."""
+        return FederatedProblem(
+            X,
+            signed_y,
+            codes,
+            sample_weight,
+            loss=LOSSES[self.loss](),
+            relationship=self._make_relationship(labels),
+            intercept=self._intercept_kind if self.fit_intercept else "none",
+            intercept_scaling=float(getattr(self, "intercept_scaling", 1.0)),
+        )
+
+    def _set_solution(self, problem, solution):
+        self.coef_, self.intercept_ = problem.coefficients(solution.W)
+        self.dual_coef_ = problem.dual_coef()
+        self.objective_ = solution.certificate.objective
+        self.dual_objective_ = solution.certificate.dual_objective
+        self.dual_gap_ = solution.certificate.gap
+        self.history_ = solution.history
+        self.n_iter_ = len(solution.history["round"]) - 1
+        self.node_covariance_factor_ = problem.server.response.covariance_factor()
+
+    # -- prediction -----------------------------------------------------------------------
+
+    def _decision(self, X, codes):
+        """x . w + b of every row with its own node's model."""
+        coef = np.vstack([self.coef_, self.coef_.mean(axis=0)])
+        intercept = np.append(self.intercept_, self.intercept_.mean())
+        out = np.empty(len(X))
+        order = np.argsort(codes, kind="stable")
+        present, starts = np.unique(codes[order], return_index=True)
+        for code, rows in zip(present, np.split(order, starts[1:]), strict=True):
+            out[rows] = X[rows] @ coef[code] + intercept[code]
+        return out
+
+    # -- the relationship -----------------------------------------------------------------
+
+    def node_covariance(self):
+        """Covariance Sigma of the nodes: the learned one, or the inverse of the given Omega.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_nodes, n_nodes)
+            In the order of `nodes_`. The learned one has trace 1 [1]_; with
+            ``relationship="none"`` it is the identity over n_nodes.
+
+        Raises
+        ------
+        ValueError
+            With more than 5000 nodes: use `node_covariance_factor_` instead.
+
+        References
+        ----------
+        .. [1] V. Smith et al., "Federated Multi-Task Learning", NeurIPS 2017.
+
+        Examples
+        --------
+        >>> from skfedmtl import FMTLRegressor, from_nodes
+        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
+        >>> FMTLRegressor().fit(X, y, nodes=nodes).node_covariance().trace().round(6)
+        np.float64(1.0)
+        """
+        check_is_fitted(self)
+        m = len(self.nodes_)
+        if m > MAX_DENSE_NODES:
+            raise ValueError(
+                f"A dense matrix of {m} nodes is refused; at most {MAX_DENSE_NODES} nodes are "
+                "allowed. Use node_covariance_factor_."
+            )
+        factor = self.node_covariance_factor_
+        return factor @ factor.T
+
+    def node_precision(self):
+        """Precision Omega of the nodes, the (pseudo-)inverse of `node_covariance`.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_nodes, n_nodes)
+            In the order of `nodes_`.
+
+        Raises
+        ------
+        ValueError
+            With more than 5000 nodes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfedmtl import FMTLRegressor, from_nodes
+        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
+        >>> model = FMTLRegressor(relationship=2 * np.eye(2)).fit(X, y, nodes=nodes)
+        >>> model.node_precision().round(6)
+        array([[2., 0.],
+               [0., 2.]])
+        """
+        return np.linalg.pinv(self.node_covariance(), hermitian=True)
+
+    def node_correlation(self):
+        """Correlation of the nodes: `node_covariance` scaled to a unit diagonal.
+
+        Returns
+        -------
+        correlation : ndarray of shape (n_nodes, n_nodes)
+            In the order of `nodes_`; a node of no variance correlates with itself only.
+
+        Raises
+        ------
+        ValueError
+            With more than 5000 nodes.
+
+        Examples
+        --------
+        >>> from skfedmtl import FMTLRegressor, from_nodes
+        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
+        >>> FMTLRegressor().fit(X, y, nodes=nodes).node_correlation().round(3)
+        array([[1., 1.],
+               [1., 1.]])
+        """
+        covariance = self.node_covariance()
+        spread = np.sqrt(np.diag(covariance))
+        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+        correlation = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
+        np.fill_diagonal(correlation, 1.0)
+        return correlation
+
+
+def check_precision(relationship, labels):
+    """The given precision matrix in the order of the labels: square, symmetric, no less than 0."""
+    if hasattr(relationship, "columns") and hasattr(relationship, "index"):
+        relationship = _ordered_frame(relationship, labels)
+    try:
+        Omega = np.array(relationship, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "relationship must be 'learned', 'none' or a matrix of numbers, "
+            f"got {type(relationship).__name__}."
+        ) from error
+    m = len(labels)
+    if Omega.shape != (m, m):
+        raise ValueError(
+            f"relationship must be an ({m}, {m}) precision matrix, one row and column for each of "
+            f"the {m} nodes, got shape {Omega.shape}."
+        )
+    if not np.isfinite(Omega).all():
+        raise ValueError("relationship holds NaN or infinity; finite numbers are allowed.")
+    scale = np.abs(Omega).max()
+    if np.abs(Omega - Omega.T).max() > 1e-10 * scale:
+        raise ValueError("relationship must be symmetric.")
+    Omega = 0.5 * (Omega + Omega.T)
+    smallest = np.linalg.eigvalsh(Omega)[0]
+    if smallest < -1e-10 * scale:
+        raise ValueError(
+            "relationship must be positive semidefinite; its smallest eigenvalue is "
+            f"{smallest:.3g}."
+        )
+    return Omega
+
+
+def _ordered_frame(frame, labels):
+    """A square frame labelled by nodes on both axes, in the order of the labels."""
+    wanted = set(labels.tolist())
+    for axis, name in ((frame.index, "index"), (frame.columns, "columns")):
+        found = list(axis)
+        if len(found) != len(wanted) or set(found) != wanted:
+            raise ValueError(
+                f"The {name} of relationship must be the labels of the nodes, {sorted(wanted)}, "
+                f"got {found}. A node without rows must be listed in node_labels."
+            )
+    return frame.loc[labels.tolist(), labels.tolist()]

@@ -1,0 +1,18 @@
+import numpy as np
+from numpy.typing import NDArray
+
+class SquaredError: ...
+class Hinge: ...
+
+def visit(
+    loss: SquaredError | Hinge,
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    squared_norm: NDArray[np.float64],
+    order: NDArray[np.intp],
+    curvature: float,
+    n_passes: int,
+    alpha: NDArray[np.float64],
+    w: NDArray[np.float64],
+) -> None: ...

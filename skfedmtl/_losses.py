@@ -1,0 +1,151 @@
+"""Losses, their conjugates, and what the solvers need to know of them.
+
+Conventions
+-----------
+With ``f`` the decision values, ``y`` the targets and ``a`` the dual variables, all of
+shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
+
+===========================  =======================================================
+``value(y, f)``              L
+``derivative(y, f)``         dL/df, one subgradient where there is a kink
+``curvature(y, f)``          d2L/df2, zero at a kink
+``conjugate(y, a)``          L*(-a) = sup over f of ( -a f - L(y, f) ), a in the domain
+``conjugate_slope(y, a)``    its derivative with respect to a
+``conjugate_curvature``      its second derivative, a constant of the losses here
+``clip(y, a)``               the nearest point of the domain
+``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
+``sign(y)``                  what turns ``a`` into the variable of ``bounds``
+``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
+``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
+===========================  =======================================================
+
+``stiffness`` returns ``(scale, softness)``. A row of scale ``r > 0`` answers the change
+``df`` of its decision value with a change ``db`` of its weighted dual variable such that
+``softness db = r df``: 1 for a smooth loss, with ``r = sqrt(s L'')``; 0 for a row on the
+margin of the hinge, whose decision value cannot change. Rows of scale 0 do not respond.
+
+``kernel`` is the compiled object whose coordinate step the solver runs. A solver reads
+these members only; it never asks which loss it has.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._kernels import _sdca
+
+Array = NDArray[np.float64]
+
+_AT_BOUND = 1e-9  #: dual variables closer than this to a bound count as resting on it
+
+
+class Loss(Protocol):
+    """What a solver may use of a loss; see the module's conventions."""
+
+    name: ClassVar[str]
+    kernel: _sdca.SquaredError | _sdca.Hinge
+    bounds: ClassVar[tuple[float, float]]
+    conjugate_curvature: ClassVar[float]
+
+    def value(self, y: Array, f: Array) -> Array: ...
+    def derivative(self, y: Array, f: Array) -> Array: ...
+    def curvature(self, y: Array, f: Array) -> Array: ...
+    def conjugate(self, y: Array, a: Array) -> Array: ...
+    def conjugate_slope(self, y: Array, a: Array) -> Array: ...
+    def clip(self, y: Array, a: Array) -> Array: ...
+    def sign(self, y: Array) -> Array: ...
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
+
+
+class _Smooth:
+    """What follows from two derivatives alone."""
+
+    def slope_at(self: Loss, y: Array, f: Array, a: Array) -> Array:
+        return self.derivative(y, f)
+
+    def stiffness(self: Loss, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
+        return np.sqrt(s * self.curvature(y, f)), 1.0
+
+
+class SquaredError(_Smooth):
+    """(f - y)^2, for regression."""
+
+    name = "squared_error"
+    bounds = (-np.inf, np.inf)
+    conjugate_curvature = 0.5
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.SquaredError()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.square(f - y)
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return 2.0 * (f - y)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.full_like(f, 2.0)
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        return a * (0.25 * a - y)
+
+    def conjugate_slope(self, y: Array, a: Array) -> Array:
+        return 0.5 * a - y
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return a
+
+    def sign(self, y: Array) -> Array:
+        """1: the domain is the same for every target."""
+        return np.ones_like(y)
+
+
+class Hinge:
+    """max(0, 1 - y f), for y = -1 or +1."""
+
+    name = "hinge"
+    bounds = (0.0, 1.0)
+    conjugate_curvature = 0.0
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.Hinge()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.maximum(0.0, 1.0 - y * f)
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return np.where(y * f < 1.0, -y, 0.0)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.zeros_like(f)
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        return -y * a
+
+    def conjugate_slope(self, y: Array, a: Array) -> Array:
+        return -y
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return y * np.clip(y * a, 0.0, 1.0)
+
+    def sign(self, y: Array) -> Array:
+        """y: the box is the unit interval of ``y a``."""
+        return y
+
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array:
+        """-a off the margin; a row on it stays there and counts nothing."""
+        return np.where(self._on_margin(y, a), 0.0, -a)
+
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
+        return (self._on_margin(y, a) & (s > 0)).astype(float), 0.0
+
+    def _on_margin(self, y: Array, a: Array) -> NDArray[np.bool_]:
+        b = y * a
+        return (b > _AT_BOUND) & (b < 1.0 - _AT_BOUND)
+
+
+LOSSES = {loss.name: loss for loss in (SquaredError, Hinge)}

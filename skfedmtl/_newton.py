@@ -1,0 +1,109 @@
+"""Second-order steps on the dual of the whole problem.
+
+At dual variables ``a`` with weights ``W = grad R*(V(a))`` the dual of the whole problem
+has, in the metric of the row weights, the gradient and the curvature::
+
+    g_i = -dL*(-a_i)/da_i - x_i . w_l
+    H   = L*'' + E J E',       row i of E = sqrt(s_i / c_l) x_i in the block of its node
+
+Rows that rest at a bound and are pushed against it stay; the step of the others solves
+``(H + damping) t = sqrt(weight) g`` (`DualSystem`). The step is then clipped to the box and
+shortened until the dual rises (projected Newton, [1]_); ``damping`` is that of a
+proximal point step and falls while full steps succeed; a loss whose conjugate is curved
+needs none.
+
+References
+----------
+.. [1] D. P. Bertsekas, "Projected Newton methods for optimization problems with simple
+   constraints", SIAM J. Control and Optimization 20(2), 1982.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfedmtl._losses import Array
+from skfedmtl._protocol import Node, Server
+from skfedmtl._system import DualSystem
+
+_SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
+_HALVINGS = 12
+_DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
+
+
+class _FreeRows:
+    """The rows of one node that a second-order step may move."""
+
+    def __init__(self, node: Node, w: Array) -> None:
+        low, high = node.loss.bounds
+        sign = node.loss.sign(node.y)
+        slope = -node.loss.conjugate_slope(node.y, node.alpha) - node.X @ w
+        inner, push = sign * node.alpha, sign * slope
+        stuck = ((inner <= low) & (push <= 0.0)) | ((inner >= high) & (push >= 0.0))
+        self.index = np.flatnonzero((node.weight > 0.0) & ~stuck)
+        self.root = np.sqrt(node.weight[self.index])
+        self.E = node.X[self.index] * self.root[:, None]
+        self.gradient = self.root * slope[self.index]
+
+
+class NewtonStepper:
+    """Takes projected Newton steps and remembers how much damping they needed."""
+
+    def __init__(self) -> None:
+        self.damping: float | None = None
+        self._scale = 1.0
+
+    def step(self, server: Server, nodes: list[Node], *, tol: float, max_iter: int = 200) -> bool:
+        """Move every node's dual variables; whether the step was taken at full length."""
+        server.gather(nodes)
+        response = server.response
+        rows = [_FreeRows(node, w) for node, w in zip(nodes, response.W, strict=True)]
+        gradient = np.concatenate([part.gradient for part in rows])
+        if gradient.size == 0:
+            return False
+        system = DualSystem([part.E for part in rows], response)
+        bend = nodes[0].loss.conjugate_curvature
+        self._scale = float(system.diagonal().mean())
+        if self.damping is None:
+            self.damping = 0.0 if bend > 0.0 else _DAMPING * self._scale
+        shift = bend + (self.damping if bend > 0.0 else max(self.damping, 1e-12))
+        t = system.solve(np.full_like(gradient, shift), gradient, tol=tol, max_iter=max_iter)
+        server.count(len(nodes), vectors=2 * system.n_products, scalars=2 * system.n_products)
+        moves = [piece / part.root for piece, part in zip(system.split(t), rows, strict=True)]
+        return self._search(server, nodes, rows, moves)
+
+    def _search(
+        self, server: Server, nodes: list[Node], rows: list[_FreeRows], moves: list[Array]
+    ) -> bool:
+        """Backtrack along the projected step on the true dual, and adopt the first success."""
+        assert self.damping is not None
+        start = [node.alpha for node in nodes]
+        before = server.dual_objective(nodes)
+        length = 1.0
+        for _ in range(_HALVINGS):
+            promise = 0.0
+            for node, part, move, old in zip(nodes, rows, moves, start, strict=True):
+                alpha = old.copy()
+                alpha[part.index] += length * move
+                alpha = node.loss.clip(node.y, alpha)
+                promise += float(
+                    (part.root * part.gradient) @ (alpha[part.index] - old[part.index])
+                )
+                node.alpha = alpha
+            rise = server.dual_objective(nodes) - before
+            if rise >= _SUFFICIENT * promise and rise >= 0.0:
+                self._adapt(length)
+                return length == 1.0
+            length *= 0.5
+        for node, old in zip(nodes, start, strict=True):
+            node.alpha = old
+        server.gather(nodes)
+        self.damping = max(8.0 * self.damping, _DAMPING * self._scale)
+        return False
+
+    def _adapt(self, length: float) -> None:
+        assert self.damping is not None
+        if length == 1.0:
+            self.damping *= 0.25
+        elif length < 0.2:
+            self.damping = max(4.0 * self.damping, 0.01 * _DAMPING * self._scale)

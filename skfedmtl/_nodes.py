@@ -1,0 +1,225 @@
+"""How a row says where it lives: nodes numbered, looked up, taken from a column, stacked.
+
+``labels`` lists the nodes a model knows, ``codes`` are positions in it, -1 an unknown node.
+"""
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
+
+__all__ = ["check_nodes", "encode_nodes", "from_nodes", "lookup_nodes", "split_node_column"]
+
+
+def encode_nodes(
+    nodes: NDArray[Any], node_labels: Any = "auto", handle_unknown: str = "error"
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Number the checked ``nodes``: sorted, or in the order of ``node_labels``.
+
+    A node that ``node_labels`` lacks is an error, or -1 if ``handle_unknown="mean"``.
+    """
+    if isinstance(node_labels, str) and node_labels == "auto":
+        labels, codes = np.unique(nodes, return_inverse=True)
+        return labels, codes.astype(np.int64, copy=False)
+    if isinstance(node_labels, str) or node_labels is None:
+        raise ValueError(f"`node_labels` must be 'auto' or a list of labels, got {node_labels!r}.")
+    labels = as_unique_labels(node_labels, "node_labels")
+    if labels.dtype.kind != nodes.dtype.kind:
+        raise ValueError(
+            f"`node_labels` holds {kind_name(labels)}, but `nodes` holds {kind_name(nodes)}."
+        )
+    codes = _positions(nodes, labels)
+    unknown = codes < 0
+    if handle_unknown == "error" and unknown.any():
+        raise ValueError(f"`node_labels` lacks labels found in `nodes`: {listing(nodes[unknown])}")
+    return labels, codes
+
+
+def lookup_nodes(
+    nodes: NDArray[Any], labels: NDArray[Any], handle_unknown: str = "error"
+) -> NDArray[np.int64]:
+    """Number the checked ``nodes`` by the ``labels`` of a fitted model, at prediction time.
+
+    An unknown node is an error, or -1 if ``handle_unknown="mean"``.
+    """
+    if labels.dtype.kind != nodes.dtype.kind:
+        raise ValueError(
+            f"`nodes` holds {kind_name(nodes)}, but the model was fitted on nodes labelled by "
+            f"{kind_name(labels)}: {listing(labels)}"
+        )
+    codes = _positions(nodes, labels)
+    unknown = codes < 0
+    if handle_unknown == "error" and unknown.any():
+        raise ValueError(
+            f"`nodes` holds labels not seen in fit: {listing(nodes[unknown])} "
+            "Set handle_unknown='mean' to predict them by the mean model. In a cross-validation, "
+            "split by skfedmtl.model_selection.NodeKFold: plain KFold leaves whole nodes out when "
+            "the rows are sorted by node."
+        )
+    return codes
+
+
+def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
+    """Take the column ``node_column`` out of ``X``: the other columns, the checked labels."""
+    if issparse(X):
+        raise TypeError("`X` is sparse: sparse matrices are not supported, pass a dense array.")
+    is_frame = hasattr(X, "iloc")
+    if not is_frame:
+        X = _as_table(X)
+    if X.ndim != 2:
+        raise ValueError(f"`X` must be 2-d to hold a node column, got {X.ndim} dimension(s).")
+    column = _column_position(X, node_column, is_frame)
+    if is_frame:
+        others = X.iloc[:, np.delete(np.arange(X.shape[1]), column)]
+        values = X.iloc[:, column]
+    else:
+        others = np.delete(X, column, axis=1)
+        values = X[:, column]
+    hint = " An earlier step, a scaler perhaps, has changed the column: keep it out of that step."
+    return others, as_labels(values, "node_column", hint)
+
+
+def from_nodes(pairs: Any, labels: Any = None) -> tuple[Any, Any, NDArray[Any]]:
+    """Stack the rows of several nodes into one table.
+
+    Parameters
+    ----------
+    pairs : list of (X, y) or dict of label to (X, y)
+        One pair a node: X of shape (n_rows, n_features), y of shape (n_rows,), at least one row.
+        The tables are all arrays or all DataFrames, with the same columns.
+    labels : array-like of shape (n_nodes,), default=None
+        The nodes' labels: distinct integers, strings or booleans. None numbers them from 0.
+        A dict has its labels already.
+
+    Returns
+    -------
+    X : ndarray or DataFrame of shape (n_samples, n_features)
+        The rows, node after node. A DataFrame is indexed afresh.
+    y : ndarray or Series of shape (n_samples,)
+        The targets; a Series if each node's is one.
+    nodes : ndarray of shape (n_samples,)
+        The label of each row's node.
+
+    Raises
+    ------
+    ValueError
+        If a node has no rows, X and y differ in length, the tables differ in columns, or labels
+        are missing, repeated or of several types.
+
+    Examples
+    --------
+    >>> from skfedmtl import from_nodes
+    >>> home = [[0.0, 1.0], [2.0, 3.0]], [0, 1]
+    >>> away = [[4.0, 5.0]], [1]
+    >>> X, y, nodes = from_nodes({"home": home, "away": away})
+    >>> X.shape, y.tolist(), nodes.tolist()
+    ((3, 2), [0, 1, 1], ['home', 'home', 'away'])
+    """
+    if isinstance(pairs, Mapping):
+        if labels is not None:
+            raise ValueError("`labels` must be None for a dict: its keys are the labels.")
+        labels, pairs = list(pairs.keys()), list(pairs.values())
+    else:
+        pairs = list(pairs)
+        labels = range(len(pairs)) if labels is None else labels
+    if not pairs:
+        raise ValueError("`pairs` is empty: at least one node is needed.")
+    labels = as_unique_labels(labels, "labels")
+    if len(labels) != len(pairs):
+        raise ValueError(f"`labels` has {len(labels)} entries, `pairs` has {len(pairs)}.")
+    tables, targets = [], []
+    for label, pair in zip(labels.tolist(), pairs, strict=True):
+        X, y = _check_pair(pair, label)
+        tables.append(X)
+        targets.append(y)
+        _check_columns(X, tables[0], label)
+    nodes = np.repeat(labels, [len(y) for y in targets])
+    return _stack(tables), _stack(targets), nodes
+
+
+def _positions(nodes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
+    order = np.argsort(labels)
+    rank = np.searchsorted(labels, nodes, sorter=order)
+    found = order[np.minimum(rank, len(labels) - 1)]
+    return np.where(labels[found] == nodes, found, -1).astype(np.int64, copy=False)
+
+
+def _as_table(X: Any) -> NDArray[Any]:
+    array = np.asarray(X)
+    # A list of numbers and labels would have become strings throughout.
+    return array if array is X or array.dtype.kind != "U" else np.asarray(X, dtype=object)
+
+
+def _column_position(X: Any, node_column: Any, is_frame: bool) -> int:
+    n_columns = X.shape[1]
+    if isinstance(node_column, numbers.Integral) and not isinstance(node_column, bool):
+        position = int(node_column)
+        if not -n_columns <= position < n_columns:
+            raise ValueError(
+                f"`node_column`={position} is out of range: X has {n_columns} columns."
+            )
+        return position % n_columns
+    if not isinstance(node_column, str):
+        raise ValueError(
+            f"`node_column` must be a column's name or integer index, got {node_column!r}."
+        )
+    if not is_frame:
+        raise ValueError(f"`node_column`={node_column!r} is a name, but X is not a DataFrame.")
+    found = np.flatnonzero(np.asarray(X.columns == node_column))
+    if len(found) != 1:
+        have = "has several such columns" if len(found) else f"has {list(X.columns)}"
+        raise ValueError(f"`node_column`={node_column!r} must name one column: X {have}.")
+    return int(found[0])
+
+
+def _check_pair(pair: Any, label: Any) -> tuple[Any, Any]:
+    try:
+        X, y = pair
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`pairs`: node {label!r} needs a pair (X, y).") from error
+    if issparse(X):
+        raise TypeError(f"`pairs`: the X of node {label!r} is sparse; pass a dense array.")
+    X = X if hasattr(X, "iloc") else _as_table(X)
+    y = y if hasattr(y, "iloc") else np.asarray(y)
+    if X.ndim != 2 or y.ndim != 1:
+        raise ValueError(
+            f"`pairs`: node {label!r} needs a 2-d X and a 1-d y, got {X.ndim}-d and {y.ndim}-d."
+        )
+    if len(X) != len(y):
+        raise ValueError(f"`pairs`: node {label!r} has {len(X)} rows in X, {len(y)} in y.")
+    if not len(y):
+        raise ValueError(f"`pairs`: node {label!r} is empty.")
+    return X, y
+
+
+def _check_columns(X: Any, first: Any, label: Any) -> None:
+    """Refuse a node whose table does not continue the first one."""
+    frame = hasattr(X, "iloc")
+    if frame != hasattr(first, "iloc"):
+        raise ValueError("`pairs`: the tables must be all DataFrames or all arrays.")
+    same = X.columns.equals(first.columns) if frame else X.shape[1] == first.shape[1]
+    if not same:
+        have, want = (list(t.columns) if frame else t.shape[1] for t in (X, first))
+        raise ValueError(
+            f"`pairs`: every node needs the same columns; node {label!r} has {have}, "
+            f"the first node {want}."
+        )
+
+
+def _stack(parts: list[Any]) -> Any:
+    """Concatenate the tables, or the targets, of the nodes."""
+    framed = [hasattr(part, "iloc") for part in parts]
+    if all(framed):
+        import pandas as pd  # whoever has a DataFrame has pandas
+
+        return pd.concat(parts, ignore_index=True)
+    parts = [np.asarray(part) for part in parts]
+    text = [part.dtype.kind == "U" for part in parts]
+    if any(text) and not all(text):
+        raise ValueError("`pairs`: some nodes hold strings where others hold numbers.")
+    return np.concatenate(parts)

@@ -1,0 +1,160 @@
+"""One fit as an object: the rows of every node, where the intercept goes, and the solution.
+
+The problem translates between the caller's rows, in their order and with an intercept,
+and the coordinates of the solver, sorted by node and without one::
+
+    intercept   rows of the solver          targets       weights of the solver
+    ---------   ------------------          -------       ---------------------
+    "none"      x                           y             w
+    "feature"   [x, scale]                  y             [w, b / scale], penalised
+    "centred"   x - mean of its node        y - mean      w;  b = mean y - mean x . w
+
+It is the one object that the attacks share with the estimators: they replace rows, solve
+again from the dual variables at hand, and read `nodes`, `server` and `solution`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._losses import Array, Loss
+from skfedmtl._protocol import Node, Server
+from skfedmtl._solver import SequentialSolver, Solution
+from skfedmtl.relationships import Relationship
+
+Intercept = Literal["none", "feature", "centred"]
+
+
+class FederatedProblem:
+    """Rows of all nodes, in the coordinates of the solver.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    y : ndarray of shape (n,)
+        Targets; -1 or +1 for a classification loss.
+    codes : ndarray of shape (n,)
+        Position of each row's node.
+    sample_weight : ndarray of shape (n,)
+        Weights ``s_i >= 0``; a node's rows share them as ``s_i / c_l``.
+    """
+
+    def __init__(
+        self,
+        X: Array,
+        y: Array,
+        codes: NDArray[np.int64],
+        sample_weight: Array,
+        *,
+        loss: Loss,
+        relationship: Relationship,
+        intercept: Intercept,
+        intercept_scaling: float = 1.0,
+    ) -> None:
+        m = relationship.n_nodes
+        self.n_features = X.shape[1]
+        self.intercept, self.intercept_scaling = intercept, intercept_scaling
+        self._order = np.argsort(codes, kind="stable")
+        self._codes = codes[self._order]
+        self._starts = np.searchsorted(self._codes, np.arange(m + 1))
+        self._place = np.empty(len(codes), dtype=np.intp)
+        self._place[self._order] = np.arange(len(codes))
+        self._weight = self._shares(sample_weight[self._order])
+        self._rows = self._solver_rows(X[self._order])
+        self._targets = y[self._order]
+        self._x_mean = np.zeros((m, self._rows.shape[1]))
+        self._y_mean = np.zeros(m)
+        centred = intercept == "centred"
+        self.nodes = [
+            Node(self._rows[part], self._targets[part], self._weight[part], loss, centred=centred)
+            for part in self._slices()
+        ]
+        self.server = Server(relationship, self._rows.shape[1])
+        if centred:
+            self._centre(range(m))
+        self.solution: Solution | None = None
+
+    def _slices(self) -> list[slice]:
+        return [slice(a, b) for a, b in zip(self._starts[:-1], self._starts[1:], strict=True)]
+
+    def _shares(self, weight: Array) -> Array:
+        """s_i / c_l; a node of no weight keeps zeros."""
+        total = np.bincount(self._codes, weights=weight, minlength=len(self._starts) - 1)
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        return weight * scale[self._codes]
+
+    def _solver_rows(self, X: Array) -> Array:
+        if self.intercept != "feature":
+            return np.ascontiguousarray(X)
+        return np.column_stack([X, np.full(len(X), self.intercept_scaling)])
+
+    def _centre(self, which: range | NDArray[np.int64]) -> None:
+        """Subtract what is left of the weighted means of the rows of these nodes."""
+        for l in which:
+            node = self.nodes[l]
+            x_mean, y_mean = node.weight @ node.X, float(node.weight @ node.y)
+            node.X -= x_mean
+            node.y -= y_mean
+            self._x_mean[l] += x_mean
+            self._y_mean[l] += y_mean
+            node.refresh()
+
+    # -- the caller's coordinates ---------------------------------------------------------
+
+    def solve(self, solver: SequentialSolver, rng: np.random.Generator) -> Solution:
+        """Solve from the dual variables at hand."""
+        self.solution = solver.solve(self.server, self.nodes, rng)
+        return self.solution
+
+    def coefficients(self, W: Array) -> tuple[Array, Array]:
+        """Slopes (m, d) and intercepts (m,) of weights in the solver's coordinates."""
+        if self.intercept == "none":
+            return W.copy(), np.zeros(len(W))
+        if self.intercept == "feature":
+            return W[:, :-1].copy(), W[:, -1] * self.intercept_scaling
+        return W.copy(), self._node_intercepts(W)
+
+    def _node_intercepts(self, W: Array) -> Array:
+        """b_l = mean y - mean x . w_l; a node without weight takes the mean of the others."""
+        x_mean, y_mean = self._x_mean.copy(), self._y_mean.copy()
+        empty = np.array([not node.weight.any() for node in self.nodes])
+        if empty.any() and not empty.all():
+            x_mean[empty] = x_mean[~empty].mean(axis=0)
+            y_mean[empty] = y_mean[~empty].mean()
+        return y_mean - np.einsum("ij,ij->i", x_mean, W)
+
+    def dual_coef(self) -> Array:
+        """The dual variables in the caller's order of rows."""
+        return np.concatenate([node.alpha for node in self.nodes])[self._place]
+
+    def set_dual_coef(self, alpha: Array) -> None:
+        """Start from these dual variables, moved into the domain of the loss."""
+        ordered = np.where(self._weight > 0, alpha[self._order], 0.0)
+        for node, part in zip(self.nodes, self._slices(), strict=True):
+            node.alpha = node.loss.clip(node.y, ordered[part])
+
+    # -- what an attack may do ------------------------------------------------------------
+
+    def split(self, values: Array) -> list[Array]:
+        """One value a row, in the caller's order, cut into the nodes' own arrays."""
+        ordered = values[self._order]
+        return [ordered[part] for part in self._slices()]
+
+    def join(self, parts: list[Array]) -> Array:
+        """The nodes' arrays, one value or vector a row, in the caller's order."""
+        return np.concatenate(parts)[self._place]
+
+    def replace_rows(self, index: NDArray[np.intp], X: Array) -> None:
+        """Put the rows ``X`` in the place of the caller's rows ``index``."""
+        places = self._place[index]
+        codes = self._codes[places]
+        touched = np.unique(codes)
+        self._rows[places, : self.n_features] = X - self._x_mean[codes, : self.n_features]
+        if self.intercept == "centred":
+            self._centre(touched)
+        else:
+            for l in touched:
+                self.nodes[l].refresh()

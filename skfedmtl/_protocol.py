@@ -1,0 +1,162 @@
+"""The two parties of the fit, and the messages between them.
+
+A `Node` owns its rows and its dual variables, which never leave it. The `Server` owns
+the aggregate ``V``, the weights ``W`` that follow from it, and the relationship of the
+nodes. Whoever carries the messages, a loop or a network, they are these:
+
+===============================  =======================  ==========================
+message                          down to node l           up to the server
+===============================  =======================  ==========================
+visit: improve the dual          w_l and a curvature      dv_l, the change of v_l
+report: price the weights        w_l                      v_l, loss, conjugate
+probe: one conjugate-gradient    row l of J[dV]           row l of the next dV
+step on the linearised problem                            and inner products
+===============================  =======================  ==========================
+
+====================  =================================================  ========
+symbol                variable                                           shape
+====================  =================================================  ========
+x_i, y_i              ``Node.X``, ``Node.y``                             (n, d), (n,)
+s_i / c_l             ``Node.weight``                                    (n,)
+a                     ``Node.alpha``                                     (n,)
+v_l                   ``Node.moment()`` = sum of weight_i a_i x_i        (d,)
+V, W                  ``Server.V``, ``Server.response.W``                (m, d)
+====================  =================================================  ========
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._kernels import _sdca
+from skfedmtl._losses import Array, Loss
+from skfedmtl.relationships import Relationship, Response, Tracker
+
+_ROUNDING = 100.0 * float(np.finfo(float).eps)
+
+
+class Certificate(NamedTuple):
+    """A primal and a dual value at one point, and the size of the terms they sum."""
+
+    objective: float
+    dual_objective: float
+    magnitude: float
+
+    @property
+    def gap(self) -> float:
+        return self.objective - self.dual_objective
+
+    def meets(self, tol: float) -> bool:
+        """Whether the gap is within ``tol``, relative, or within what rounding can resolve."""
+        return self.gap <= max(tol * self.objective, _ROUNDING * self.magnitude)
+
+
+class Node:
+    """Rows, targets, weights and dual variables of one node."""
+
+    def __init__(self, X: Array, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
+        self.X, self.y, self.weight, self.loss = X, y, weight, loss
+        self.centred = centred
+        self.alpha = np.zeros(len(y))
+        self._pending = self.alpha
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take note of rows or weights that were changed from outside."""
+        self.squared_norm = np.einsum("ij,ij->i", self.X, self.X)
+        self._live: NDArray[np.intp] = np.flatnonzero(self.weight > 0)
+
+    def propose(self, w: Array, curvature: float, n_passes: int, rng: np.random.Generator) -> Array:
+        """Improve the dual of the local model; the change of v_l, not yet adopted."""
+        self._pending = self.alpha.copy()
+        _sdca.visit(
+            self.loss.kernel,
+            self.X,
+            self.y,
+            self.weight,
+            self.squared_norm,
+            rng.permutation(self._live),
+            curvature,
+            n_passes,
+            self._pending,
+            np.array(w),
+        )
+        return (self.weight * (self._pending - self.alpha)) @ self.X
+
+    def adopt(self) -> None:
+        """Keep the dual variables of the last proposal."""
+        self.alpha = self._pending
+
+    def moment(self) -> Array:
+        return (self.weight * self.alpha) @ self.X
+
+    def tighten(self) -> None:
+        """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
+        if self.centred and len(self._live):
+            self.alpha = self.alpha - self.weight @ self.alpha
+            self.alpha[self.weight == 0] = 0.0
+
+    def loss_at(self, w: Array) -> float:
+        return float(self.weight @ self.loss.value(self.y, self.X @ w))
+
+    def conjugate_at(self, alpha: Array) -> float:
+        return float(self.weight @ self.loss.conjugate(self.y, alpha))
+
+
+class Server:
+    """The aggregate, the weights, and the certificate that prices them together."""
+
+    def __init__(self, relationship: Relationship, n_features: int) -> None:
+        self.relationship = relationship
+        self.V = np.zeros((relationship.n_nodes, n_features))
+        self.response: Response = relationship.respond(self.V)
+        self.bytes = 0
+        self._curvature = relationship.first_curvature()
+        self._tracker: Tracker | None = None
+
+    def gather(self, nodes: list[Node]) -> None:
+        """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
+        self.V = np.stack([node.moment() for node in nodes])
+        self.response = self.relationship.respond(self.V)
+        self._tracker = None
+        self.count(len(nodes), vectors=1)
+
+    def visit(self, index: int, node: Node, n_passes: int, rng: np.random.Generator) -> None:
+        """One visit: the node proposes until its change cannot lower the dual."""
+        if self._tracker is None:
+            self._tracker = self.relationship.track(self.V, self._curvature)
+        while True:
+            w, curvature = self._tracker.row(index), float(self._curvature[index])
+            dv = node.propose(w, curvature, n_passes, rng)
+            self.count(1, vectors=2, scalars=1)
+            if self._tracker.advance(index, dv):
+                node.adopt()
+                return
+
+    def certify(self, nodes: list[Node]) -> Certificate:
+        """Price the current weights against the current dual variables."""
+        for node in nodes:
+            node.tighten()
+        self.gather(nodes)
+        W = self.response.W
+        loss = conjugate = 0.0
+        for node, w in zip(nodes, W, strict=True):
+            loss += node.loss_at(w)
+            conjugate += node.conjugate_at(node.alpha)
+        self.count(len(nodes), vectors=1, scalars=2)
+        penalty, value = self.relationship.penalty(W), self.response.value
+        magnitude = loss + penalty + abs(conjugate) + abs(value)
+        return Certificate(loss + penalty, -conjugate - value, magnitude)
+
+    def dual_objective(self, nodes: list[Node]) -> float:
+        """The dual objective at the nodes' current dual variables."""
+        self.gather(nodes)
+        self.count(len(nodes), scalars=1)
+        return -sum(node.conjugate_at(node.alpha) for node in nodes) - self.response.value
+
+    def count(self, n_messages: int, *, vectors: int = 0, scalars: int = 0) -> None:
+        """Add the bytes of messages of so many d-vectors and scalars, eight bytes a number."""
+        self.bytes += 8 * n_messages * (vectors * self.V.shape[1] + scalars)

@@ -1,0 +1,120 @@
+"""Poisoners that do not optimise: what an attack must beat."""
+
+from skfedmtl._sklearn import _fit_context
+from skfedmtl.attack._base import BasePoisoner
+
+__all__ = ["RandomPoisoner"]
+
+
+class RandomPoisoner(BasePoisoner):
+    """The random attack: the rows that `PoisoningAttacker` would start from, as drawn.
+
+    With the same threat model and `random_state` as a `PoisoningAttacker` it injects the rows of
+    that attack's start, the random attacks of [1]_.
+
+    Parameters
+    ----------
+    estimator : FMTLClassifier or FMTLRegressor
+        The victim.
+    attack : {"direct", "indirect", "hybrid"}, default="direct"
+        Through which nodes: the targets themselves, other nodes only, or any.
+    target_nodes : float in (0, 1] or array-like of labels, default=0.5
+        The nodes to be hurt: a share of the nodes, or labels.
+    source_nodes : array-like of labels or None, default=None
+        The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    budget : float, default=0.2
+        Injected rows of a source as a share of its clean rows.
+    radius : "max" or float, default="max"
+        Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
+        rows of the same node.
+    labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
+        Targets of the injected rows, as in `PoisoningAttacker`.
+    init : {"clean", "ball"}, default="clean"
+        Clean rows of the node drawn with replacement, or rows uniform in the ball.
+    victim_tol : float, default=1e-8
+        Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
+    node_column : str, int or None, default=None
+        Column of `X` that holds the nodes; None takes the victim's.
+    random_state : int, RandomState instance or None, default=None
+        Draws the nodes, the rows and their labels.
+
+    Attributes
+    ----------
+    target_nodes_, source_nodes_ : ndarray
+        Labels of the nodes that are hurt and that carry injected rows.
+    poison_X_, poison_y_, poison_nodes_ : array-like
+        Injected rows in the layout of `X`, their targets and nodes.
+    clean_estimator_, estimator_ : estimator
+        The victim fitted on the clean rows, and on clean and injected rows.
+    objective_ : float
+        The attacker's objective H of `estimator_`.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a wrong parameter or wrong data; the message names the argument.
+
+    References
+    ----------
+    .. [1] G. Sun, Y. Cong, J. Dong, Q. Wang, J. Liu, "Data Poisoning Attacks on Federated
+       Machine Learning", 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl import FMTLRegressor, RandomPoisoner
+    >>> rng = np.random.default_rng(0)
+    >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+    >>> poisoner = RandomPoisoner(FMTLRegressor(), target_nodes=["a"], random_state=0)
+    >>> poisoner.fit(X, X @ [1.0, -1.0], nodes=nodes).poison_X_.shape
+    (4, 2)
+    """
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        attack="direct",
+        target_nodes=0.5,
+        source_nodes=None,
+        budget=0.2,
+        radius="max",
+        labels="auto",
+        init="clean",
+        victim_tol=1e-8,
+        node_column=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.attack = attack
+        self.target_nodes = target_nodes
+        self.source_nodes = source_nodes
+        self.budget = budget
+        self.radius = radius
+        self.labels = labels
+        self.init = init
+        self.victim_tol = victim_tol
+        self.node_column = node_column
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, nodes=None):
+        """Draw the threat model and the rows, and refit the victim.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Clean rows of all nodes.
+        y : array-like of shape (n_samples,)
+            Clean targets.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+
+        Returns
+        -------
+        self : RandomPoisoner
+        """
+        return self._fit(X, y, nodes)
+
+    def _craft(self, clean, start, threat, rng):
+        return start.X

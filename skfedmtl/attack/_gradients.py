@@ -1,0 +1,142 @@
+"""Gradients of the attacker's objective with respect to injected rows.
+
+The attacker raises the mean loss of the target nodes over their clean rows::
+
+    H = sum over targets t of (1/h_t) sum over clean rows j of s_j L(y_j, f_j)
+
+through a victim that is fitted to optimality on clean and injected rows. With
+``G = dH/dW``, row ``i`` of node ``s`` and its share ``p_i = s_i / c_s``, one adjoint
+solution ``u``, shape (m, d), serves all injected rows::
+
+    grad_i = p_i a_i u_s - r_i t_i w_s            [- p_i (dH/db_s) w_s]
+
+where ``r_i`` is the row's stiffness (`skfedmtl._losses`) and ``E`` has the rows
+``r_i x_i`` of all responding rows::
+
+    (softness I + E J E') t = E J G,        u = J (G - E' t)
+
+The bracket belongs to an intercept without penalty, which follows from the means.
+
+===========  =============================  =============================================
+gradient     J                              meaning
+===========  =============================  =============================================
+"dual"       (1/2) B, and t = 0             dual variables and Omega frozen: Eq. 15-16 of
+                                            [1]_, corrected in sign, scale and increment
+"implicit"   (1/2) B                        dual variables respond, Omega frozen
+===========  =============================  =============================================
+
+References
+----------
+.. [1] G. Sun, Y. Cong, J. Dong, Q. Wang, J. Liu, "Data Poisoning Attacks on Federated
+   Machine Learning", 2020.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._losses import Array
+from skfedmtl._problem import FederatedProblem
+from skfedmtl._system import DualSystem
+
+_ADJOINT_TOL = 1e-10
+_ADJOINT_ITERATIONS = 2000
+
+
+class _Upper(NamedTuple):
+    """H and its derivatives with respect to weights and free intercepts."""
+
+    value: float
+    G: Array  #: (m, d)
+    intercept: Array  #: (m,)
+
+
+class UpperObjective:
+    """H on a problem, and its gradient with respect to some of the problem's rows.
+
+    Parameters
+    ----------
+    problem : FederatedProblem
+        Clean and injected rows, solved before every call below.
+    share : ndarray of shape (n,)
+        ``s_j / h_t`` of the clean rows of target nodes, 0 elsewhere.
+    injected : ndarray of shape (n_injected,)
+        Positions of the injected rows.
+    """
+
+    def __init__(self, problem: FederatedProblem, share: Array, injected: NDArray[np.intp]) -> None:
+        self._problem = problem
+        self._share = problem.split(share)
+        self._injected = injected
+
+    def value(self) -> float:
+        """H at the victim's current weights."""
+        return self._upper().value
+
+    def gradient(self, kind: str) -> Array:
+        """Gradient of H with respect to the injected rows, shape (n_injected, d)."""
+        return GRADIENTS[kind](self)
+
+    def _upper(self) -> _Upper:
+        problem = self._problem
+        W = problem.server.response.W
+        G, intercept, value = np.zeros_like(W), np.zeros(len(W)), 0.0
+        for l, (node, share, w) in enumerate(zip(problem.nodes, self._share, W, strict=True)):
+            if share.any():
+                f = node.X @ w
+                value += float(share @ node.loss.value(node.y, f))
+                slope = share * node.loss.slope_at(node.y, f, node.alpha)
+                G[l], intercept[l] = slope @ node.X, slope.sum()
+        if problem.intercept != "centred":
+            intercept[:] = 0.0
+        return _Upper(value, G, intercept)
+
+    def _dual(self) -> Array:
+        upper = self._upper()
+        u = self._problem.server.response.frozen_product(upper.G)
+        still = [np.zeros(len(node.y)) for node in self._problem.nodes]
+        return self._assemble(upper, u, still)
+
+    def _implicit(self) -> Array:
+        return self._adjoint(self._problem.server.response.frozen_product)
+
+    def _adjoint(self, product) -> Array:  # type: ignore[no-untyped-def]
+        """The gradient with responding dual variables, for the derivative `product` of W(V)."""
+        problem, upper = self._problem, self._upper()
+        scales, rows = [], []
+        softness = 1.0
+        for node, w in zip(problem.nodes, problem.server.response.W, strict=True):
+            f = node.X @ w
+            scale, softness = node.loss.stiffness(node.y, f, node.alpha, node.weight)
+            scales.append(scale)
+            moving = scale > 0
+            rows.append(node.X[moving] * scale[moving, None])
+        system = DualSystem(rows, problem.server.response, product)
+        first = product(upper.G)
+        rhs = system.push(first)
+        t = system.solve(
+            np.full(len(rhs), softness), rhs, tol=_ADJOINT_TOL, max_iter=_ADJOINT_ITERATIONS
+        )
+        u = product(upper.G - system.pull(t))
+        answers = []
+        for scale, part in zip(scales, system.split(t), strict=True):
+            answer = np.zeros(len(scale))
+            answer[scale > 0] = part
+            answers.append(scale * answer)
+        return self._assemble(upper, u, answers)
+
+    def _assemble(self, upper: _Upper, u: Array, answers: list[Array]) -> Array:
+        """grad_i = p_i a_i u_s - (answer_i + p_i dH/db_s) w_s, for the injected rows."""
+        problem = self._problem
+        parts = []
+        W = problem.server.response.W
+        for l, (node, answer) in enumerate(zip(problem.nodes, answers, strict=True)):
+            pull = answer + node.weight * upper.intercept[l]
+            parts.append(np.outer(node.weight * node.alpha, u[l]) - np.outer(pull, W[l]))
+        return problem.join(parts)[self._injected, : problem.n_features]
+
+
+GRADIENTS = {"dual": UpperObjective._dual, "implicit": UpperObjective._implicit}

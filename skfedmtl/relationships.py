@@ -1,0 +1,504 @@
+"""What ties the nodes together: the regulariser, its conjugate, and precision matrices.
+
+The regulariser ``R(W)`` of the multi-task model couples the rows of ``W``; the solvers
+work with its conjugate ``R*`` on the dual side, whose gradient gives the weights back::
+
+    R*(V) = sup over W of ( tr(V' W) - R(W) ),        W(V) = grad R*(V)
+
+====================  ==========================================  =========
+symbol                variable                                    shape
+====================  ==========================================  =========
+W, V                  ``W``, ``V``: one row a node                (m, d)
+Omega                 ``precision``                               (m, m)
+B                     ``(lambda1 Omega + lambda2 I)^-1``          (m, m)
+J                     derivative of W(V): ``Response.product``    (m, d) -> (m, d)
+(1/2) B               derivative with Sigma held fixed:           (m, d) -> (m, d)
+                      ``Response.frozen_product``
+(1/2) B_ll            ``curvature[l]``                            (m,)
+====================  ==========================================  =========
+
+Three regularisers are known. `Independent` has ``R = lambda2 ||W||_F^2``. `Fixed` has
+``R = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2`` for a given ``Omega``. `Learned` takes
+the best covariance ``Sigma = Omega^-1`` of trace one for every ``W``, which makes
+``R = lambda1 ||W||_*^2 + lambda2 ||W||_F^2`` with the nuclear norm: jointly convex.
+
+References
+----------
+.. [1] V. Smith, C.-K. Chiang, M. Sanjabi, A. Talwalkar, "Federated Multi-Task Learning",
+   NeurIPS 2017: the model and its relationship matrix.
+.. [2] Y. Zhang, D.-Y. Yeung, "A Convex Formulation for Learning Task Relationships in
+   Multi-Task Learning", UAI 2010: the trace constraint and its minimiser.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import linalg
+
+__all__ = ["clustered", "graph_laplacian", "mean_regularized"]
+
+Array = NDArray[np.float64]
+
+#: Dense m-by-m matrices are refused above this many nodes.
+MAX_DENSE_NODES = 5000
+
+
+class Response(Protocol):
+    """``W(V)`` and what follows from it at one point ``V``."""
+
+    value: float  #: R*(V)
+    W: Array  #: grad R*(V), shape (m, d)
+    rank: int  #: rank of W, decided from V
+
+    def product(self, dV: Array) -> Array: ...
+    def frozen_product(self, dV: Array) -> Array: ...
+    def curvature(self) -> Array: ...
+    def covariance_factor(self) -> Array: ...
+
+
+class Tracker(Protocol):
+    """``W(V)`` followed cheaply while ``V`` changes one row at a time."""
+
+    def row(self, node: int) -> Array: ...
+    def advance(self, node: int, dv: Array) -> bool: ...
+
+
+class Relationship(Protocol):
+    """A regulariser ``R``, seen through its conjugate."""
+
+    n_nodes: int
+
+    def penalty(self, W: Array) -> float: ...
+    def first_curvature(self) -> Array: ...
+    def respond(self, V: Array) -> Response: ...
+    def track(self, V: Array, curvature: Array) -> Tracker: ...
+
+
+# -- a fixed relationship -----------------------------------------------------------------
+
+
+class _LinearResponse:
+    """R* is the quadratic (1/4) tr(V' B V): W = (1/2) B V and J = (1/2) B."""
+
+    def __init__(self, relationship: Fixed | Independent, V: Array) -> None:
+        self._relationship = relationship
+        self.W = relationship.half_inverse(V)
+        self.value = 0.5 * float(np.vdot(V, self.W))
+        self.rank = int(min(V.shape))
+
+    def product(self, dV: Array) -> Array:
+        return self._relationship.half_inverse(dV)
+
+    frozen_product = product
+
+    def curvature(self) -> Array:
+        return self._relationship.first_curvature()
+
+    def covariance_factor(self) -> Array:
+        return self._relationship.covariance_factor()
+
+
+class _LinearTracker:
+    """Keeps W current; the local model is exact, so that every advance is accepted."""
+
+    def __init__(self, relationship: Fixed | Independent, V: Array) -> None:
+        self._relationship = relationship
+        self._W = relationship.half_inverse(V)
+
+    def row(self, node: int) -> Array:
+        return self._W[node]
+
+    def advance(self, node: int, dv: Array) -> bool:
+        self._relationship.add_half_column(self._W, node, dv)
+        return True
+
+
+class Independent:
+    """R(W) = lambda2 ||W||_F^2: nothing ties the nodes."""
+
+    def __init__(self, n_nodes: int, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._half = 0.5 / lambda2
+        self._lambda2 = lambda2
+
+    def penalty(self, W: Array) -> float:
+        return self._lambda2 * float(np.vdot(W, W))
+
+    def respond(self, V: Array) -> Response:
+        return _LinearResponse(self, V)
+
+    def track(self, V: Array, curvature: Array) -> Tracker:
+        return _LinearTracker(self, V)
+
+    def half_inverse(self, V: Array) -> Array:
+        return self._half * V
+
+    def first_curvature(self) -> Array:
+        return np.full(self.n_nodes, self._half)
+
+    def add_half_column(self, W: Array, node: int, dv: Array) -> None:
+        W[node] += self._half * dv
+
+    def covariance_factor(self) -> Array:
+        return _unit_trace_identity(self.n_nodes)
+
+
+class Fixed:
+    """R(W) = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2 for a given precision Omega."""
+
+    def __init__(self, precision: Array, lambda1: float, lambda2: float) -> None:
+        self.n_nodes = len(precision)
+        self._precision = precision
+        self._lambda1, self._lambda2 = lambda1, lambda2
+        values, vectors = linalg.eigh(precision)
+        self._values, self._vectors = np.maximum(values, 0.0), vectors
+        inverse = (vectors / (lambda1 * self._values + lambda2)) @ vectors.T
+        self._half = 0.25 * (inverse + inverse.T)
+
+    def penalty(self, W: Array) -> float:
+        tied = float(np.vdot(W, self._precision @ W))
+        return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
+
+    def respond(self, V: Array) -> Response:
+        return _LinearResponse(self, V)
+
+    def track(self, V: Array, curvature: Array) -> Tracker:
+        return _LinearTracker(self, V)
+
+    def half_inverse(self, V: Array) -> Array:
+        return self._half @ V
+
+    def first_curvature(self) -> Array:
+        return np.ascontiguousarray(np.diag(self._half))
+
+    def add_half_column(self, W: Array, node: int, dv: Array) -> None:
+        W += np.outer(self._half[:, node], dv)
+
+    def covariance_factor(self) -> Array:
+        """F with F F' the (pseudo-)inverse of the precision."""
+        kept = self._values > self.n_nodes * np.finfo(float).eps * self._values.max(initial=0.0)
+        return self._vectors[:, kept] / np.sqrt(self._values[kept])
+
+
+# -- the learned relationship -------------------------------------------------------------
+
+
+def _shrink(nu: Array, lambda1: float, lambda2: float) -> tuple[int, float, Array]:
+    """Rank k, threshold scale T and singular values of W(V) from those of V, descending."""
+    ranks = np.arange(1, len(nu) + 1)
+    scale = np.cumsum(nu) / (2.0 * lambda2 + 2.0 * lambda1 * ranks)
+    above = np.flatnonzero(nu > 2.0 * lambda1 * scale)
+    if above.size == 0:
+        return 0, 0.0, np.zeros_like(nu)
+    last = int(above[-1])
+    T = float(scale[last])
+    omega = np.maximum(0.0, nu - 2.0 * lambda1 * T) / (2.0 * lambda2)
+    omega[last + 1 :] = 0.0
+    return last + 1, T, omega
+
+
+def _conjugate(nu: Array, T: float, omega: Array, lambda1: float, lambda2: float) -> float:
+    return float(nu @ omega - lambda1 * T * T - lambda2 * (omega @ omega))
+
+
+class _LearnedResponse:
+    """grad R* by one thin SVD ``V = U diag(nu) Z'``, and its exact derivative."""
+
+    def __init__(self, V: Array, lambda1: float, lambda2: float) -> None:
+        self._lambda1, self._lambda2 = lambda1, lambda2
+        self._U, nu, self._Zt = linalg.svd(V, full_matrices=False, check_finite=False)
+        self.rank, T, omega = _shrink(nu, lambda1, lambda2)
+        self.value = _conjugate(nu, T, omega, lambda1, lambda2)
+        self.W = (self._U[:, : self.rank] * omega[: self.rank]) @ self._Zt[: self.rank]
+        self._nu, self._omega = nu, omega
+        self._ratio = np.divide(omega, nu, out=np.zeros_like(nu), where=omega > 0)
+        self._mixing: tuple[Array, Array] | None = None
+
+    def product(self, dV: Array) -> Array:
+        """J[dV], the derivative of W(V): Sigma responds. O(m d min(m, d)).
+
+        `dV` may carry leading axes: a stack of directions.
+        """
+        U, Zt, k = self._U, self._Zt, self.rank
+        right = dV @ Zt.T
+        left = U.T @ dV
+        M = U.T @ right
+        turned = np.swapaxes(M, -1, -2)
+        symmetric, skew = self._mixing_weights()
+        Y = 0.5 * (symmetric * (M + turned) + skew * (M - turned))
+        slope = self._lambda1 / (2.0 * self._lambda2 + 2.0 * self._lambda1 * k)
+        top = np.arange(k)
+        diagonal = M[..., top, top]
+        trace = diagonal.sum(axis=-1, keepdims=True)
+        Y[..., top, top] = (0.5 * diagonal - slope * trace) / self._lambda2
+        ratio = self._ratio[:k]
+        outside = (right - U @ M)[..., :k] * ratio
+        above = ratio[:, None] * (left - M @ Zt)[..., :k, :]
+        return U @ (Y @ Zt) + outside @ Zt[:k] + U[:, :k] @ above
+
+    def _mixing_weights(self) -> tuple[Array, Array]:
+        """Weights of the symmetric and the skew part of U' dV Z, off the diagonal."""
+        if self._mixing is None:
+            nu, omega, k = self._nu, self._omega, self.rank
+            total = nu[:, None] + nu
+            skew = np.divide(
+                omega[:, None] + omega, total, out=np.zeros_like(total), where=total > 0
+            )
+            skew[k:, k:] = 0.0
+            symmetric = np.zeros_like(skew)
+            symmetric[:k, :k] = 0.5 / self._lambda2
+            symmetric[:k, k:] = omega[:k, None] / (nu[:k, None] - nu[k:])
+            symmetric[k:, :k] = symmetric[:k, k:].T
+            np.fill_diagonal(symmetric, 0.0)
+            self._mixing = symmetric, skew
+        return self._mixing
+
+    def frozen_product(self, dV: Array) -> Array:
+        U = self._U[:, : self.rank]
+        return (U * self._ratio[: self.rank]) @ (U.T @ dV)
+
+    def curvature(self) -> Array:
+        return np.square(self._U) @ self._ratio
+
+    def covariance_factor(self) -> Array:
+        """F with Sigma = F F', trace one; the identity's factor when W = 0."""
+        if self.rank == 0:
+            return _unit_trace_identity(len(self.W))
+        omega = self._omega[: self.rank]
+        return self._U[:, : self.rank] * np.sqrt(omega / omega.sum())
+
+
+class _LearnedTracker:
+    """Follows W(V) by the eigenvectors of the smaller Gram matrix of V.
+
+    A step at one node is kept only if the conjugate stays below the quadratic model that
+    the node used, so that the dual cannot fall; otherwise the node is told to try again
+    with twice the curvature. The curvature 1/(2 lambda2) is always enough.
+    """
+
+    _SHRINK = 0.8  #: after an accepted step the next one dares a smaller curvature
+
+    def __init__(self, V: Array, lambda1: float, lambda2: float, curvature: Array) -> None:
+        self._lambda1, self._lambda2 = lambda1, lambda2
+        self._most = 0.5 / lambda2
+        # the caller's array: what was learned of the curvature outlives the sweep
+        self._curvature = curvature
+        self._V = V.copy()
+        self._wide = V.shape[0] <= V.shape[1]
+        self._gram = V @ V.T if self._wide else V.T @ V
+        self._settle(self._gram)
+
+    def _spectrum(self, gram: Array) -> tuple[Array, Array, float]:
+        squares, vectors = linalg.eigh(gram, check_finite=False)
+        nu = np.sqrt(np.maximum(squares[::-1], 0.0))
+        rank, T, omega = _shrink(nu, self._lambda1, self._lambda2)
+        ratio = omega[:rank] / nu[:rank]
+        value = _conjugate(nu, T, omega, self._lambda1, self._lambda2)
+        return vectors[:, ::-1][:, :rank], ratio, value
+
+    def _settle(self, gram: Array) -> None:
+        self._gram = gram
+        self._vectors, self._ratio, self._value = self._spectrum(gram)
+
+    def row(self, node: int) -> Array:
+        Q, ratio = self._vectors, self._ratio
+        if self._wide:
+            return ((Q[node] * ratio) @ Q.T) @ self._V
+        return ((self._V[node] @ Q) * ratio) @ Q.T
+
+    def advance(self, node: int, dv: Array) -> bool:
+        curvature = self._curvature[node]
+        gram = self._moved_gram(node, dv)
+        spectrum = self._spectrum(gram)
+        length = float(dv @ dv)
+        bound = self._value + float(self.row(node) @ dv) + 0.5 * curvature * length
+        slack = 1e-13 * (abs(self._value) + abs(bound))
+        if spectrum[2] > bound + slack and curvature < self._most:
+            self._curvature[node] = min(2.0 * curvature, self._most)
+            return False
+        if length > 0.0:
+            self._curvature[node] = max(self._SHRINK * curvature, 1e-3 * self._most)
+        self._gram = gram
+        self._vectors, self._ratio, self._value = spectrum
+        self._V[node] += dv
+        return True
+
+    def _moved_gram(self, node: int, dv: Array) -> Array:
+        gram = self._gram.copy()
+        if self._wide:
+            across = self._V @ dv
+            gram[node] += across
+            gram[:, node] += across
+            gram[node, node] += dv @ dv
+        else:
+            cross = np.outer(self._V[node], dv)
+            gram += cross + cross.T + np.outer(dv, dv)
+        return gram
+
+
+class Learned:
+    """R(W) = lambda1 ||W||_*^2 + lambda2 ||W||_F^2: the best Sigma for every W."""
+
+    def __init__(self, n_nodes: int, lambda1: float, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._lambda1, self._lambda2 = lambda1, lambda2
+
+    def penalty(self, W: Array) -> float:
+        nuclear = float(linalg.svdvals(W, check_finite=False).sum())
+        return self._lambda1 * nuclear**2 + self._lambda2 * float(np.vdot(W, W))
+
+    def respond(self, V: Array) -> Response:
+        return _LearnedResponse(V, self._lambda1, self._lambda2)
+
+    def first_curvature(self) -> Array:
+        """A guess that `Tracker.advance` corrects, in place."""
+        return np.full(self.n_nodes, 0.05 / self._lambda2)
+
+    def track(self, V: Array, curvature: Array) -> Tracker:
+        return _LearnedTracker(V, self._lambda1, self._lambda2, curvature)
+
+
+def _unit_trace_identity(m: int) -> Array:
+    """F = I / sqrt(m); for many nodes an (m, 0) factor, since nothing m-by-m is built."""
+    return np.eye(m) / np.sqrt(m) if m <= MAX_DENSE_NODES else np.zeros((m, 0))
+
+
+# -- builders of precision matrices -------------------------------------------------------
+
+
+def _check_node_count(m: object, name: str) -> int:
+    if isinstance(m, bool) or not isinstance(m, (int, np.integer)) or m < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {m!r}.")
+    if m > MAX_DENSE_NODES:
+        raise ValueError(
+            f"{name}={m} would make a dense {m} x {m} matrix; at most {MAX_DENSE_NODES} nodes "
+            "are allowed."
+        )
+    return int(m)
+
+
+def mean_regularized(m: int) -> Array:
+    """Precision matrix that pulls every node towards the mean of all nodes.
+
+    ``Omega = I - 11'/m``, so that ``tr(W' Omega W)`` is the sum of squared distances of
+    the rows of ``W`` from their mean [1]_.
+
+    Parameters
+    ----------
+    m : int
+        Number of nodes, 1 to 5000.
+
+    Returns
+    -------
+    precision : ndarray of shape (m, m)
+        Symmetric, positive semidefinite.
+
+    Raises
+    ------
+    ValueError
+        If `m` is no whole number between 1 and 5000.
+
+    References
+    ----------
+    .. [1] T. Evgeniou, M. Pontil, "Regularized multi-task learning", KDD 2004.
+
+    Examples
+    --------
+    >>> from skfedmtl.relationships import mean_regularized
+    >>> mean_regularized(2)
+    array([[ 0.5, -0.5],
+           [-0.5,  0.5]])
+    """
+    m = _check_node_count(m, "m")
+    return np.eye(m) - np.full((m, m), 1.0 / m)
+
+
+def graph_laplacian(adjacency: ArrayLike) -> Array:
+    """Precision matrix of a graph: nodes joined by an edge are pulled together.
+
+    ``Omega = D - A``, so that ``tr(W' Omega W)`` sums ``A_kl ||w_k - w_l||^2`` over the
+    edges [1]_.
+
+    Parameters
+    ----------
+    adjacency : array-like of shape (m, m)
+        Symmetric, non-negative edge weights; the diagonal is ignored.
+
+    Returns
+    -------
+    precision : ndarray of shape (m, m)
+        Symmetric, positive semidefinite.
+
+    Raises
+    ------
+    ValueError
+        If `adjacency` is not square, not symmetric, negative, or not finite.
+
+    References
+    ----------
+    .. [1] T. Evgeniou, C. A. Micchelli, M. Pontil, "Learning multiple tasks with kernel
+       methods", JMLR 6, 2005.
+
+    Examples
+    --------
+    >>> from skfedmtl.relationships import graph_laplacian
+    >>> graph_laplacian([[0, 1], [1, 0]])
+    array([[ 1., -1.],
+           [-1.,  1.]])
+    """
+    A = np.array(adjacency, dtype=float)
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"adjacency must be a square matrix, got shape {A.shape}.")
+    _check_node_count(len(A), "the size of adjacency")
+    if not np.isfinite(A).all() or (A < 0).any():
+        raise ValueError("adjacency must hold finite, non-negative edge weights.")
+    if not np.allclose(A, A.T):
+        raise ValueError("adjacency must be symmetric.")
+    A = 0.5 * (A + A.T)
+    np.fill_diagonal(A, 0.0)
+    return np.diag(A.sum(axis=1)) - A
+
+
+def clustered(labels: ArrayLike) -> Array:
+    """Precision matrix that pulls every node towards the mean of its cluster.
+
+    Block-diagonal, with the block ``I - 11'/m_c`` of `mean_regularized` for each cluster
+    of ``m_c`` nodes [1]_.
+
+    Parameters
+    ----------
+    labels : array-like of shape (m,)
+        The cluster of each node, in the order of the nodes.
+
+    Returns
+    -------
+    precision : ndarray of shape (m, m)
+        Symmetric, positive semidefinite.
+
+    Raises
+    ------
+    ValueError
+        If `labels` is not one-dimensional, empty, or longer than 5000.
+
+    References
+    ----------
+    .. [1] L. Jacob, F. Bach, J.-P. Vert, "Clustered multi-task learning: a convex
+       formulation", NeurIPS 2008.
+
+    Examples
+    --------
+    >>> from skfedmtl.relationships import clustered
+    >>> clustered(["a", "a", "b"])
+    array([[ 0.5, -0.5,  0. ],
+           [-0.5,  0.5,  0. ],
+           [ 0. ,  0. ,  0. ]])
+    """
+    kinds = np.asarray(labels)
+    if kinds.ndim != 1:
+        raise ValueError(f"labels must be one-dimensional, got shape {kinds.shape}.")
+    m = _check_node_count(len(kinds), "the number of labels")
+    same = (kinds[:, None] == kinds).astype(float)
+    return np.eye(m) - same / same.sum(axis=1, keepdims=True)

@@ -1,0 +1,23 @@
+"""Settings and fixtures that every test shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "ci", max_examples=25, derandomize=True, deadline=None, database=None, print_blob=True
+)
+settings.register_profile("long", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder with the data files that are never part of the repository."""
+    beside_the_clone = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SKFEDMTL_DATA", beside_the_clone))
+    if not folder.is_dir():
+        pytest.skip(f"no data folder at {folder}: set SKFEDMTL_DATA")
+    return folder

@@ -1,0 +1,86 @@
+"""One table of estimators, relationships and data sets for every test that cuts across them."""
+
+import numpy as np
+
+from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
+
+#: Every estimator once.
+ESTIMATORS = (FMTLRegressor, FMTLClassifier)
+
+#: The estimator of each loss.
+ESTIMATOR_OF = {"squared_error": FMTLRegressor, "hinge": FMTLClassifier}
+LOSSES = tuple(ESTIMATOR_OF)
+
+#: Every kind of relationship of the solver: learned, none, a given precision.
+KINDS = ("learned", "none", "omega")
+
+#: Every builder of a precision matrix, called with the number of nodes.
+BUILDERS = {
+    "mean_regularized": mean_regularized,
+    "graph_laplacian": lambda m: graph_laplacian(np.eye(m, k=1) + np.eye(m, k=-1)),
+    "clustered": lambda m: clustered([l % 2 for l in range(m)]),
+}
+
+#: Everything `relationship=` may be, called with the number of nodes.
+RELATIONSHIPS = {"learned": lambda m: "learned", "none": lambda m: "none", **BUILDERS}
+
+
+def relationship_of(problem, kind):
+    """The value of `relationship=` for a drawn problem; "omega" is the problem's own matrix."""
+    return problem.Omega if kind == "omega" else kind
+
+
+def estimator_of(problem, kind="learned", **params):
+    """The estimator of a drawn `oracles.strategies.Problem`, its parameters set."""
+    given = {
+        "lambda1": problem.lambda1,
+        "lambda2": problem.lambda2,
+        "relationship": relationship_of(problem, kind),
+        "fit_intercept": problem.fit_intercept,
+        "random_state": 0,
+    }
+    if problem.lists_labels:
+        given["node_labels"] = problem.node_labels
+    if problem.is_classification:
+        given["intercept_scaling"] = problem.kappa
+    return ESTIMATOR_OF[problem.loss](**{**given, **params})
+
+
+def fit(problem, kind="learned", **params):
+    """The estimator of a drawn problem, fitted to it."""
+    estimator = estimator_of(problem, kind, **params)
+    return estimator.fit(
+        problem.X, problem.y, nodes=problem.nodes, sample_weight=problem.sample_weight
+    )
+
+
+def oracle_task(problem, kind="learned"):
+    """Positional arguments of `oracles.objective.optimum`, and those of `primal` after W and b."""
+    return (
+        problem.X,
+        problem.y,
+        problem.codes,
+        problem.weight,
+        problem.lambda1,
+        problem.lambda2,
+        problem.loss,
+        relationship_of(problem, kind),
+    )
+
+
+def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
+    """X, y, nodes of related nodes in shuffled rows; y are numbers or the classes 0 and 1.
+
+    `estimator` is a class or an instance: what it is decides what y holds. Nodes are numbered
+    from 0, or named "n0", "n1", ... with `strings`.
+    """
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    X = rng.normal(size=(len(codes), n_features)) + 0.2
+    truth = rng.normal(size=n_features) + 0.4 * rng.normal(size=(len(sizes), n_features))
+    y = np.sum(X * truth[codes], axis=1) + 0.2 * rng.normal(size=len(codes))
+    if estimator is FMTLClassifier or isinstance(estimator, FMTLClassifier):
+        y = (y > np.median(y)).astype(int)
+    nodes = np.array([f"n{code}" for code in codes]) if strings else codes
+    return X, y, nodes

@@ -1,0 +1,114 @@
+"""One epoch of coordinate ascent at one node, in plain Python.
+
+Node l holds rows x_i with shares p_i = s_i / c_l and dual variables a_i; w is its weight vector as
+the server sent it, and `kappa_l` = g_l B_ll / 2 says how much of its own change it may count on.
+With dv = sum_i p_i (a_i - a_i^start) x_i the node maximises
+
+    - sum_i p_i L*(-a_i) - dv . w - (kappa_l / 2) ||dv||^2
+
+one coordinate after another. Along coordinate i, divided by p_i, with f = x_i . (w + kappa_l dv)
+at the current point and q = kappa_l p_i ||x_i||^2, the gain of a new value a' is
+
+    h(a') = - L*(-a') - (a' - a) f - (q / 2) (a' - a)^2.
+
+`coordinate_step` returns its maximiser, from h'(a') = 0 by hand:
+
+    squared_error   L*(-a) = -y a + a^2/4           a' = a + (y - f - a/2) / (1/2 + q)
+    squared_hinge   the same, y a >= 0              the same, with y a' cut at 0
+    hinge           L*(-a) = -y a, 0 <= y a <= 1    y a' = clip(y a + (1 - y f)/q, 0, 1)
+    logistic        u log u + (1-u) log(1-u), u=ya  logit(u') + y f + q (u' - u) = 0, a root in
+                                                    t = logit(u'), monotone, found by bisection
+"""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, xlogy
+
+
+def conjugate(loss, y, a):
+    """L*(-a), infinite outside its domain."""
+    u = y * a
+    if loss == "squared_error":
+        return -u + a * a / 4
+    if loss == "hinge":
+        return -u if 0 <= u <= 1 else np.inf
+    if loss == "squared_hinge":
+        return -u + a * a / 4 if u >= 0 else np.inf
+    if loss == "logistic":
+        return xlogy(u, u) + xlogy(1 - u, 1 - u) if 0 <= u <= 1 else np.inf
+    raise ValueError(f"loss={loss!r}")
+
+
+def gain(loss, y, f, a, q, new):
+    """h(new): what the local problem gains, per unit of p_i, up to a constant."""
+    return -conjugate(loss, y, new) - (new - a) * f - 0.5 * q * (new - a) ** 2
+
+
+def coordinate_step(loss, y, f, a, q):
+    """The a' that maximises `gain`."""
+    if loss == "squared_error":
+        return a + (y - f - a / 2) / (0.5 + q)
+    u, margin = y * a, y * f
+    if loss == "squared_hinge":
+        return y * max(0.0, u + (1 - margin - u / 2) / (0.5 + q))
+    if loss == "hinge":
+        if q == 0:  # h is linear: its slope is 1 - margin
+            return y * (1.0 if margin < 1 else 0.0)
+        return y * min(1.0, max(0.0, u + (1 - margin) / q))
+    if loss == "logistic":
+
+        def slope(t):
+            return t + margin + q * (expit(t) - u)
+
+        low, high = -margin - q * (1 - u), -margin + q * u  # slope(low) <= 0 <= slope(high)
+        if low == high or slope(low) >= 0:
+            root = low
+        elif slope(high) <= 0:
+            root = high
+        else:
+            root = brentq(slope, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps, maxiter=500)
+        return y * min(max(expit(root), np.finfo(float).tiny), 1 - 2.0**-53)
+    raise ValueError(f"loss={loss!r}")
+
+
+def epoch(X, y, share, alpha, w, kappa_l, order, loss):
+    """Visit the rows in `order` (which may repeat or leave out rows).
+
+    Parameters
+    ----------
+    X, y : (n, d) and (n,) rows and targets; targets are +-1 for classification.
+    share : (n,) s_i / c_l, 0 for rows that do not count (they are skipped).
+    alpha : (n,) dual variables at the start; not changed.
+    w : (d,) the node's weights at the start; not changed.
+    kappa_l : g_l B_ll / 2.
+    order : row indices.
+
+    Returns
+    -------
+    alpha : (n,) new dual variables.
+    w_local : (d,) w + kappa_l * dv.
+    dv : (d,) sum_i share_i (alpha_i - start_i) x_i, computed from the totals at the end.
+    """
+    X = np.asarray(X, dtype=float)
+    start, alpha = np.array(alpha, dtype=float), np.array(alpha, dtype=float)
+    view = np.array(w, dtype=float)
+    for i in order:
+        if share[i] == 0:
+            continue
+        q = kappa_l * share[i] * (X[i] @ X[i])
+        new = coordinate_step(loss, y[i], X[i] @ view, alpha[i], q)
+        view = view + kappa_l * share[i] * (new - alpha[i]) * X[i]
+        alpha[i] = new
+    dv = X.T @ (share * (alpha - start))
+    return alpha, np.asarray(w, dtype=float) + kappa_l * dv, dv
+
+
+def local_objective(X, y, share, start, alpha, w, kappa_l, loss):
+    """The local problem's value of the module docstring; an epoch never lowers it."""
+    dv = X.T @ (share * (alpha - start))
+    conjugates = sum(
+        p * conjugate(loss, target, a)
+        for p, target, a in zip(share, y, alpha, strict=True)
+        if p > 0
+    )
+    return float(-conjugates - dv @ w - 0.5 * kappa_l * dv @ dv)

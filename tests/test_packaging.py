@@ -1,0 +1,35 @@
+"""What an installed package holds, and what a source folder in its place says."""
+
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+
+import skfedmtl._kernels
+
+
+def test_the_version_comes_from_the_metadata():
+    assert version("skfedmtl")
+
+
+def test_typing_marker_and_data_are_installed():
+    package = files("skfedmtl")
+    assert (package / "py.typed").is_file()
+    assert any(
+        entry.name.startswith("flights.csv") for entry in (package / "datasets/data").iterdir()
+    )
+    assert any(entry.name.endswith(".rst") for entry in (package / "datasets/descr").iterdir())
+
+
+def test_a_source_folder_without_compiled_modules_says_what_to_do(tmp_path):
+    package = tmp_path / "skfedmtl"
+    (package / "_kernels").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    shutil.copy(skfedmtl._kernels.__file__, package / "_kernels")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import skfedmtl._kernels"
+    # -S: without site-packages there is no installed package to find
+    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    assert run.returncode != 0
+    for words in ("ImportError", str(package), "shadows", "pip install -e . --no-build-isolation"):
+        assert words in run.stderr
