@@ -64,7 +64,7 @@ class _Adaptive:
         return self._length / np.sqrt(gradient.shape[1]) * scaled
 
 
-STEPS = {"plain": _Plain, "adaptive": _Adaptive}
+STEPS: dict[str, type[_Plain] | type[_Adaptive]] = {"plain": _Plain, "adaptive": _Adaptive}
 
 
 def ascend(

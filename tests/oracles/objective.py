@@ -20,6 +20,8 @@ weight of a constant feature `kappa`, so W' = [W, b / kappa] while f = x . w + b
 (or whose rows weigh nothing) adds nothing to the loss; its free intercept is returned as 0.
 """
 
+import warnings
+
 import cvxpy as cp
 import numpy as np
 
@@ -158,9 +160,12 @@ def interior_point(
     program = cp.Problem(cp.Minimize(risk + penalty), constraints)
     for tol in (1e-10, 1e-8):
         try:
-            program.solve(
-                solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol, max_iter=200
-            )
+            with warnings.catch_warnings():
+                # "solution may be inaccurate": the status below says so too
+                warnings.simplefilter("ignore", UserWarning)
+                program.solve(
+                    solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol, max_iter=200
+                )
         except cp.SolverError:
             continue
         if program.status == cp.OPTIMAL:

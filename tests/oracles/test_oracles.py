@@ -291,7 +291,8 @@ def test_squared_error_normal_equations(kind):
     size = S.shape[1] * d
     design = np.hstack([(S[codes][:, :, None] * X[:, None]).reshape(-1, size), np.eye(m)[codes]])
     design = np.vstack([np.sqrt(share)[:, None] * design, np.eye(size, size + m)])
-    solution = np.linalg.lstsq(design, np.append(np.sqrt(share) * y, np.zeros(size)))[0]
+    target = np.append(np.sqrt(share) * y, np.zeros(size))
+    solution = np.linalg.lstsq(design, target, rcond=None)[0]
     v = solve_victim(*args, **model)
     np.testing.assert_allclose(v.W, S @ solution[:size].reshape(-1, d), atol=1e-11)
     np.testing.assert_allclose(v.b, solution[size:], atol=1e-11)
