@@ -156,7 +156,7 @@ class BaseFMTL(BaseEstimator):
         self.dual_gap_ = solution.certificate.gap
         self.history_ = solution.history
         self.n_iter_ = len(solution.history["round"]) - 1
-        self.node_covariance_factor_ = problem.server.response.covariance_factor()
+        self.node_covariance_factor_ = problem.server.relationship.covariance_factor(solution.W)
 
     # -- prediction -----------------------------------------------------------------------
 
@@ -256,7 +256,8 @@ class BaseFMTL(BaseEstimator):
         """
         covariance = self.node_covariance()
         spread = np.sqrt(np.diag(covariance))
-        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+        floor = 1e-12 * spread.max(initial=0.0)
+        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
         correlation = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
         np.fill_diagonal(correlation, 1.0)
         return correlation

@@ -27,6 +27,7 @@ from skfedmtl._protocol import Node, Server
 from skfedmtl._system import MAX_DIRECT, DualSystem
 
 _TO_BOUNDARY = 0.995
+_ROUNDING = 1e-13  #: a relative gap below which rounding rules
 
 
 def applies(server: Server, nodes: list[Node]) -> bool:
@@ -39,7 +40,7 @@ def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -
     before = [node.alpha for node in nodes]
     path = _CentralPath(server, nodes)
     for _ in range(max_iter):
-        if path.relative_gap() <= tol or not path.advance():
+        if path.relative_gap() <= max(tol, _ROUNDING) or not path.advance():
             break
     value = _dual(server, nodes, before)
     if (
@@ -168,7 +169,8 @@ class _CentralPath:
 
     def _barrier(self, target: float) -> float:
         conjugate = self.loss.conjugate(self.y, self.sign * self.b)
-        walls = np.log(self.b - self.low) + np.log(self.high - self.b)
+        with np.errstate(divide="ignore"):  # rounding may put a row on its bound: no progress
+            walls = np.log(self.b - self.low) + np.log(self.high - self.b)
         return float(self.weight @ (conjugate - target * walls)) + self.response.value
 
     def _longest(

@@ -27,6 +27,8 @@ from skfedmtl.relationships import Relationship
 
 Intercept = Literal["none", "feature", "centred"]
 
+_NOISE = 8.0 * float(np.finfo(float).eps)
+
 
 class FederatedProblem:
     """Rows of all nodes, in the coordinates of the solver.
@@ -96,8 +98,8 @@ class FederatedProblem:
         for l in which:
             node = self.nodes[l]
             x_mean, y_mean = node.weight @ node.X, float(node.weight @ node.y)
-            node.X -= x_mean
-            node.y -= y_mean
+            _subtract(node.X, x_mean)
+            _subtract(node.y, y_mean)
             self._x_mean[l] += x_mean
             self._y_mean[l] += y_mean
             node.refresh()
@@ -158,3 +160,9 @@ class FederatedProblem:
         else:
             for l in touched:
                 self.nodes[l].refresh()
+
+
+def _subtract(values: Array, mean: Array | float) -> None:
+    """Subtract the mean in place; what is left of a constant by rounding becomes zero."""
+    values -= mean
+    values[np.abs(values) <= _NOISE * np.abs(mean)] = 0.0

@@ -38,12 +38,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
+from skfedmtl._labels import as_labels
+
 __all__ = ["clustered", "graph_laplacian", "mean_regularized"]
 
 Array = NDArray[np.float64]
 
 #: Dense m-by-m matrices are refused above this many nodes.
 MAX_DENSE_NODES = 5000
+_RANK = 1e-12  #: singular values below this share of the largest count as zero
 
 
 class Response(Protocol):
@@ -56,7 +59,6 @@ class Response(Protocol):
     def product(self, dV: Array) -> Array: ...
     def frozen_product(self, dV: Array) -> Array: ...
     def curvature(self) -> Array: ...
-    def covariance_factor(self) -> Array: ...
 
 
 class Tracker(Protocol):
@@ -72,6 +74,7 @@ class Relationship(Protocol):
     n_nodes: int
 
     def penalty(self, W: Array) -> float: ...
+    def covariance_factor(self, W: Array) -> Array: ...
     def first_curvature(self) -> Array: ...
     def respond(self, V: Array) -> Response: ...
     def track(self, V: Array, curvature: Array) -> Tracker: ...
@@ -96,9 +99,6 @@ class _LinearResponse:
 
     def curvature(self) -> Array:
         return self._relationship.first_curvature()
-
-    def covariance_factor(self) -> Array:
-        return self._relationship.covariance_factor()
 
 
 class _LinearTracker:
@@ -142,7 +142,7 @@ class Independent:
     def add_half_column(self, W: Array, node: int, dv: Array) -> None:
         W[node] += self._half * dv
 
-    def covariance_factor(self) -> Array:
+    def covariance_factor(self, W: Array) -> Array:
         return _unit_trace_identity(self.n_nodes)
 
 
@@ -177,7 +177,7 @@ class Fixed:
     def add_half_column(self, W: Array, node: int, dv: Array) -> None:
         W += np.outer(self._half[:, node], dv)
 
-    def covariance_factor(self) -> Array:
+    def covariance_factor(self, W: Array) -> Array:
         """F with F F' the (pseudo-)inverse of the precision."""
         kept = self._values > self.n_nodes * np.finfo(float).eps * self._values.max(initial=0.0)
         return self._vectors[:, kept] / np.sqrt(self._values[kept])
@@ -263,13 +263,6 @@ class _LearnedResponse:
     def curvature(self) -> Array:
         return np.square(self._U) @ self._ratio
 
-    def covariance_factor(self) -> Array:
-        """F with Sigma = F F', trace one; the identity's factor when W = 0."""
-        if self.rank == 0:
-            return _unit_trace_identity(len(self.W))
-        omega = self._omega[: self.rank]
-        return self._U[:, : self.rank] * np.sqrt(omega / omega.sum())
-
 
 class _LearnedTracker:
     """Follows W(V) by the eigenvectors of the smaller Gram matrix of V.
@@ -352,6 +345,14 @@ class Learned:
 
     def respond(self, V: Array) -> Response:
         return _LearnedResponse(V, self._lambda1, self._lambda2)
+
+    def covariance_factor(self, W: Array) -> Array:
+        """F with F F' = (W W')^(1/2) / trace, the best Sigma for W; the identity's for W = 0."""
+        U, singular, _ = linalg.svd(W, full_matrices=False, check_finite=False)
+        kept = singular > _RANK * singular.max(initial=0.0)
+        if not kept.any():
+            return _unit_trace_identity(len(W))
+        return U[:, kept] * np.sqrt(singular[kept] / singular[kept].sum())
 
     def first_curvature(self) -> Array:
         """A guess that `Tracker.advance` corrects, in place."""
@@ -449,7 +450,10 @@ def graph_laplacian(adjacency: ArrayLike) -> Array:
     array([[ 1., -1.],
            [-1.,  1.]])
     """
-    A = np.array(adjacency, dtype=float)
+    try:
+        A = np.array(adjacency, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"adjacency must be a matrix of numbers: {error}") from error
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(f"adjacency must be a square matrix, got shape {A.shape}.")
     _check_node_count(len(A), "the size of adjacency")
@@ -496,9 +500,7 @@ def clustered(labels: ArrayLike) -> Array:
            [-0.5,  0.5,  0. ],
            [ 0. ,  0. ,  0. ]])
     """
-    kinds = np.asarray(labels)
-    if kinds.ndim != 1:
-        raise ValueError(f"labels must be one-dimensional, got shape {kinds.shape}.")
+    kinds = as_labels(labels, "labels")
     m = _check_node_count(len(kinds), "the number of labels")
     same = (kinds[:, None] == kinds).astype(float)
     return np.eye(m) - same / same.sum(axis=1, keepdims=True)

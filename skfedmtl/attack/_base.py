@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._base import BaseFMTL
 from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
-from skfedmtl._sklearn import Interval, StrOptions
+from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl.attack._bilevel import upper_value
 from skfedmtl.attack._constraints import Ball
 from skfedmtl.attack._tables import as_rows, concatenate, put_node_column
@@ -75,7 +75,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.default_rng(seed)
-        self.clean_estimator_ = self._victim().fit(X, y, **self._node_argument(nodes))
+        self.clean_estimator_ = self._victim(seed).fit(X, y, **self._node_argument(nodes))
         victim = self.clean_estimator_
         clean = self._clean_data(X, y, nodes)
         n_rows = np.bincount(clean.codes, minlength=len(victim.nodes_))
@@ -98,7 +98,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         self.poison_y_ = start.y
         self.poison_nodes_ = victim.nodes_[start.codes]
         data = self._poisoned(X, y, nodes)
-        self.estimator_ = self._victim().fit(data.X, data.y, **self._node_argument(data.nodes))
+        self.estimator_ = self._victim(seed).fit(data.X, data.y, **self._node_argument(data.nodes))
         self.objective_ = upper_value(self.estimator_, clean, threat.targets)
         self.n_features_in_ = victim.n_features_in_
         for name in ("feature_names_in_", "classes_"):
@@ -110,9 +110,14 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         """The node column: the poisoner's own, else the victim's."""
         return self.estimator.node_column if self.node_column is None else self.node_column
 
-    def _victim(self):
+    def _victim(self, seed):
         """An unfitted clone of the victim that takes the nodes where the poisoner does."""
-        return clone(self.estimator).set_params(node_column=self._column(), tol=self._tol())
+        victim = clone(self.estimator).set_params(node_column=self._column())
+        if victim.random_state is None:
+            # the poisoner's seed alone decides the bits of the result
+            victim.set_params(random_state=seed)
+        # anything else than a number is left for the victim's own check
+        return victim.set_params(tol=self._tol()) if isinstance(victim.tol, Real) else victim
 
     def _tol(self):
         """The gap to which victims are solved: errors below it would pass for damage."""
@@ -130,7 +135,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
             codes = np.zeros(len(features), dtype=np.int64)
         else:
             codes = lookup_nodes(check_nodes(nodes, len(features)), victim.nodes_)
-        return CleanData(features, np.asarray(y), codes)
+        return CleanData(features, column_or_1d(y), codes)
 
     def _start(self, clean, threat, rng, dtype):
         """Draw rows, set their labels, and move them apart and into the feasible set."""
@@ -140,10 +145,14 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         targets = self._start_labels(clean, drawn, codes, rng)
         if self.init == "ball":
             return Start(ball.sample(rng, clean.X.shape[1]), targets, codes, ball)
-        # identical rows on the margin have no gradient: set them apart by a millionth
+        # identical rows on the margin have no gradient: set them apart by a millionth, or by
+        # what the dtype can tell apart
         spread = clean.X.std(axis=0)
         spread[spread == 0.0] = 1.0
-        jitter = 1e-6 * spread * rng.normal(size=(len(drawn), clean.X.shape[1]))
+        resolution = np.finfo(dtype).eps * np.abs(clean.X).max(axis=0)
+        jitter = np.maximum(1e-6 * spread, 8.0 * resolution) * rng.normal(
+            size=(len(drawn), clean.X.shape[1])
+        )
         return Start(ball.project(clean.X[drawn] + jitter), targets, codes, ball)
 
     def _radii(self, clean, codes):
@@ -267,7 +276,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.decision_function(X, nodes=nodes)
 
-    def score(self, X, y, *, nodes=None):
+    def score(self, X, y, *, sample_weight=None, nodes=None):
         """The attacker's aim: the mean error over the target nodes. Larger is stronger.
 
         The sign is opposite to that of scikit-learn's scorers.
@@ -278,6 +287,8 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
             Clean rows, held out or not; rows of other nodes are ignored.
         y : array-like of shape (n_samples,)
             Their true targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their node.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
 
@@ -293,17 +304,20 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
             If a target node has no row in `X`.
         """
         predicted = self.predict(X, nodes=nodes)
+        truth = column_or_1d(y)
+        check_consistent_length(X, truth)
+        weight = _check_sample_weight(sample_weight, predicted)
         codes = self.estimator_._check_predict(X, nodes)[1]
-        truth = np.asarray(y)
         errors = []
         for label in self.target_nodes_:
-            rows = self.estimator_.nodes_[codes] == label
+            rows = (codes >= 0) & (self.estimator_.nodes_[codes] == label)
             if not rows.any():
                 raise ValueError(f"`nodes` has no row of the target node {label!r}.")
             if is_classifier(self.estimator_):
-                errors.append(np.mean(truth[rows] != predicted[rows]))
+                errors.append(np.average(truth[rows] != predicted[rows], weights=weight[rows]))
             else:
-                errors.append(np.sqrt(np.mean(np.square(truth[rows] - predicted[rows]))))
+                square = np.square(truth[rows] - predicted[rows])
+                errors.append(np.sqrt(np.average(square, weights=weight[rows])))
         return float(np.mean(errors))
 
     def __sklearn_tags__(self):

@@ -34,7 +34,7 @@ def draw_threat(
     """Choose targets and sources among the nodes that have rows, and count the rows."""
     present = np.flatnonzero(n_rows > 0)
     sources = None if source_nodes is None else _codes(source_nodes, "source_nodes", labels, n_rows)
-    if isinstance(target_nodes, float):
+    if isinstance(target_nodes, float | np.floating):
         candidates = present
         if sources is not None and attack == "indirect":
             candidates = np.setdiff1d(present, sources)

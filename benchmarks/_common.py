@@ -1,0 +1,160 @@
+"""What the benchmarks share: rows of the real data sets, tables on the screen, CSV files."""
+
+import argparse
+import contextlib
+import csv
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skfedmtl.datasets import (
+    fetch_heart_disease,
+    fetch_human_activity,
+    fetch_landmine,
+    fetch_parkinsons,
+)
+
+__all__ = [
+    "DATA",
+    "is_regression",
+    "load_rows",
+    "make_parser",
+    "make_scaler",
+    "print_table",
+    "write_csv",
+]
+
+SITTING = 4  #: the code of the activity that is told from the five others
+
+DATA = ("landmine", "human_activity", "parkinsons_total", "parkinsons_motor", "heart_disease")
+
+
+def is_regression(name):
+    """Whether the target of the data set `name` is a number rather than a class."""
+    return name.startswith("parkinsons")
+
+
+def load_rows(name, data_home=None):
+    """Read a data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATA`.
+    data_home : str, path-like or None
+        As in `skfedmtl.datasets.get_data_home`.
+
+    Returns
+    -------
+    X : ndarray of shape (n, d), dtype float64
+        Neither scaled nor imputed; missing values are NaN.
+    y : ndarray of shape (n,)
+        Numbers, or classes 0 and 1.
+    nodes : ndarray of shape (n,)
+    """
+    options = {"data_home": data_home, "return_X_y_nodes": True}
+    if name == "landmine":
+        X, y, nodes = fetch_landmine(**options)
+    elif name == "human_activity":
+        X, y, nodes = fetch_human_activity(**options)
+        y = (y == SITTING).astype(np.int64)
+    elif is_regression(name):
+        X, y, nodes = fetch_parkinsons(name.removeprefix("parkinsons_"), **options)
+    else:
+        X, y, nodes = _heart_disease(data_home)
+    return X.astype(np.float64), y, nodes
+
+
+def _heart_disease(data_home):
+    """The rows with the zeros that stand for a missing value turned into NaN."""
+    bunch = fetch_heart_disease(data_home=data_home)
+    X = bunch.data.copy()
+    for column in ("chol", "trestbps"):
+        values = X[:, bunch.feature_names.index(column)]
+        values[values == 0] = np.nan
+    return X, bunch.target, bunch.nodes
+
+
+def make_scaler():
+    """Z-scores over the rows of all nodes, after missing values became medians."""
+    return make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+
+
+def make_parser(doc, results):
+    """Parser of the options that every benchmark has; `results` is the default of --output."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data-home",
+        type=Path,
+        metavar="DIR",
+        help="folder of the data files (default: $SKFEDMTL_DATA, else ~/skfedmtl_data)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=results,
+        help="folder of the CSV files, made if need be (default: results/ beside the script)",
+    )
+    return parser
+
+
+def print_table(columns, rows):
+    """Print `rows`, dicts, as a table.
+
+    Parameters
+    ----------
+    columns : dict of str to str
+        Key of the dicts -> format of its values, as in `format`; its width is found here.
+    rows : list of dict
+        A key that a row lacks leaves a blank; one that every row lacks, no column.
+    """
+    columns = {key: spec for key, spec in columns.items() if any(key in row for row in rows)}
+    cells = [
+        [format(row[key], spec) if key in row else "" for key, spec in columns.items()]
+        for row in rows
+    ]
+    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    first = next(iter(columns))
+    for line in [list(columns), ["-" * width for width in widths], *cells]:
+        padded = [
+            text.ljust(width)
+            if key == first or isinstance(rows[0].get(key), str)
+            else text.rjust(width)
+            for key, text, width in zip(columns, line, widths, strict=True)
+        ]
+        print("  ".join(padded).rstrip())
+
+
+def write_csv(path, rows):
+    """Write `rows`, dicts, beside `path`, then move the file there.
+
+    The columns are the keys of all rows in order of appearance; numbers keep six digits.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields = list(dict.fromkeys(key for row in rows for key in row))
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    print(f"wrote {path}")
+
+
+def _short(value):
+    return format(value, ".6g") if isinstance(value, (float, np.floating)) else value

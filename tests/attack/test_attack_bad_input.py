@@ -1,0 +1,214 @@
+"""Every wrong argument is an error that names it, before anything is fitted."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.linear_model import LinearRegression
+
+from estimators import make_rows
+from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+
+POISONERS = (PoisoningAttacker, RandomPoisoner)
+both = pytest.mark.parametrize("make", POISONERS)
+
+COMMON = [
+    ("estimator", LinearRegression()),
+    ("estimator", FMTLRegressor),
+    ("estimator", None),
+    ("attack", "sideways"),
+    ("attack", None),
+    ("target_nodes", 0.0),
+    ("target_nodes", -0.5),
+    ("target_nodes", 1.5),
+    ("target_nodes", np.nan),
+    ("target_nodes", 0),
+    ("target_nodes", 1),
+    ("target_nodes", 2),
+    ("target_nodes", "n0"),
+    ("target_nodes", None),
+    ("target_nodes", []),
+    ("target_nodes", [99]),
+    ("target_nodes", [0, 99]),
+    ("target_nodes", ["n0"]),
+    ("target_nodes", [0, 0]),
+    ("target_nodes", [[0]]),
+    ("target_nodes", [0.5]),
+    ("source_nodes", 0.5),
+    ("source_nodes", []),
+    ("source_nodes", [99]),
+    ("source_nodes", ["n0"]),
+    ("source_nodes", [0, 0]),
+    ("budget", -0.1),
+    ("budget", np.nan),
+    ("budget", np.inf),
+    ("budget", "all"),
+    ("budget", None),
+    ("radius", 0),
+    ("radius", 0.0),
+    ("radius", -1.0),
+    ("radius", np.nan),
+    ("radius", np.inf),
+    ("radius", "min"),
+    ("radius", None),
+    ("labels", "wrong"),
+    ("labels", "flip"),
+    ("labels", None),
+    ("init", "zero"),
+    ("victim_tol", 0.0),
+    ("victim_tol", -1e-8),
+    ("victim_tol", np.nan),
+    ("node_column", 1.5),
+    ("node_column", 17),
+    ("random_state", "seed"),
+    ("random_state", -1),
+]
+
+ATTACKER_ONLY = [
+    ("gradient", "numeric"),
+    ("eta", 0.0),
+    ("eta", -1.0),
+    ("eta", np.nan),
+    ("eta", np.inf),
+    ("step", "leap"),
+    ("line_search", "yes"),
+    ("line_search", None),
+    ("max_iter", -1),
+    ("max_iter", 1.5),
+    ("max_iter", None),
+    ("tol", -1e-4),
+    ("tol", np.nan),
+]
+
+
+def check_refused(make, name, params, estimator=FMTLRegressor):
+    X, y, nodes = make_rows(estimator)
+    model = make(**{"estimator": estimator(random_state=0), **params})
+    nodes = None if "node_column" in params else nodes
+    with pytest.raises((ValueError, TypeError), match=name):
+        model.fit(X, y, nodes=nodes)
+    assert not hasattr(model, "estimator_")
+
+
+@pytest.mark.parametrize("name, value", COMMON)
+@both
+def test_parameters(make, name, value):
+    # numpy words its own refusal of a seed
+    words = "random_state|Seed|seed" if name == "random_state" else name
+    check_refused(make, words, {name: value})
+
+
+@pytest.mark.parametrize("name, value", ATTACKER_ONLY)
+def test_parameters_of_the_ascent(name, value):
+    check_refused(PoisoningAttacker, name, {name: value})
+
+
+@pytest.mark.parametrize("name, _", ATTACKER_ONLY)
+def test_the_random_attack_has_no_ascent(name, _):
+    with pytest.raises(TypeError, match=name):
+        RandomPoisoner(FMTLRegressor(), **{name: 1})
+
+
+@pytest.mark.parametrize(
+    "estimator, labels", [(FMTLRegressor, "flip"), (FMTLClassifier, "extreme")]
+)
+@both
+def test_labels_of_the_other_kind(make, estimator, labels):
+    check_refused(make, f"labels='{labels}'", {"labels": labels}, estimator)
+
+
+@pytest.mark.parametrize(
+    "name, params",
+    [
+        ("source_nodes", {"attack": "direct", "target_nodes": [0], "source_nodes": [1]}),
+        ("source_nodes", {"attack": "direct", "target_nodes": [0], "source_nodes": [0, 1]}),
+        ("source_nodes", {"attack": "indirect", "target_nodes": [0], "source_nodes": [0]}),
+        ("source_nodes", {"attack": "indirect", "target_nodes": [0, 1], "source_nodes": [1, 2]}),
+        ("source_nodes", {"attack": "indirect", "source_nodes": [0, 1, 2]}),
+        ("target_nodes", {"attack": "indirect", "target_nodes": [2, 1, 0]}),
+        ("target_nodes", {"attack": "indirect", "target_nodes": 1.0}),
+    ],
+)
+@both
+def test_targets_and_sources_that_do_not_fit(make, name, params):
+    check_refused(make, name, params)
+
+
+@both
+def test_an_indirect_attack_needs_a_second_node(make):
+    X, y, _ = make_rows(FMTLRegressor)
+    with pytest.raises(ValueError, match="target_nodes"):
+        make(FMTLRegressor(), attack="indirect").fit(X, y)
+
+
+@both
+def test_a_listed_node_without_rows_is_no_target(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    victim = FMTLRegressor(node_labels=[0, 1, 2, 3])
+    for name in ("target_nodes", "source_nodes"):
+        with pytest.raises(ValueError, match=name):
+            make(victim, **{name: [3]}).fit(X, y, nodes=nodes)
+
+
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+@both
+def test_data(make, estimator):
+    X, y, nodes = make_rows(estimator)
+    hole, gap = X.copy(), y.astype(float)
+    hole[3, 1], gap[4] = np.nan, np.nan
+    cases = {
+        "X contains NaN": (hole, y, nodes),
+        "X contains infinity": (np.where(np.isnan(hole), np.inf, hole), y, nodes),
+        "y contains NaN": (X, gap, nodes),
+        "inconsistent numbers of samples": (X, y[:-1], nodes),
+        "`nodes`": (X, y, nodes[:-1]),
+        "for X": (csr_array(X), y, nodes),
+    }
+    for words, (rows, target, where) in cases.items():
+        model = make(estimator())
+        with pytest.raises((ValueError, TypeError), match=words):
+            model.fit(rows, target, nodes=where)
+        with pytest.raises((ValueError, TypeError), match=words):
+            model.poison(rows, target, nodes=where)
+        assert not hasattr(model, "poison_X_")
+
+
+@both
+def test_classes(make):
+    X, y, nodes = make_rows(FMTLClassifier)
+    for target in (np.zeros_like(y), np.arange(len(y)) % 3):
+        with pytest.raises(ValueError, match=r"class|target"):
+            make(FMTLClassifier()).fit(X, target, nodes=nodes)
+
+
+@both
+def test_nodes_twice(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    with pytest.raises(ValueError, match="`node_column`"):
+        make(FMTLRegressor(), node_column=0).fit(np.insert(X, 0, nodes, axis=1), y, nodes=nodes)
+
+
+@pytest.mark.parametrize("value", ["a", None, -1.0])
+@both
+def test_a_wrong_tol_of_the_victim(make, value):
+    X, y, nodes = make_rows(FMTLRegressor)
+    with pytest.raises((ValueError, TypeError), match="tol"):
+        make(FMTLRegressor(tol=value)).fit(X, y, nodes=nodes)
+
+
+@both
+def test_prediction_without_nodes(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    model = make(FMTLRegressor(random_state=0), budget=0, random_state=0).fit(X, y, nodes=nodes)
+    for call in (lambda: model.predict(X), lambda: model.score(X, y)):
+        with pytest.raises(ValueError, match="`nodes`"):
+            call()
+    with pytest.raises(ValueError, match="`nodes`"):
+        model.predict(X, nodes=nodes + 50)
+
+
+@both
+def test_score_of_lengths_that_differ(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    model = make(FMTLRegressor(random_state=0), budget=0, random_state=0).fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match=r"\by\b|inconsistent numbers of samples"):
+        model.score(X, y[:-1], nodes=nodes)

@@ -1,0 +1,279 @@
+"""Gradients of the attacker's objective against central differences of refitted victims."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from estimators import LOSSES, estimator_of, make_rows, relationship_of
+from oracles.gradients import dense_gradient
+from oracles.strategies import Problem, problems
+from oracles.victim import fd_gradient, solve_victim, upper_H
+from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner
+from skfedmtl._losses import LOSSES as LOSS_OF
+from skfedmtl._problem import FederatedProblem
+from skfedmtl._solver import SequentialSolver
+from skfedmtl.attack._bilevel import Bilevel
+from skfedmtl.attack._gradients import UpperObjective
+from skfedmtl.relationships import Fixed, Independent, Learned
+
+KINDS = ("none", "omega", "learned")
+GRADIENTS = ("implicit", "dual")
+THREATS = ("direct", "indirect", "hybrid")
+LAMBDAS = (0.1, 0.02, 1.0)
+
+# the path may put a row on its bound, which changes nothing but the logarithm of its slack
+pytestmark = pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A problem with one injected row in each source, the last rows of all."""
+
+    problem: Problem
+    X: np.ndarray
+    y: np.ndarray
+    codes: np.ndarray
+    weight: np.ndarray
+    targets: np.ndarray
+    sources: np.ndarray
+
+    @property
+    def injected(self):
+        return np.arange(len(self.problem.y), len(self.y))
+
+    def share(self):
+        """s_j / h_t of the clean rows of the targets."""
+        share = np.zeros(len(self.y))
+        for target in self.targets:
+            clean = np.flatnonzero(self.problem.codes == target)
+            share[clean] = self.weight[clean] / self.weight[clean].sum()
+        return share
+
+    def task(self, gradient, kind):
+        """Positional arguments of the oracles' gradients."""
+        p = self.problem
+        rows = (self.X, self.y, self.codes, self.weight, self.injected, self.targets)
+        return (gradient, *rows, p.lambda1, p.lambda2, p.loss, relationship_of(p, kind))
+
+    def model(self):
+        """Keyword arguments of the oracles' gradients."""
+        p = self.problem
+        kappa = p.kappa if p.is_classification else 1.0
+        return {"m": p.m, "fit_intercept": p.fit_intercept, "kappa": kappa}
+
+    def solve(self, relationship):
+        """The package's victim, and H through it."""
+        p = self.problem
+        free = "feature" if p.is_classification else "centred"
+        problem = FederatedProblem(
+            self.X,
+            self.y,
+            self.codes,
+            self.weight,
+            loss=LOSS_OF[p.loss](),
+            relationship=relationship,
+            intercept=free if p.fit_intercept else "none",
+            intercept_scaling=p.kappa,
+        )
+        problem.solve(SequentialSolver(tol=1e-13, max_iter=1000), np.random.default_rng(0))
+        return problem, UpperObjective(problem, self.share(), self.injected)
+
+
+def relationship(problem, kind):
+    if kind == "none":
+        return Independent(problem.m, problem.lambda2)
+    if kind == "omega":
+        return Fixed(problem.Omega, problem.lambda1, problem.lambda2)
+    return Learned(problem.m, problem.lambda1, problem.lambda2)
+
+
+@st.composite
+def attacked(draw, losses, threats=THREATS):
+    """A small problem, its targets and sources, and the injected rows."""
+    p = draw(
+        problems(
+            losses,
+            max_nodes=4,
+            max_rows=8,
+            max_features=3,
+            lambda1=LAMBDAS,
+            lambda2=LAMBDAS,
+            oddities=False,
+        )
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    nodes = rng.permutation(np.unique(p.codes))
+    targets, others = np.split(nodes, [max(1, len(nodes) // 2)])
+    threat = draw(st.sampled_from(threats))
+    sources = {"direct": targets, "indirect": others, "hybrid": [targets[0], *others[:1]]}[threat]
+    if len(sources) == 0:  # a single node has rows
+        sources = targets
+    y = rng.normal(size=len(sources))
+    mean_weight = [p.weight[p.codes == source].mean() for source in sources]
+    return Attacked(
+        problem=p,
+        X=np.vstack([p.X, rng.normal(size=(len(sources), p.X.shape[1])) + 0.2]),
+        y=np.append(p.y, np.where(y > 0, 1.0, -1.0) if p.is_classification else y),
+        codes=np.append(p.codes, np.array(sources)),
+        weight=np.append(p.weight, mean_weight),
+        targets=targets,
+        sources=np.array(sources),
+    )
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_against_finite_differences(loss, kind, gradient):
+    """1e-5 of the norm; the floor is what differences of 1e-5 leave of an exact zero."""
+    seen = {"drawn": 0, "compared": 0, "not zero": 0}
+
+    @given(attacked((loss,)))
+    def check(attack):
+        seen["drawn"] += 1
+        task, model = attack.task(gradient, kind), attack.model()
+        expected = fd_gradient(*task, **model)
+        # a held Sigma of low rank may leave fewer dimensions than there are rows on the margin
+        if expected is None or dense_gradient(*task, **model) is None:
+            return
+        seen["compared"] += 1
+        seen["not zero"] += bool(np.linalg.norm(expected) > 1e-6)
+        _, upper = attack.solve(relationship(attack.problem, kind))
+        found = upper.gradient(gradient)
+        assert found.shape == expected.shape
+        size = np.linalg.norm(expected)
+        assert np.linalg.norm(found - expected) <= 1e-5 * size + 1e-9
+
+    check()
+    assert seen["compared"] >= 0.7 * seen["drawn"], seen
+    assert seen["not zero"] >= 0.25 * seen["drawn"], seen
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_objective_is_the_mean_loss_of_clean_target_rows(loss):
+    @given(attacked((loss,)))
+    def check(attack):
+        p, model = attack.problem, attack.model()
+        problem, upper = attack.solve(relationship(p, "omega"))
+        W, b = problem.coefficients(problem.server.response.W)
+        clean = (p.X, p.y, p.codes, p.weight, attack.targets, p.loss)
+        assert_allclose(upper.value(), upper_H(W, b, *clean), rtol=1e-10, atol=1e-12)
+        task = attack.task("implicit", "omega")
+        victim = solve_victim(*task[1:5], *task[7:], **model)
+        if victim is not None:
+            expected = upper_H(victim.W, victim.b, *clean)
+            assert_allclose(upper.value(), expected, rtol=1e-5, atol=1e-9)
+
+    check()
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("kind", ["none", "diagonal"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nodes_that_are_not_tied_cannot_be_reached(loss, kind, gradient):
+    """A diagonal relationship makes every indirect gradient zero, to the last bit."""
+    seen = {"indirect": 0}
+
+    @given(attacked((loss,), threats=("indirect",)))
+    def check(attack):
+        p = attack.problem
+        untied = relationship(p, "none")
+        if kind == "diagonal":
+            untied = Fixed(np.diag(np.linspace(0.3, 2.0, p.m)), p.lambda1, p.lambda2)
+        if len(np.intersect1d(attack.sources, attack.targets)):
+            return
+        seen["indirect"] += 1
+        found = attack.solve(untied)[1].gradient(gradient)
+        assert_array_equal(found, np.zeros_like(found))
+
+    check()
+    assert seen["indirect"] >= 15, seen
+
+
+class Watched(RandomPoisoner):
+    """Keeps what the ascent would be given."""
+
+    def _craft(self, clean, start, threat, rng):
+        self.clean_, self.start_, self.threat_ = clean, start, threat
+        return start.X
+
+    def game(self, start, seed=0):
+        rng = np.random.default_rng(seed)
+        targets = self.threat_.targets
+        return Bilevel(self.clean_estimator_, self.clean_, start, targets, tol=1e-13, rng=rng)
+
+
+OMEGA = np.array([[2.0, -0.8, 0.3], [-0.8, 1.5, -0.5], [0.3, -0.5, 1.0]])
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+def test_moved_rows_give_what_a_fresh_problem_gives(estimator, kind, intercept, gradient):
+    """The game keeps its victim warm and its rows centred while the injected rows move."""
+    X, y, nodes = make_rows(estimator)
+    victim = estimator(
+        lambda1=0.05,
+        lambda2=0.1,
+        relationship=OMEGA if kind == "omega" else kind,
+        fit_intercept=intercept,
+        random_state=0,
+    )
+    poisoner = Watched(
+        victim, attack="hybrid", target_nodes=[0], source_nodes=[0, 1], random_state=1
+    ).fit(X, y, nodes=nodes)
+    start = poisoner.start_
+    game, rng = poisoner.game(start), np.random.default_rng(2)
+    for _ in range(3):
+        rows = start.X + 0.5 * rng.normal(size=start.X.shape)
+        game.value(rows + rng.normal(size=rows.shape))
+        moved, slope = game.value(rows), game.gradient(gradient)
+    fresh = poisoner.game(start._replace(X=rows), seed=5)
+    assert_allclose(moved, fresh.value(rows), rtol=1e-7)
+    expected = fresh.gradient(gradient)
+    assert_allclose(slope, expected, atol=1e-6 * np.linalg.norm(expected) + 1e-9)
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
+    """Estimator, attack and oracle agree on lambdas, intercepts, classes and order of nodes."""
+    estimator = {"squared_error": FMTLRegressor, "hinge": FMTLClassifier}[loss]
+    X, y, nodes = make_rows(estimator, sizes=(8, 6, 9), n_features=6, strings=True)
+    p = Problem(
+        X=X,
+        y=np.where(y > 0, 1.0, -1.0) if loss == "hinge" else y,
+        nodes=nodes,
+        sample_weight=None,
+        node_labels=["n2", "n0", "n1"],
+        lists_labels=True,
+        lambda1=0.3,
+        lambda2=0.2,
+        loss=loss,
+        fit_intercept=True,
+        kappa=2.0,
+        Omega=OMEGA,
+    )
+    threat = {"attack": "indirect", "target_nodes": ["n2"], "source_nodes": ["n0", "n1"]}
+    poisoner = Watched(estimator_of(p, "omega"), budget=0.3, random_state=0, **threat)
+    start = poisoner.fit(X, y, nodes=nodes).start_
+    game = poisoner.game(start)
+    game.value(start.X)
+    attack = Attacked(
+        problem=p,
+        X=np.vstack([X, start.X]),
+        y=np.append(p.y, np.where(start.y > 0, 1.0, -1.0) if loss == "hinge" else start.y),
+        codes=np.append(p.codes, start.codes),
+        weight=np.ones(len(X) + len(start.X)),
+        targets=np.array([0]),
+        sources=np.array([1, 2]),
+    )
+    expected = dense_gradient(*attack.task(gradient, "omega"), **attack.model())
+    size = np.linalg.norm(expected)
+    assert size > 1e-4
+    assert_allclose(game.gradient(gradient), expected, atol=1e-6 * size)

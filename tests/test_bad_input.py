@@ -1,0 +1,272 @@
+"""Every wrong argument is an error before any work is done, and the message names it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+from sklearn.exceptions import NotFittedError
+
+from estimators import ESTIMATORS, make_rows
+from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl.relationships import MAX_DENSE_NODES, clustered, graph_laplacian, mean_regularized
+
+estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
+BAD_NUMBERS = [np.nan, np.inf, -np.inf, "1", None]
+
+PARAMETERS = {
+    "lambda1": [-1e-9, *BAD_NUMBERS],
+    "lambda2": [0, -1.0, *BAD_NUMBERS],
+    "loss": ["logit", None, 1],
+    "relationship": ["learn", None, 1.0, 3],
+    "node_labels": ["sorted", None, 3],
+    "fit_intercept": ["yes", None, 2],
+    "max_iter": [0, -1, 1.5, "1", None],
+    "tol": [-1e-9, *BAD_NUMBERS],
+    "node_column": [1.5, ["a"]],
+    "handle_unknown": ["ignore", None],
+    "warm_start": ["no", None],
+    "random_state": [-1, 1.5, "seed"],
+}
+
+
+@estimators
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in PARAMETERS.items() for value in values]
+)
+def test_parameters(estimator, name, value):
+    X, y, nodes = make_rows(estimator)
+    model = estimator(**{name: value})
+    with pytest.raises((ValueError, TypeError), match=name):
+        model.fit(X, y, nodes=nodes)
+    assert not [key for key in vars(model) if key.endswith("_")]
+
+
+@pytest.mark.parametrize("value", [0, -1.0, *BAD_NUMBERS])
+def test_intercept_scaling(value):
+    X, y, nodes = make_rows(FMTLClassifier)
+    with pytest.raises(ValueError, match="intercept_scaling"):
+        FMTLClassifier(intercept_scaling=value).fit(X, y, nodes=nodes)
+
+
+def spoilt(array, value):
+    """A copy whose first entry is `value`."""
+    array = np.array(array, dtype=float)
+    array.flat[0] = value
+    return array
+
+
+@estimators
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_numbers_that_are_none(estimator, name, value):
+    X, y, nodes = make_rows(estimator)
+    data = {"X": X, "y": y, "sample_weight": np.ones(len(y))}
+    data[name] = spoilt(data[name], value)
+    with pytest.raises(ValueError, match=f"(?i){name}.*(nan|inf)"):
+        estimator().fit(nodes=nodes, **data)
+
+
+@estimators
+@pytest.mark.parametrize("name", ["X", "y", "nodes", "sample_weight"])
+def test_lengths_that_differ(estimator, name):
+    X, y, nodes = make_rows(estimator)
+    data = {"X": X, "y": y, "nodes": nodes, "sample_weight": np.ones(len(y))}
+    data[name] = data[name][:-1]
+    with pytest.raises(ValueError, match=r"inconsistent|sample_weight|equally long"):
+        estimator().fit(**data)
+
+
+@estimators
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({"X": csr_array(np.eye(28))}, TypeError, "[Ss]parse"),
+        ({"X": np.empty((28, 0))}, ValueError, "0 feature"),
+        ({"X": np.empty((0, 3)), "y": [], "nodes": []}, ValueError, "0 sample"),
+        ({"X": np.ones(28)}, ValueError, "2D array"),
+        ({"X": np.full((28, 1), "a")}, ValueError, "could not convert"),
+        ({"X": np.ones((28, 1), dtype=complex)}, ValueError, "[Cc]omplex"),
+        ({"y": np.ones((28, 2))}, ValueError, "y should be a 1d array"),
+        ({"y": None}, ValueError, "y cannot be None|requires y"),
+        ({"sample_weight": np.full(28, -1.0)}, ValueError, "[Nn]egative.*sample_weight"),
+        ({"sample_weight": np.ones((28, 1))}, ValueError, "[Ss]ample.weight"),
+        ({"sample_weight": "balanced"}, ValueError, "could not convert|sample_weight"),
+        ({"nodes": [None] * 28}, ValueError, "`nodes`.*missing"),
+        ({"nodes": np.full(28, np.nan)}, ValueError, "`nodes`.*missing"),
+        ({"nodes": [0, "a"] * 14}, ValueError, "`nodes`.*int, str"),
+        ({"nodes": np.full(28, 0.5)}, ValueError, r"`nodes`.*0\.5"),
+        ({"nodes": np.zeros((28, 1))}, ValueError, "`nodes`.*1-d"),
+        ({"nodes": "one"}, ValueError, "`nodes`"),
+    ],
+)
+def test_data(estimator, data, error, message):
+    X, y, nodes = make_rows(estimator)
+    with pytest.raises(error, match=message):
+        estimator().fit(**{"X": X, "y": y, "nodes": nodes, **data})
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(28), "only one class: "),
+        (["a"] * 28, "only one class: "),
+        (np.arange(28) % 3, "binary"),
+        (np.linspace(0, 1, 28), "[Uu]nknown label type"),
+    ],
+)
+def test_classes(y, message):
+    X, _, nodes = make_rows(FMTLClassifier)
+    with pytest.raises(ValueError, match=message):
+        FMTLClassifier().fit(X, y, nodes=nodes)
+
+
+def frame(labels, columns=None):
+    """An identity labelled on both axes."""
+    return pd.DataFrame(np.eye(len(labels)), index=labels, columns=columns or labels)
+
+
+@estimators
+@pytest.mark.parametrize(
+    ("relationship", "message"),
+    [
+        (np.eye(2), r"\(3, 3\).*3 nodes.*\(2, 2\)"),
+        (np.ones((3, 2)), "shape"),
+        (np.ones(3), "shape"),
+        ([[1, 2], [3]], "matrix of numbers"),
+        ([["a"] * 3] * 3, "matrix of numbers"),
+        (spoilt(np.eye(3), np.nan), "NaN or infinity"),
+        (spoilt(np.eye(3), np.inf), "NaN or infinity"),
+        (np.triu(np.ones((3, 3))), "symmetric"),
+        (np.eye(3) - 0.5, "semidefinite.*eigenvalue is -0.5"),
+        (-np.eye(3), "semidefinite"),
+        (frame([0, 1]), "index.*node_labels"),
+        (frame([0, 1, 3]), "index.*"),
+        (frame([0, 1, 2], [0, 1, 3]), "columns"),
+        (frame([0, 1, 1]), "index"),
+        (frame(["0", "1", "2"]), "index"),
+    ],
+)
+def test_relationships(estimator, relationship, message):
+    X, y, nodes = make_rows(estimator)
+    with pytest.raises(ValueError, match=message) as caught:
+        estimator(relationship=relationship).fit(X, y, nodes=nodes)
+    assert "relationship" in str(caught.value)
+
+
+@estimators
+@pytest.mark.parametrize(
+    ("node_labels", "nodes", "message"),
+    [
+        ([0, 1], "rows", "`node_labels` lacks.*2"),
+        ([0, 1, 2, 2], "rows", "`node_labels` must not repeat"),
+        (["0", "1", "2"], "rows", "`node_labels` holds strings.*`nodes` holds integers"),
+        ([], "rows", "`node_labels` is empty"),
+        ([0, 1, 2], None, "`node_labels`.*`nodes`.*`node_column`"),
+    ],
+)
+def test_node_labels(estimator, node_labels, nodes, message):
+    X, y, rows = make_rows(estimator)
+    nodes = rows if nodes == "rows" else None
+    with pytest.raises(ValueError, match=message):
+        estimator(node_labels=node_labels).fit(X, y, nodes=nodes)
+
+
+@estimators
+@pytest.mark.parametrize(
+    ("node_column", "message"),
+    [(4, "out of range"), (-5, "out of range"), ("site", "not a DataFrame"), (0, "whole")],
+)
+def test_node_columns(estimator, node_column, message):
+    X, y, nodes = make_rows(estimator)
+    with pytest.raises(ValueError, match=f"`node_column`.*{message}"):
+        estimator(node_column=node_column).fit(np.column_stack([X, nodes]), y)
+
+
+@estimators
+def test_the_nodes_are_given_once(estimator):
+    X, y, nodes = make_rows(estimator)
+    table = np.column_stack([X, nodes])
+    with pytest.raises(ValueError, match=r"`nodes` was given.*`node_column`"):
+        estimator(node_column=3).fit(table, y, nodes=nodes)
+    model = estimator(node_column=3).fit(table, y)
+    with pytest.raises(ValueError, match=r"`nodes` was given.*`node_column`"):
+        model.predict(table, nodes=nodes)
+
+
+def methods(model):
+    """Every method that takes rows and the nodes they live in."""
+    names = ("predict", "decision_function")
+    return [getattr(model, name) for name in names if hasattr(model, name)]
+
+
+@estimators
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (None, "`nodes` is missing.*node_column"),
+        ([0, 1, 7], "`nodes`.*not seen in fit: 7.*NodeKFold"),
+        (["a", "b", "c"], "`nodes` holds strings"),
+        ([0, 1], "`nodes` and `X`.*2 entries.*3 rows"),
+        ([0, 1, None], "`nodes`.*missing"),
+    ],
+)
+def test_nodes_at_prediction(estimator, nodes, message):
+    X, y, rows = make_rows(estimator)
+    model = estimator().fit(X, y, nodes=rows)
+    for method in methods(model):
+        with pytest.raises(ValueError, match=message):
+            method(X[:3], nodes=nodes)
+    with pytest.raises(ValueError, match=message):
+        model.score(X[:3], y[:3], nodes=nodes)
+
+
+@estimators
+def test_rows_at_prediction(estimator):
+    X, y, nodes = make_rows(estimator)
+    for method in methods(estimator()):
+        with pytest.raises(NotFittedError):
+            method(X, nodes=nodes)
+    for method in methods(estimator().fit(X, y, nodes=nodes)):
+        with pytest.raises(ValueError, match=r"2 features.*3 features"):
+            method(X[:, :2], nodes=nodes)
+        with pytest.raises(ValueError, match="NaN"):
+            method(spoilt(X, np.nan), nodes=nodes)
+
+
+@pytest.mark.parametrize(
+    ("builder", "argument", "message"),
+    [
+        (mean_regularized, 0, "m must be a whole number.*0"),
+        (mean_regularized, -1, "m must"),
+        (mean_regularized, 2.0, "m must"),
+        (mean_regularized, True, "m must"),
+        (mean_regularized, "3", "m must"),
+        (mean_regularized, MAX_DENSE_NODES + 1, "m=5001.*at most 5000"),
+        (graph_laplacian, np.ones((2, 3)), "adjacency.*square"),
+        (graph_laplacian, np.ones(3), "adjacency.*square"),
+        (graph_laplacian, np.empty((0, 0)), "adjacency"),
+        (graph_laplacian, [[0, -1], [-1, 0]], "adjacency.*non-negative"),
+        (graph_laplacian, [[0, np.nan], [np.nan, 0]], "adjacency.*finite"),
+        (graph_laplacian, [[0, 1], [2, 0]], "adjacency.*symmetric"),
+        (graph_laplacian, [[0, "a"], ["a", 0]], "adjacency"),
+        (graph_laplacian, np.zeros((MAX_DENSE_NODES + 1, 1)), "adjacency"),
+        (clustered, [], "labels"),
+        (clustered, [[0, 1]], "labels"),
+        (clustered, 3, "labels"),
+        (clustered, [0.0, np.nan], "labels"),
+        (clustered, np.zeros(MAX_DENSE_NODES + 1), "labels.*5000"),
+    ],
+)
+def test_builders(builder, argument, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        builder(argument)
+
+
+def test_dense_matrices_of_many_nodes_are_refused():
+    m = MAX_DENSE_NODES + 1
+    X, y = np.ones((2, 1)), np.array([0.0, 1.0])
+    model = FMTLRegressor(node_labels=np.arange(m), relationship="none")
+    model.fit(X, y, nodes=[0, 1])
+    for method in (model.node_covariance, model.node_precision, model.node_correlation):
+        with pytest.raises(ValueError, match="5000"):
+            method()

@@ -1,0 +1,136 @@
+"""The compiled epoch against the plain one, and what it must leave alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from estimators import LOSSES as TESTED
+from oracles import kernels
+from oracles.objective import row_weights
+from oracles.strategies import problems
+from skfedmtl._kernels import _sdca
+from skfedmtl._losses import LOSSES
+from skfedmtl._protocol import Node
+
+losses = pytest.mark.parametrize("loss", TESTED)
+curvatures = st.sampled_from([1e-3, 0.05, 1.0, 300.0])
+
+
+def make_visit(problem, seed):
+    """The rows of one node, dual variables in the domain, and weights to start from."""
+    mine = problem.codes == problem.codes[0]
+    rng = np.random.default_rng(seed)
+    X, y = np.ascontiguousarray(problem.X[mine]), problem.y[mine]
+    share = row_weights(problem.codes, problem.weight, problem.m)[mine]
+    alpha = rng.normal(size=len(y)) if problem.loss == "squared_error" else y * rng.random(len(y))
+    return X, y, share, alpha, rng.normal(size=X.shape[1]), rng
+
+
+def visit(loss, X, y, share, order, curvature, n_passes, alpha, w):
+    """Call the kernel on copies of what it changes; (alpha, w)."""
+    alpha, w = alpha.copy(), w.copy()
+    squares = np.einsum("ij,ij->i", X, X)
+    rows = np.array(order, dtype=np.intp)
+    kernel = LOSSES[loss]().kernel
+    _sdca.visit(kernel, X, y, share, squares, rows, curvature, n_passes, alpha, w)
+    return alpha, w
+
+
+def plain_visit(loss, X, y, share, order, curvature, n_passes, alpha, w):
+    """Passes of the oracle's epoch; a row that did not move is left out of the next pass."""
+    order = list(order)
+    for _ in range(n_passes):
+        moved = []
+        for place, row in enumerate(order):
+            old = alpha[row]
+            alpha, w, _ = kernels.epoch(X, y, share, alpha, w, curvature, [row], loss)
+            if alpha[row] != old:
+                order[place], order[len(moved)] = order[len(moved)], row
+                moved.append(row)
+        order = moved
+    return alpha, w
+
+
+@losses
+@given(data=st.data(), curvature=curvatures, seed=st.integers(0, 2**32 - 1))
+def test_one_pass_is_the_plain_epoch(loss, data, curvature, seed):
+    problem = data.draw(problems(losses=(loss,)))
+    X, y, share, alpha, w, rng = make_visit(problem, seed)
+    order = rng.permutation(np.flatnonzero(share > 0))
+    found, view = visit(loss, X, y, share, order, curvature, 1, alpha, w)
+    expected, w_local, _ = kernels.epoch(X, y, share, alpha, w, curvature, order, loss)
+    scale = 1 + np.abs(expected).max() + np.abs(w_local).max()
+    assert_allclose(found, expected, rtol=1e-11, atol=1e-12 * scale)
+    assert_allclose(view, w_local, rtol=1e-10, atol=1e-10 * scale)
+
+
+@losses
+@given(data=st.data(), n_passes=st.integers(2, 6), seed=st.integers(0, 2**32 - 1))
+def test_later_passes_visit_the_rows_that_moved(loss, data, n_passes, seed):
+    problem = data.draw(problems(losses=(loss,), max_nodes=2))
+    X, y, share, alpha, w, rng = make_visit(problem, seed)
+    order = rng.permutation(np.flatnonzero(share > 0))
+    found, view = visit(loss, X, y, share, order, 0.5, n_passes, alpha, w)
+    expected, w_local = plain_visit(loss, X, y, share, order, 0.5, n_passes, alpha, w)
+    scale = 1 + np.abs(expected).max() + np.abs(w_local).max()
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * scale)
+    assert_allclose(view, w_local, rtol=1e-9, atol=1e-9 * scale)
+
+
+@losses
+@given(data=st.data(), curvature=curvatures, seed=st.integers(0, 2**32 - 1))
+def test_a_visit_climbs_the_local_problem(loss, data, curvature, seed):
+    problem = data.draw(problems(losses=(loss,)))
+    X, y, share, alpha, w, rng = make_visit(problem, seed)
+    order = rng.permutation(np.flatnonzero(share > 0))
+    found, _ = visit(loss, X, y, share, order, curvature, 3, alpha, w)
+    rest = (w, curvature, loss)
+    before = kernels.local_objective(X, y, share, alpha, alpha, *rest)
+    after = kernels.local_objective(X, y, share, alpha, found, *rest)
+    assert after >= before - 1e-12 * (1 + abs(before))
+    low, high = LOSSES[loss].bounds
+    assert np.all((low <= y * found) & (y * found <= high)) or loss == "squared_error"
+
+
+@losses
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_a_row_without_weight_never_moves(loss, data, seed):
+    problem = data.draw(problems(losses=(loss,), weights=("zeros",)))
+    X, y, share, _, w, rng = make_visit(problem, seed)
+    node = Node(X, y, share, LOSSES[loss](), centred=False)
+    start = node.alpha.copy()
+    dv = node.propose(w, 0.1, 5, rng)
+    assert_array_equal(node.alpha, start)  # a proposal is not yet adopted
+    node.adopt()
+    assert np.all(node.alpha[share == 0] == 0)
+    assert_allclose(dv, X.T @ (share * node.alpha), atol=1e-12)
+    assert_allclose(node.moment(), dv, atol=1e-12)
+
+
+@losses
+def test_rows_outside_the_order_stay(loss):
+    rng = np.random.default_rng(0)
+    X, y, share = rng.normal(size=(6, 2)), np.sign(rng.normal(size=6)), np.full(6, 1 / 6)
+    alpha, _ = visit(loss, X, y, share, [1, 4], 0.5, 3, np.zeros(6), np.zeros(2))
+    assert_array_equal(np.flatnonzero(alpha), [1, 4])
+
+
+@losses
+def test_read_only_inputs_are_accepted_and_left_alone(loss):
+    rng = np.random.default_rng(1)
+    X, y, share = rng.normal(size=(6, 2)), np.sign(rng.normal(size=6)), np.full(6, 1 / 6)
+    kept = X.copy(), y.copy(), share.copy()
+    for array in (X, y, share):
+        array.flags.writeable = False
+    visit(loss, X, y, share, np.arange(6), 0.5, 3, np.zeros(6), np.zeros(2))
+    for array, before in zip((X, y, share), kept, strict=True):
+        assert_array_equal(array, before)
+
+
+def test_a_hinge_row_of_zeros_rests_at_its_upper_bound():
+    X, y, share = np.zeros((2, 3)), np.array([1.0, -1.0]), np.full(2, 0.5)
+    alpha, w = visit("hinge", X, y, share, [0, 1], 1.0, 4, np.zeros(2), np.ones(3))
+    assert_array_equal(alpha, y)
+    assert_array_equal(w, np.ones(3))
