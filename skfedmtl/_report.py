@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -212,16 +213,11 @@ def _run(data, settings: Settings, n_jobs: int) -> list[Result]:
     parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
     console = Console(stderr=True)
     results = []
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("fits and attacks", total=len(work))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    task = progress.add_task("fits and attacks", total=len(work))
+    # older versions of rich end even a disabled bar by an empty line
+    with progress if console.is_terminal else nullcontext():
         for done in parallel(delayed(run_piece)(piece, *data, settings) for piece in work):
             results += done
             progress.advance(task)

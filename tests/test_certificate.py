@@ -90,7 +90,7 @@ def test_every_stop_is_priced(problem, kind, tol, max_iter):
         model.dual_objective_, dual(problem, kind, model.dual_coef_), rtol=1e-8, atol=1e-9
     )
     assert_allclose(model.dual_gap_, model.objective_ - model.dual_objective_, rtol=0, atol=0)
-    assert model.dual_gap_ >= -1e-12 * (1 + model.objective_)
+    assert model.dual_gap_ >= -1e-11 * (1 + model.objective_)
     assert model.objective_ == model.history_["objective"][-1]
     assert model.dual_objective_ == model.history_["dual_objective"][-1]
 
@@ -234,5 +234,5 @@ def test_the_history_is_monotone(problem, kind):
     ):
         assert np.all(sign * np.diff(history[name]) >= 0), name
     scale = 1 + abs(history["objective"])
-    assert np.all(history["dual_objective"] <= history["objective"] + 1e-12 * scale)
+    assert np.all(history["dual_objective"] <= history["objective"] + 1e-11 * scale)
     assert np.all(np.diff(history["bytes_communicated"]) > 0)

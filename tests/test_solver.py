@@ -62,7 +62,7 @@ class Visits(RuleBasedStateMachine):
     @rule()
     def certify(self):
         price = self.server.certify(self.nodes)
-        assert price.gap >= -1e-12 * price.magnitude
+        assert price.gap >= -1e-11 * price.magnitude
         for node in self.nodes:  # the dual variables of a free intercept sum to zero
             if node.centred:
                 assert abs(node.weight @ node.alpha) <= 1e-12 * (
@@ -143,6 +143,12 @@ def test_an_interior_point_run_ends_at_rounding(kind):
     assert model.dual_gap_ <= 1e-14
 
 
+def reach(model, problem):
+    """How far the gap, and rounding, let the weights lie from the optimum."""
+    rounding = 1e-11 * (1 + model.objective_)
+    return np.sqrt((max(model.dual_gap_, 0.0) + rounding) / problem.lambda2)
+
+
 @losses
 @kinds
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
@@ -167,9 +173,7 @@ def test_the_order_of_rows_and_nodes_does_not_matter(loss, kind, data, seed):
     floor = 1e-10
     assert one.dual_objective_ <= two.objective_ + floor
     assert two.dual_objective_ <= one.objective_ + floor
-    reach = np.sqrt((one.dual_gap_ + 1e-12) / problem.lambda2)
-    reach += np.sqrt((two.dual_gap_ + 1e-12) / problem.lambda2)
-    assert_allclose(one.coef_[order], two.coef_, atol=reach)
+    assert_allclose(one.coef_[order], two.coef_, atol=reach(one, problem) + reach(two, problem))
 
 
 @losses
@@ -183,9 +187,7 @@ def test_weights_count_only_within_their_node(loss, kind, data, factors):
     two = fit(replace(problem, sample_weight=problem.weight * factors), kind, tol=1e-7)
     assert one.dual_objective_ <= two.objective_ + 1e-10
     assert two.dual_objective_ <= one.objective_ + 1e-10
-    reach = np.sqrt((one.dual_gap_ + 1e-12) / problem.lambda2)
-    reach += np.sqrt((two.dual_gap_ + 1e-12) / problem.lambda2)
-    assert_allclose(one.coef_, two.coef_, atol=reach)
+    assert_allclose(one.coef_, two.coef_, atol=reach(one, problem) + reach(two, problem))
 
 
 def linear_svc(X, y, lam, **params):

@@ -40,7 +40,7 @@ def draw_threat(
             candidates = np.setdiff1d(present, sources)
         if sources is not None and attack == "direct":
             candidates = sources
-        count = min(max(1, int(np.floor(target_nodes * len(present) + 1e-9))), len(candidates))
+        count = min(max(1, _whole_share(target_nodes, len(present))), len(candidates))
         if attack == "direct" and sources is not None:
             count = len(sources)
         if count == 0:
@@ -54,6 +54,12 @@ def draw_threat(
         _check_overlap(attack, targets, sources, labels)
     counts = np.floor(budget * n_rows[sources] + 0.5).astype(np.int64)
     return Threat(targets, sources, np.maximum(counts, 1) if budget > 0 else counts)
+
+
+def _whole_share(share: Any, n: int) -> int:
+    """floor(share * n), forgiving the rounding of the share's own dtype."""
+    slack = 4.0 * float(np.finfo(np.asarray(share).dtype).eps)
+    return int(np.floor(float(share) * n * (1.0 + slack)))
 
 
 def _codes(chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int64]):
