@@ -143,6 +143,16 @@ def test_an_interior_point_run_ends_at_rounding(kind):
     assert model.dual_gap_ <= 1e-14
 
 
+@pytest.mark.parametrize("seed", [5, 25, 38, 71])
+def test_an_interior_point_run_survives_wide_weights(seed):
+    """Weights over six decades: the path ends where rounding takes its last digit."""
+    X, y, nodes = make_rows(FMTLClassifier, sizes=(8, 3), n_features=4, seed=seed)
+    weight = 10.0 ** np.random.default_rng(seed).uniform(-3, 3, size=len(y))
+    model = FMTLClassifier(lambda1=0.1, fit_intercept=False, tol=0, max_iter=8, random_state=0)
+    model.fit(X, y, nodes=nodes, sample_weight=weight)
+    assert model.dual_gap_ <= 1e-6 * model.objective_
+
+
 def reach(model, problem):
     """How far the gap, and rounding, let the weights lie from the optimum."""
     rounding = 1e-11 * (1 + model.objective_)
