@@ -70,6 +70,8 @@ class BaseFMTL(BaseEstimator):
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
+        if not sample_weight.any():
+            raise ValueError("sample_weight must hold a positive weight, got zeros only.")
         return X, y, labels, codes, sample_weight
 
     def _check_predict(self, X, nodes):

@@ -213,7 +213,7 @@ class FMTLClassifier(ClassifierMixin, BaseFMTL):
 
     Minimises, over weights ``W`` with one row ``w_l`` a node [1]_::
 
-        P = sum_l (1/c_l) sum_i s_i max(0, 1 - y_i (w_l . x_i + b_l))
+        P = sum_l (1/c_l) sum_i s_i L(y_i, w_l . x_i + b_l)
             + lambda1 tr(W' Omega W) + lambda2 ||W||_F^2
 
     with ``y_i`` = -1 or +1, row weights ``s_i`` and their sum ``c_l`` in node ``l``. With
@@ -229,8 +229,8 @@ class FMTLClassifier(ClassifierMixin, BaseFMTL):
         Strength of the tie between the nodes, at least 0.
     lambda2 : float, default=1e-3
         Strength of the ridge penalty of every node, above 0.
-    loss : {"hinge"}, default="hinge"
-        The loss ``max(0, 1 - y f)``.
+    loss : {"hinge", "squared_hinge", "logistic"}, default="hinge"
+        ``max(0, 1 - y f)``, its square, or ``log(1 + exp(-y f))``.
     relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
 default="learned"
         ``"learned"``: the best covariance, found with the weights. ``"none"``: no tie, only
@@ -271,7 +271,8 @@ default="learned"
     intercept_ : ndarray of shape (n_nodes,)
         Intercepts; zeros without `fit_intercept`.
     dual_coef_ : ndarray of shape (n_samples,)
-        Dual variables of the rows: between 0 and 1 times -1 or +1.
+        Dual variables of the rows; times -1 or +1 they are at least 0, and at most 1 but for
+        ``squared_hinge``.
     objective_, dual_objective_, dual_gap_ : float
         ``P`` at the solution, a lower bound of its least value, and their difference.
     node_covariance_factor_ : ndarray of shape (n_nodes, rank)
@@ -312,7 +313,7 @@ default="learned"
 
     _parameter_constraints = {
         **BaseFMTL._parameter_constraints,
-        "loss": [StrOptions({"hinge"})],
+        "loss": [StrOptions({"hinge", "squared_hinge", "logistic"})],
         "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
     }
 

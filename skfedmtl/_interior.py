@@ -7,7 +7,7 @@ two bounds, the optimality conditions per row are::
 
     dL*/db + y f - zl + zu = 0,      zl b = mu,      zu (1 - b) = mu
 
-Each step solves a `DualSystem` with ``theta = L*'' + zl/b + zu/(1-b)``, aiming at the ``mu`` that a
+Each step solves a `DualSystem` with ``theta = zl/b + zu/(1-b)``, aiming at the ``mu`` that a
 predictor step allows [1]_, and no further than the barrier function falls.
 Afterwards the rows whose multiplier won are put on their bound, and the result is kept
 only if the dual rose.
@@ -27,12 +27,13 @@ from skfedmtl._protocol import Node, Server
 from skfedmtl._system import MAX_DIRECT, DualSystem
 
 _TO_BOUNDARY = 0.995
-_ROUNDING = 1e-13  #: a relative gap below which rounding rules
+_ROUNDING = 1e-11  #: a relative gap below which rounding rules
+_ON_BOUND = 1e-12
 
 
 def applies(server: Server, nodes: list[Node]) -> bool:
-    """Whether the loss is boxed on both sides and the problem small enough."""
-    return bool(np.isfinite(nodes[0].loss.bounds).all()) and server.V.size <= MAX_DIRECT
+    """Whether rows rest at bounds and the problem is small enough."""
+    return nodes[0].loss.linear and server.V.size <= MAX_DIRECT
 
 
 def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -> bool:
@@ -40,7 +41,7 @@ def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -
     before = [node.alpha for node in nodes]
     path = _CentralPath(server, nodes)
     for _ in range(max_iter):
-        if path.relative_gap() <= max(tol, _ROUNDING) or not path.advance():
+        if path.relative_gap() <= max(tol, _ROUNDING) or path.ends() or not path.advance():
             break
     value = _dual(server, nodes, before)
     if (
@@ -124,11 +125,15 @@ class _CentralPath:
         dual = -float(self.weight @ conjugate) - self.response.value
         return (primal - dual) / max(primal, np.finfo(float).tiny)
 
+    def ends(self) -> bool:
+        """Whether a row is so near a bound that the next system would be singular."""
+        return float(min((self.b - self.low).min(), (self.high - self.b).min())) < _ON_BOUND
+
     def advance(self) -> bool:
         """One predictor-corrector step; False when the step became too short to matter."""
         below, above = self.b - self.low, self.high - self.b
         slope = self._slope()
-        theta = self.loss.conjugate_curvature + self.lower / below + self.upper / above
+        theta = self.lower / below + self.upper / above
         solve = self.system.factor(theta)
         total = 2.0 * self.weight.sum()
         mu = float(self.weight @ (below * self.lower + above * self.upper)) / total

@@ -11,9 +11,12 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``curvature(y, f)``          d2L/df2, zero at a kink
 ``conjugate(y, a)``          L*(-a) = sup over f of ( -a f - L(y, f) ), a in the domain
 ``conjugate_slope(y, a)``    its derivative with respect to a
-``conjugate_curvature``      its second derivative, a constant of the losses here
+``conjugate_curvature(y,a)`` its second derivative
+``start(y)``                 dual variables to begin with
 ``clip(y, a)``               the nearest point of the domain
+``limit(y, old, new)``       the farthest point towards ``new`` that a long step may reach
 ``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
+``linear``                   whether the conjugate is linear, so that rows rest at bounds
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
 ``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
 ``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
@@ -34,6 +37,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit, xlog1py, xlogy
 
 from skfedmtl._kernels import _sdca
 
@@ -46,23 +50,34 @@ class Loss(Protocol):
     """What a solver may use of a loss; see the module's conventions."""
 
     name: ClassVar[str]
-    kernel: _sdca.SquaredError | _sdca.Hinge
+    kernel: _sdca.LossKernel
     bounds: ClassVar[tuple[float, float]]
-    conjugate_curvature: ClassVar[float]
+    linear: ClassVar[bool]
 
     def value(self, y: Array, f: Array) -> Array: ...
     def derivative(self, y: Array, f: Array) -> Array: ...
     def curvature(self, y: Array, f: Array) -> Array: ...
     def conjugate(self, y: Array, a: Array) -> Array: ...
     def conjugate_slope(self, y: Array, a: Array) -> Array: ...
+    def conjugate_curvature(self, y: Array, a: Array) -> Array: ...
+    def start(self, y: Array) -> Array: ...
     def clip(self, y: Array, a: Array) -> Array: ...
+    def limit(self, y: Array, old: Array, new: Array) -> Array: ...
     def sign(self, y: Array) -> Array: ...
     def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
 
 
 class _Smooth:
-    """What follows from two derivatives alone."""
+    """What most smooth losses share."""
+
+    linear = False
+
+    def start(self, y: Array) -> Array:
+        return np.zeros_like(y)
+
+    def limit(self: Loss, y: Array, old: Array, new: Array) -> Array:
+        return self.clip(y, new)
 
     def slope_at(self: Loss, y: Array, f: Array, a: Array) -> Array:
         return self.derivative(y, f)
@@ -76,7 +91,6 @@ class SquaredError(_Smooth):
 
     name = "squared_error"
     bounds = (-np.inf, np.inf)
-    conjugate_curvature = 0.5
 
     def __init__(self) -> None:
         self.kernel = _sdca.SquaredError()
@@ -96,6 +110,9 @@ class SquaredError(_Smooth):
     def conjugate_slope(self, y: Array, a: Array) -> Array:
         return 0.5 * a - y
 
+    def conjugate_curvature(self, y: Array, a: Array) -> Array:
+        return np.full_like(a, 0.5)
+
     def clip(self, y: Array, a: Array) -> Array:
         return a
 
@@ -104,12 +121,19 @@ class SquaredError(_Smooth):
         return np.ones_like(y)
 
 
-class Hinge:
+class _Margin:
+    """Losses of ``y f`` for y = -1 or +1: the domain is one of ``y a``."""
+
+    def sign(self, y: Array) -> Array:
+        return y
+
+
+class Hinge(_Margin):
     """max(0, 1 - y f), for y = -1 or +1."""
 
     name = "hinge"
     bounds = (0.0, 1.0)
-    conjugate_curvature = 0.0
+    linear = True
 
     def __init__(self) -> None:
         self.kernel = _sdca.Hinge()
@@ -129,12 +153,17 @@ class Hinge:
     def conjugate_slope(self, y: Array, a: Array) -> Array:
         return -y
 
+    def conjugate_curvature(self, y: Array, a: Array) -> Array:
+        return np.zeros_like(a)
+
+    def start(self, y: Array) -> Array:
+        return np.zeros_like(y)
+
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.clip(y * a, 0.0, 1.0)
 
-    def sign(self, y: Array) -> Array:
-        """y: the box is the unit interval of ``y a``."""
-        return y
+    def limit(self, y: Array, old: Array, new: Array) -> Array:
+        return self.clip(y, new)
 
     def slope_at(self, y: Array, f: Array, a: Array) -> Array:
         """-a off the margin; a row on it stays there and counts nothing."""
@@ -148,4 +177,77 @@ class Hinge:
         return (b > _AT_BOUND) & (b < 1.0 - _AT_BOUND)
 
 
-LOSSES = {loss.name: loss for loss in (SquaredError, Hinge)}
+class SquaredHinge(_Margin, _Smooth):
+    """max(0, 1 - y f)^2, for y = -1 or +1."""
+
+    name = "squared_hinge"
+    bounds = (0.0, np.inf)
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.SquaredHinge()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.square(np.maximum(0.0, 1.0 - y * f))
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return -2.0 * y * np.maximum(0.0, 1.0 - y * f)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.where(y * f < 1.0, 2.0, 0.0)
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        return a * (0.25 * a - y)
+
+    def conjugate_slope(self, y: Array, a: Array) -> Array:
+        return 0.5 * a - y
+
+    def conjugate_curvature(self, y: Array, a: Array) -> Array:
+        return np.full_like(a, 0.5)
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return y * np.maximum(y * a, 0.0)
+
+
+class Logistic(_Margin, _Smooth):
+    """log(1 + exp(-y f)), for y = -1 or +1."""
+
+    name = "logistic"
+    bounds = (0.0, 1.0)
+    _INSIDE = (float(np.finfo(float).tiny), 1.0 - 2.0**-53)
+    _KEPT = 0.1  #: share of its distance to a bound that a row keeps in a long step
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.Logistic()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.asarray(np.logaddexp(0.0, -y * f), dtype=np.float64)
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return -y * expit(-y * f)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return expit(y * f) * expit(-y * f)
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        b = y * a
+        return np.asarray(xlogy(b, b) + xlog1py(1.0 - b, -b), dtype=np.float64)
+
+    def conjugate_slope(self, y: Array, a: Array) -> Array:
+        return y * logit(np.clip(y * a, *self._INSIDE))
+
+    def conjugate_curvature(self, y: Array, a: Array) -> Array:
+        b = np.clip(y * a, *self._INSIDE)
+        return 1.0 / (b * (1.0 - b))
+
+    def start(self, y: Array) -> Array:
+        return 0.5 * y
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return y * np.clip(y * a, *self._INSIDE)
+
+    def limit(self, y: Array, old: Array, new: Array) -> Array:
+        b = y * old
+        return y * np.clip(y * new, self._KEPT * b, 1.0 - self._KEPT * (1.0 - b))
+
+
+LOSSES = {loss.name: loss for loss in (SquaredError, Hinge, SquaredHinge, Logistic)}

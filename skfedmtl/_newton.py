@@ -44,6 +44,7 @@ class _FreeRows:
         self.root = np.sqrt(node.weight[self.index])
         self.E = node.X[self.index] * self.root[:, None]
         self.gradient = self.root * slope[self.index]
+        self.bend = node.loss.conjugate_curvature(node.y, node.alpha)[self.index]
 
 
 class NewtonStepper:
@@ -62,12 +63,13 @@ class NewtonStepper:
         if gradient.size == 0:
             return False
         system = DualSystem([part.E for part in rows], response)
-        bend = nodes[0].loss.conjugate_curvature
+        linear = nodes[0].loss.linear
         self._scale = float(system.diagonal().mean())
         if self.damping is None:
-            self.damping = 0.0 if bend > 0.0 else _DAMPING * self._scale
-        shift = bend + (self.damping if bend > 0.0 else max(self.damping, 1e-12))
-        t = system.solve(np.full_like(gradient, shift), gradient, tol=tol, max_iter=max_iter)
+            self.damping = _DAMPING * self._scale if linear else 0.0
+        damping = max(self.damping, 1e-12) if linear else self.damping
+        theta = np.concatenate([part.bend for part in rows]) + damping
+        t = system.solve(theta, gradient, tol=tol, max_iter=max_iter)
         server.count(len(nodes), vectors=2 * system.n_products, scalars=2 * system.n_products)
         moves = [piece / part.root for piece, part in zip(system.split(t), rows, strict=True)]
         return self._search(server, nodes, rows, moves)
@@ -85,7 +87,7 @@ class NewtonStepper:
             for node, part, move, old in zip(nodes, rows, moves, start, strict=True):
                 alpha = old.copy()
                 alpha[part.index] += length * move
-                alpha = node.loss.clip(node.y, alpha)
+                alpha = node.loss.limit(node.y, old, alpha)
                 promise += float(
                     (part.root * part.gradient) @ (alpha[part.index] - old[part.index])
                 )

@@ -20,9 +20,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._log import Solution
 from skfedmtl._losses import Array, Loss
 from skfedmtl._protocol import Node, Server
-from skfedmtl._solver import SequentialSolver, Solution
+from skfedmtl._solver import SequentialSolver
 from skfedmtl.relationships import Relationship
 
 Intercept = Literal["none", "feature", "centred"]
@@ -136,7 +137,8 @@ class FederatedProblem:
         """Start from these dual variables, moved into the domain of the loss."""
         ordered = np.where(self._weight > 0, alpha[self._order], 0.0)
         for node, part in zip(self.nodes, self._slices(), strict=True):
-            node.alpha = node.loss.clip(node.y, ordered[part])
+            alpha = node.loss.clip(node.y, ordered[part])
+            node.alpha = np.where(node.weight > 0, alpha, 0.0)
 
     # -- what an attack may do ------------------------------------------------------------
 

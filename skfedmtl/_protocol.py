@@ -60,14 +60,14 @@ class Node:
     def __init__(self, X: Array, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
         self.centred = centred
-        self.alpha = np.zeros(len(y))
+        self.alpha = np.where(weight > 0, loss.start(y), 0.0)
         self._pending = self.alpha
         self.refresh()
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
         self.squared_norm = np.einsum("ij,ij->i", self.X, self.X)
-        self._live: NDArray[np.intp] = np.flatnonzero(self.weight > 0)
+        self.live: NDArray[np.intp] = np.flatnonzero(self.weight > 0)
 
     def propose(self, w: Array, curvature: float, n_passes: int, rng: np.random.Generator) -> Array:
         """Improve the dual of the local model; the change of v_l, not yet adopted."""
@@ -78,7 +78,7 @@ class Node:
             self.y,
             self.weight,
             self.squared_norm,
-            rng.permutation(self._live),
+            rng.permutation(self.live),
             curvature,
             n_passes,
             self._pending,
@@ -95,7 +95,7 @@ class Node:
 
     def tighten(self) -> None:
         """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
-        if self.centred and len(self._live):
+        if self.centred and len(self.live):
             self.alpha = self.alpha - self.weight @ self.alpha
             self.alpha[self.weight == 0] = 0.0
 
@@ -119,10 +119,14 @@ class Server:
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        self.V = np.stack([node.moment() for node in nodes])
-        self.response = self.relationship.respond(self.V)
-        self._tracker = None
+        self.set_moments(np.stack([node.moment() for node in nodes]))
         self.count(len(nodes), vectors=1)
+
+    def set_moments(self, V: Array) -> None:
+        """Take new moments, and W from them."""
+        self.V = V
+        self.response = self.relationship.respond(V)
+        self._tracker = None
 
     def visit(self, index: int, node: Node, n_passes: int, rng: np.random.Generator) -> None:
         """One visit: the node proposes until its change cannot lower the dual."""

@@ -16,30 +16,19 @@ References
 
 from __future__ import annotations
 
-import time
-from typing import NamedTuple
-
 import numpy as np
 
 from skfedmtl import _interior
+from skfedmtl._log import Log, Solution
 from skfedmtl._losses import Array
 from skfedmtl._newton import NewtonStepper
-from skfedmtl._protocol import Certificate, Node, Server
+from skfedmtl._protocol import Node, Server
 
 _LOCAL_PASSES = 10  #: passes over its moving rows that a node makes in one visit
 _SETTLED = 0.02  #: Newton steps begin when a smaller share of rows changes sides
 _NEWTON_EVERY = 10  #: and are tried once in so many rounds all the same
 _PAID = 0.2  #: a second-order step that leaves less of the gap is followed by another at once
 _INTERIOR_ROUND = 8  #: the round that ends with an interior-point run
-
-
-class Solution(NamedTuple):
-    """The best weights found, their certificate, and the way there."""
-
-    W: Array
-    certificate: Certificate
-    converged: bool
-    history: dict[str, Array]
 
 
 class SequentialSolver:
@@ -61,8 +50,8 @@ class SequentialSolver:
 
     def solve(self, server: Server, nodes: list[Node], rng: np.random.Generator) -> Solution:
         """Improve the nodes' dual variables from where they are."""
-        log = _Log(server, nodes)
-        converged = self._met(log)
+        log = Log(server, nodes)
+        converged = log.meets(self.tol)
         # after a small change of a solved problem a second-order step is all it takes, and
         # after one that paid the next is likely to do more than visits would
         second_order = not converged and any(node.alpha.any() for node in nodes)
@@ -72,15 +61,12 @@ class SequentialSolver:
                 for index in rng.permutation(len(nodes)):
                     server.visit(int(index), nodes[index], _LOCAL_PASSES, rng)
             full = self._second_order(server, nodes, log, second_order or _settled(before, nodes))
-            log.enter(server, nodes)
+            log.certify(server, nodes)
             second_order = full and log.best.gap < _PAID * gap
-            converged = self._met(log)
-        return Solution(log.W, log.best, converged, log.history())
+            converged = log.meets(self.tol)
+        return log.solution(self.tol)
 
-    def _met(self, log: _Log) -> bool:
-        return self.tol > 0.0 and log.best.meets(self.tol)
-
-    def _second_order(self, server: Server, nodes: list[Node], log: _Log, settled: bool) -> bool:
+    def _second_order(self, server: Server, nodes: list[Node], log: Log, settled: bool) -> bool:
         """A Newton step or an interior-point run, if it is time; whether it was full."""
         round_ = log.rounds + 1
         if round_ == _INTERIOR_ROUND and _interior.applies(server, nodes):
@@ -106,42 +92,3 @@ def _settled(before: list[Array], nodes: list[Node]) -> bool:
     after = _sides(nodes)
     changed = sum(int((old != new).sum()) for old, new in zip(before, after, strict=True))
     return changed <= _SETTLED * sum(len(side) for side in after)
-
-
-class _Log:
-    """The incumbent, the best certificate so far, and one line of history a round."""
-
-    def __init__(self, server: Server, nodes: list[Node]) -> None:
-        self._clock = time.perf_counter()
-        self._lines: list[tuple[float, ...]] = []
-        self.best = server.certify(nodes)
-        self.W = server.response.W
-        self._record(server)
-
-    @property
-    def rounds(self) -> int:
-        return len(self._lines) - 1
-
-    def enter(self, server: Server, nodes: list[Node]) -> None:
-        """Certify the current point; weights and bound are kept each at their best."""
-        now = server.certify(nodes)
-        if now.objective <= self.best.objective:
-            self.W = server.response.W
-        self.best = Certificate(
-            min(now.objective, self.best.objective),
-            max(now.dual_objective, self.best.dual_objective),
-            now.magnitude,
-        )
-        self._record(server)
-
-    def _record(self, server: Server) -> None:
-        seconds = time.perf_counter() - self._clock
-        self._lines.append(
-            (self.best.objective, self.best.dual_objective, float(server.bytes), seconds)
-        )
-
-    def history(self) -> dict[str, Array]:
-        columns = np.array(self._lines).T
-        names = ("objective", "dual_objective", "bytes_communicated", "time")
-        lines = dict(zip(names, columns, strict=True))
-        return {"round": np.arange(len(self._lines), dtype=float), **lines}

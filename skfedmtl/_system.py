@@ -62,7 +62,7 @@ class DualSystem:
         return self._product(dV)
 
     def diagonal(self) -> Array:
-        """Diagonal of E J E', the relationship frozen: the preconditioner."""
+        """Diagonal of E J E', the relationship frozen."""
         squares = [
             c * np.einsum("ij,ij->i", E, E) for c, E in zip(self._curvature, self.rows, strict=True)
         ]
@@ -76,7 +76,22 @@ class DualSystem:
         def product(t: Array) -> Array:
             return theta * t + self.push(self.product(self.pull(t)))
 
-        return conjugate_gradient(product, rhs, theta + self.diagonal(), tol=tol, max_iter=max_iter)
+        precondition = self._block_solver(theta)
+        return conjugate_gradient(product, rhs, precondition, tol=tol, max_iter=max_iter)
+
+    def _block_solver(self, theta: Array) -> Product:
+        """Each node's own part of the system, solved at home: the preconditioner."""
+        parts = [
+            _local_solver(E, share, c)
+            for E, share, c in zip(self.rows, self.split(theta), self._curvature, strict=True)
+        ]
+
+        def solve(t: Array) -> Array:
+            return np.concatenate(
+                [part(piece) for part, piece in zip(parts, self.split(t), strict=True)]
+            )
+
+        return solve
 
     def factor(self, theta: Array) -> Callable[[Array], Array]:
         """Direct solver for positive ``theta``, by the factors of ``I + J E' diag(1/theta) E``."""
@@ -97,23 +112,36 @@ class DualSystem:
         return solve
 
 
+def _local_solver(E: Array, theta: Array, curvature: float) -> Product:
+    """Solver of ``diag(theta) + curvature E E'``, through the smaller of its two sides."""
+    n, d = E.shape
+    theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / max(n, 1))
+    theta = np.where(theta > 0.0, theta, 1.0)
+    if n <= d:
+        factors = linalg.cho_factor(np.diag(theta) + curvature * (E @ E.T), check_finite=False)
+        return lambda t: linalg.cho_solve(factors, t, check_finite=False)
+    inner = np.eye(d) + curvature * (E.T @ (E / theta[:, None]))
+    factors = linalg.cho_factor(inner, check_finite=False)
+
+    def solve(t: Array) -> Array:
+        scaled = t / theta
+        u = linalg.cho_solve(factors, scaled @ E, check_finite=False)
+        return scaled - curvature * (E @ u) / theta
+
+    return solve
+
+
 def conjugate_gradient(
-    product: Callable[[Array], Array],
-    rhs: Array,
-    diagonal: Array,
-    *,
-    tol: float,
-    max_iter: int,
+    product: Product, rhs: Array, precondition: Product, *, tol: float, max_iter: int
 ) -> Array:
     """Solve a positive semidefinite system to ``||residual|| <= tol ||rhs||``.
 
-    Preconditioned by ``diagonal``. On a singular, consistent system it finds one solution.
+    On a singular, consistent system it finds one solution.
     """
-    scale = np.divide(1.0, diagonal, out=np.ones_like(diagonal), where=diagonal > 0)
     x = np.zeros_like(rhs)
     residual = rhs.copy()
     target = tol * float(np.linalg.norm(rhs))
-    direction = scale * residual
+    direction = precondition(residual)
     rho = float(residual @ direction)
     for _ in range(max_iter):
         if float(np.linalg.norm(residual)) <= target:
@@ -125,7 +153,7 @@ def conjugate_gradient(
         step = rho / bend
         x += step * direction
         residual -= step * image
-        z = scale * residual
+        z = precondition(residual)
         rho, previous = float(residual @ z), rho
         direction = z + (rho / previous) * direction
     return x

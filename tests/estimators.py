@@ -9,7 +9,12 @@ from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 ESTIMATORS = (FMTLRegressor, FMTLClassifier)
 
 #: The estimator of each loss.
-ESTIMATOR_OF = {"squared_error": FMTLRegressor, "hinge": FMTLClassifier}
+ESTIMATOR_OF = {
+    "squared_error": FMTLRegressor,
+    "hinge": FMTLClassifier,
+    "squared_hinge": FMTLClassifier,
+    "logistic": FMTLClassifier,
+}
 LOSSES = tuple(ESTIMATOR_OF)
 
 #: Every kind of relationship of the solver: learned, none, a given precision.
@@ -36,6 +41,7 @@ def estimator_of(problem, kind="learned", **params):
     given = {
         "lambda1": problem.lambda1,
         "lambda2": problem.lambda2,
+        "loss": problem.loss,
         "relationship": relationship_of(problem, kind),
         "fit_intercept": problem.fit_intercept,
         "random_state": 0,

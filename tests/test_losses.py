@@ -27,7 +27,7 @@ def one(*values):
 
 def test_the_table_is_keyed_by_name():
     assert all(LOSSES[name].name == name for name in LOSSES)
-    assert set(LOSSES) == {"squared_error", "hinge"}
+    assert set(LOSSES) == {"squared_error", "hinge", "squared_hinge", "logistic"}
 
 
 @losses
@@ -63,7 +63,7 @@ def test_slopes_are_numerical_derivatives(loss, sign):
 def test_the_conjugate_is_the_supremum(loss, y, u):
     """L*(-a) = sup over f of -a f - L(y, f)."""
     y = draw_target(loss, y)
-    a = y * u if loss.name == "hinge" else 10 * u - 5
+    a = 10 * u - 5 if loss.name == "squared_error" else y * u
     found = minimize_scalar(
         lambda f: a * f + loss.value(*one(y, f))[0], bounds=(-40, 40), options={"xatol": 1e-10}
     )
@@ -96,8 +96,9 @@ def test_clip(loss, y, a, u):
     assert np.isfinite(loss.conjugate(y, inside)).all()
     assert_array_equal(loss.clip(y, inside), inside)
     other = loss.sign(y) * u
-    assert_array_equal(loss.clip(y, other), other)
-    assert abs(inside - a) <= abs(other - a)
+    # an open domain ends a hair before its bounds
+    assert_allclose(loss.clip(y, other), other, rtol=1e-15, atol=1e-300)
+    assert abs(inside - a) <= abs(other - a) + 1e-300
 
 
 @losses
@@ -106,6 +107,6 @@ def test_the_slopes_of_the_conjugate(loss, y, u):
     y, u = one(draw_target(loss, y), u)
     a, h = loss.sign(y) * u, 1e-4
     slope = (loss.conjugate(y, a + h) - loss.conjugate(y, a - h)) / (2 * h)
-    assert_allclose(loss.conjugate_slope(y, a), slope, atol=1e-8)
+    assert_allclose(loss.conjugate_slope(y, a), slope, atol=1e-5)
     bend = (loss.conjugate_slope(y, a + h) - loss.conjugate_slope(y, a - h)) / (2 * h)
-    assert_allclose(np.full(1, loss.conjugate_curvature), bend, atol=1e-8)
+    assert_allclose(loss.conjugate_curvature(y, a), bend, rtol=1e-4, atol=1e-8)

@@ -3,9 +3,13 @@ from numpy.typing import NDArray
 
 class SquaredError: ...
 class Hinge: ...
+class SquaredHinge: ...
+class Logistic: ...
+
+LossKernel = SquaredError | Hinge | SquaredHinge | Logistic
 
 def visit(
-    loss: SquaredError | Hinge,
+    loss: LossKernel,
     X: NDArray[np.float64],
     y: NDArray[np.float64],
     weight: NDArray[np.float64],

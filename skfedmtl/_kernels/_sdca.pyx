@@ -25,6 +25,7 @@ w_l, local view       ``w``                                   (d,)
 """
 
 cimport cython
+from libc.math cimport exp, fabs
 
 
 @cython.final
@@ -51,9 +52,62 @@ cdef class Hinge:
         return y * b
 
 
+@cython.final
+cdef class SquaredHinge:
+    """y max(0, ya + (1 - yf - ya/2) / (1/2 + q))."""
+
+    cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
+        cdef double b = y * a
+        b += (1.0 - y * f - 0.5 * b) / (0.5 + q)
+        return y * b if b > 0.0 else 0.0
+
+
+cdef double _SMALLEST = 2.0 ** -1022
+cdef double _LARGEST = 1.0 - 2.0 ** -53
+
+
+@cython.final
+cdef class Logistic:
+    """The root of log(b / (1 - b)) + yf + q (b - ya) = 0, b = ya in (0, 1).
+
+    Solved for the logit z of b, where the function z + yf + q (b(z) - ya) has a slope
+    between 1 and 1 + q/4: Newton's method, kept inside a bracket of the root.
+    """
+
+    cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
+        cdef double start = y * a
+        cdef double low = -y * f - q * (1.0 - start)
+        cdef double high = -y * f + q * start
+        cdef double z = 0.5 * (low + high)
+        cdef double b = 0.5
+        cdef double value, move
+        cdef int _
+        for _ in range(60):
+            b = 1.0 / (1.0 + exp(-z)) if z >= 0.0 else exp(z) / (1.0 + exp(z))
+            value = z + y * f + q * (b - start)
+            if value > 0.0:
+                high = z
+            else:
+                low = z
+            move = value / (1.0 + q * b * (1.0 - b))
+            z -= move
+            if not low <= z <= high:
+                z = 0.5 * (low + high)
+            if fabs(move) <= 1e-15 * (1.0 + fabs(z)) or high - low <= 1e-15 * (1.0 + fabs(z)):
+                break
+        b = 1.0 / (1.0 + exp(-z)) if z >= 0.0 else exp(z) / (1.0 + exp(z))
+        if b < _SMALLEST:
+            b = _SMALLEST
+        elif b > _LARGEST:
+            b = _LARGEST
+        return y * b
+
+
 ctypedef fused LossKernel:
     SquaredError
     Hinge
+    SquaredHinge
+    Logistic
 
 
 cdef inline double _dot(const double* x, const double* w, Py_ssize_t d) noexcept nogil:

@@ -54,7 +54,9 @@ class Bilevel:
         self._problem = victim._problem(
             np.vstack([clean.X, start.X]), y, codes, victim.nodes_, np.ones(n + k)
         )
-        self._problem.set_dual_coef(np.concatenate([victim.dual_coef_, np.zeros(k)]))
+        first = self._problem.dual_coef()
+        first[:n] = victim.dual_coef_
+        self._problem.set_dual_coef(first)
         share = np.concatenate([clean_shares(clean.codes, targets), np.zeros(k)])
         self._injected = np.arange(n, n + k)
         self._upper = UpperObjective(self._problem, share, self._injected)

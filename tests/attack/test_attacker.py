@@ -153,7 +153,7 @@ def test_a_plain_step_is_equation_four(loss, gradient):
     threat = {"attack": "hybrid", "target_nodes": [0], "source_nodes": [0, 2], "radius": 3.0}
     model = attacker(
         estimator,
-        {"relationship": omega, **lambdas},
+        {"loss": loss, "relationship": omega, **lambdas},
         **threat,
         gradient=gradient,
         step="plain",
@@ -161,7 +161,8 @@ def test_a_plain_step_is_equation_four(loss, gradient):
         max_iter=1,
         victim_tol=1e-13,
     )
-    signed = (lambda labels: np.where(labels == 1, 1.0, -1.0)) if loss == "hinge" else np.asarray
+    classify = loss != "squared_error"
+    signed = (lambda labels: np.where(labels == 1, 1.0, -1.0)) if classify else np.asarray
     start = random_of(model).fit(X, y, nodes=nodes)
     n, k = len(X), len(start.poison_X_)
     slope = dense_gradient(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import LOSSES, estimator_of, make_rows, relationship_of
+from estimators import ESTIMATOR_OF, LOSSES, estimator_of, make_rows, relationship_of
 from oracles.gradients import dense_gradient
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
@@ -243,11 +243,10 @@ def test_moved_rows_give_what_a_fresh_problem_gives(estimator, kind, intercept, 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
     """Estimator, attack and oracle agree on lambdas, intercepts, classes and order of nodes."""
-    estimator = {"squared_error": FMTLRegressor, "hinge": FMTLClassifier}[loss]
-    X, y, nodes = make_rows(estimator, sizes=(8, 6, 9), n_features=6, strings=True)
+    X, y, nodes = make_rows(ESTIMATOR_OF[loss], sizes=(8, 6, 9), n_features=6, strings=True)
     p = Problem(
         X=X,
-        y=np.where(y > 0, 1.0, -1.0) if loss == "hinge" else y,
+        y=np.where(y > 0, 1.0, -1.0) if loss != "squared_error" else y,
         nodes=nodes,
         sample_weight=None,
         node_labels=["n2", "n0", "n1"],
@@ -267,7 +266,7 @@ def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
     attack = Attacked(
         problem=p,
         X=np.vstack([X, start.X]),
-        y=np.append(p.y, np.where(start.y > 0, 1.0, -1.0) if loss == "hinge" else start.y),
+        y=np.append(p.y, np.where(start.y > 0, 1.0, -1.0) if loss != "squared_error" else start.y),
         codes=np.append(p.codes, start.codes),
         weight=np.ones(len(X) + len(start.X)),
         targets=np.array([0]),
