@@ -20,15 +20,25 @@ References
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
 from skfedmtl._system import DualSystem
+from skfedmtl.relationships import Response
 
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12
 _DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
+
+
+class Anchor(NamedTuple):
+    """A point at which W(V) is linearised."""
+
+    V: Array
+    response: Response
 
 
 class _FreeRows:
@@ -54,11 +64,27 @@ class NewtonStepper:
         self.damping: float | None = None
         self._scale = 1.0
 
-    def step(self, server: Server, nodes: list[Node], *, tol: float, max_iter: int = 200) -> bool:
-        """Move every node's dual variables; whether the step was taken at full length."""
+    def step(
+        self,
+        server: Server,
+        nodes: list[Node],
+        *,
+        tol: float,
+        max_iter: int = 200,
+        anchor: Anchor | None = None,
+    ) -> bool:
+        """Move every node's dual variables; whether the step was taken at full length.
+
+        With an `anchor`, the weights are linearised there instead of at the present dual
+        variables: after rows were moved under a solved problem these are far off, while the
+        old weights are still near the new ones.
+        """
         server.gather(nodes)
-        response = server.response
-        rows = [_FreeRows(node, w) for node, w in zip(nodes, response.W, strict=True)]
+        response, W = server.response, server.response.W
+        if anchor is not None:
+            response = anchor.response
+            W = response.W + response.product(server.V - anchor.V)
+        rows = [_FreeRows(node, w) for node, w in zip(nodes, W, strict=True)]
         gradient = np.concatenate([part.gradient for part in rows])
         if gradient.size == 0:
             return False

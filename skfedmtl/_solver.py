@@ -21,7 +21,7 @@ import numpy as np
 from skfedmtl import _interior
 from skfedmtl._log import Log, Solution
 from skfedmtl._losses import Array
-from skfedmtl._newton import NewtonStepper
+from skfedmtl._newton import Anchor, NewtonStepper
 from skfedmtl._protocol import Node, Server
 
 _LOCAL_PASSES = 10  #: passes over its moving rows that a node makes in one visit
@@ -50,6 +50,8 @@ class SequentialSolver:
 
     def solve(self, server: Server, nodes: list[Node], rng: np.random.Generator) -> Solution:
         """Improve the nodes' dual variables from where they are."""
+        # where W was before the rows were changed, if this is not the first solution
+        anchor = Anchor(server.V, server.response) if server.V.any() else None
         log = Log(server, nodes)
         converged = log.meets(self.tol)
         # after a small change of a solved problem a second-order step is all it takes, and
@@ -60,13 +62,17 @@ class SequentialSolver:
             if not second_order:
                 for index in rng.permutation(len(nodes)):
                     server.visit(int(index), nodes[index], _LOCAL_PASSES, rng)
-            full = self._second_order(server, nodes, log, second_order or _settled(before, nodes))
+            settled = second_order or _settled(before, nodes)
+            full = self._second_order(server, nodes, log, settled, anchor)
+            anchor = None
             log.certify(server, nodes)
             second_order = full and log.best.gap < _PAID * gap
             converged = log.meets(self.tol)
         return log.solution(self.tol)
 
-    def _second_order(self, server: Server, nodes: list[Node], log: Log, settled: bool) -> bool:
+    def _second_order(
+        self, server: Server, nodes: list[Node], log: Log, settled: bool, anchor: Anchor | None
+    ) -> bool:
         """A Newton step or an interior-point run, if it is time; whether it was full."""
         round_ = log.rounds + 1
         if round_ == _INTERIOR_ROUND and _interior.applies(server, nodes):
@@ -74,7 +80,8 @@ class SequentialSolver:
         if settled or round_ % _NEWTON_EVERY == 0:
             best = log.best
             relative = best.gap / max(best.objective, float(np.finfo(float).tiny))
-            return self._newton.step(server, nodes, tol=float(np.clip(relative, 1e-9, 1e-2)))
+            accuracy = float(np.clip(relative, 1e-9, 1e-2))
+            return self._newton.step(server, nodes, tol=accuracy, anchor=anchor)
         return False
 
 

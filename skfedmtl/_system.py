@@ -115,6 +115,8 @@ class DualSystem:
 def _local_solver(E: Array, theta: Array, curvature: float) -> Product:
     """Solver of ``diag(theta) + curvature E E'``, through the smaller of its two sides."""
     n, d = E.shape
+    if n == 0:  # older LAPACK wrappers refuse empty systems
+        return lambda t: t
     theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / max(n, 1))
     theta = np.where(theta > 0.0, theta, 1.0)
     if n <= d:

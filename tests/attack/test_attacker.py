@@ -62,6 +62,7 @@ def test_the_search_never_loses(loss, kind):
             eta=step[1],
             init=init,
             max_iter=3,
+            victim_tol=1e-10,
             random_state=seed,
         ).fit(p.X, p.y, nodes=p.nodes)
         history = model.objective_history_
