@@ -71,7 +71,7 @@ class BaseFMTL(BaseEstimator):
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
         if not sample_weight.any():
-            raise ValueError("sample_weight must hold a positive weight, got zeros only.")
+            raise ValueError("sample_weight must hold positive weights, got zeros only.")
         return X, y, labels, codes, sample_weight
 
     def _check_predict(self, X, nodes):
