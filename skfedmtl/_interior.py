@@ -67,7 +67,7 @@ class _CentralPath:
         self.server, self.nodes = server, nodes
         self.loss = nodes[0].loss
         self.low, self.high = self.loss.bounds
-        self.live = [np.flatnonzero(node.weight > 0) for node in nodes]
+        self.live = [node.live for node in nodes]
         self.cuts = np.cumsum([len(index) for index in self.live])[:-1]
         self.y = self._stack([node.y for node in nodes])
         self.sign = self._stack([node.loss.sign(node.y) for node in nodes])

@@ -42,18 +42,12 @@ class Log:
     def certify(self, server: Server, nodes: list[Node]) -> None:
         """End a round with the server's certificate of its weights."""
         now = server.certify(nodes)
-        self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
-
-    def enter(
-        self, server: Server, W: Array, objective: float, dual_objective: float, magnitude: float
-    ) -> None:
-        """End a round with these weights, their objective and this bound."""
-        if objective <= self.best.objective:
-            self.W = W.copy()
+        if now.objective <= self.best.objective:
+            self.W = server.response.W
         self.best = Certificate(
-            min(objective, self.best.objective),
-            max(dual_objective, self.best.dual_objective),
-            magnitude,
+            min(now.objective, self.best.objective),
+            max(now.dual_objective, self.best.dual_objective),
+            now.magnitude,
         )
         self._record(server)
 

@@ -68,16 +68,20 @@ class Loss(Protocol):
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
 
 
-class _Smooth:
-    """What most smooth losses share."""
-
-    linear = False
+class _Plain:
+    """What all losses but the logistic share: they start at zero and step into the domain."""
 
     def start(self, y: Array) -> Array:
         return np.zeros_like(y)
 
     def limit(self: Loss, y: Array, old: Array, new: Array) -> Array:
         return self.clip(y, new)
+
+
+class _Smooth(_Plain):
+    """What follows from two derivatives alone."""
+
+    linear = False
 
     def slope_at(self: Loss, y: Array, f: Array, a: Array) -> Array:
         return self.derivative(y, f)
@@ -86,7 +90,20 @@ class _Smooth:
         return np.sqrt(s * self.curvature(y, f)), 1.0
 
 
-class SquaredError(_Smooth):
+class _Squared(_Smooth):
+    """Losses whose conjugate is a quadratic on its domain."""
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        return a * (0.25 * a - y)
+
+    def conjugate_slope(self, y: Array, a: Array) -> Array:
+        return 0.5 * a - y
+
+    def conjugate_curvature(self, y: Array, a: Array) -> Array:
+        return np.full_like(a, 0.5)
+
+
+class SquaredError(_Squared):
     """(f - y)^2, for regression."""
 
     name = "squared_error"
@@ -104,15 +121,6 @@ class SquaredError(_Smooth):
     def curvature(self, y: Array, f: Array) -> Array:
         return np.full_like(f, 2.0)
 
-    def conjugate(self, y: Array, a: Array) -> Array:
-        return a * (0.25 * a - y)
-
-    def conjugate_slope(self, y: Array, a: Array) -> Array:
-        return 0.5 * a - y
-
-    def conjugate_curvature(self, y: Array, a: Array) -> Array:
-        return np.full_like(a, 0.5)
-
     def clip(self, y: Array, a: Array) -> Array:
         return a
 
@@ -128,7 +136,7 @@ class _Margin:
         return y
 
 
-class Hinge(_Margin):
+class Hinge(_Margin, _Plain):
     """max(0, 1 - y f), for y = -1 or +1."""
 
     name = "hinge"
@@ -156,14 +164,8 @@ class Hinge(_Margin):
     def conjugate_curvature(self, y: Array, a: Array) -> Array:
         return np.zeros_like(a)
 
-    def start(self, y: Array) -> Array:
-        return np.zeros_like(y)
-
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.clip(y * a, 0.0, 1.0)
-
-    def limit(self, y: Array, old: Array, new: Array) -> Array:
-        return self.clip(y, new)
 
     def slope_at(self, y: Array, f: Array, a: Array) -> Array:
         """-a off the margin; a row on it stays there and counts nothing."""
@@ -177,7 +179,7 @@ class Hinge(_Margin):
         return (b > _AT_BOUND) & (b < 1.0 - _AT_BOUND)
 
 
-class SquaredHinge(_Margin, _Smooth):
+class SquaredHinge(_Margin, _Squared):
     """max(0, 1 - y f)^2, for y = -1 or +1."""
 
     name = "squared_hinge"
@@ -194,15 +196,6 @@ class SquaredHinge(_Margin, _Smooth):
 
     def curvature(self, y: Array, f: Array) -> Array:
         return np.where(y * f < 1.0, 2.0, 0.0)
-
-    def conjugate(self, y: Array, a: Array) -> Array:
-        return a * (0.25 * a - y)
-
-    def conjugate_slope(self, y: Array, a: Array) -> Array:
-        return 0.5 * a - y
-
-    def conjugate_curvature(self, y: Array, a: Array) -> Array:
-        return np.full_like(a, 0.5)
 
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.maximum(y * a, 0.0)

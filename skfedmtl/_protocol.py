@@ -119,14 +119,10 @@ class Server:
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        self.set_moments(np.stack([node.moment() for node in nodes]))
-        self.count(len(nodes), vectors=1)
-
-    def set_moments(self, V: Array) -> None:
-        """Take new moments, and W from them."""
-        self.V = V
-        self.response = self.relationship.respond(V)
+        self.V = np.stack([node.moment() for node in nodes])
+        self.response = self.relationship.respond(self.V)
         self._tracker = None
+        self.count(len(nodes), vectors=1)
 
     def visit(self, index: int, node: Node, n_passes: int, rng: np.random.Generator) -> None:
         """One visit: the node proposes until its change cannot lower the dual."""

@@ -117,7 +117,7 @@ def _local_solver(E: Array, theta: Array, curvature: float) -> Product:
     n, d = E.shape
     if n == 0:  # older LAPACK wrappers refuse empty systems
         return lambda t: t
-    theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / max(n, 1))
+    theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / n)
     theta = np.where(theta > 0.0, theta, 1.0)
     if n <= d:
         factors = linalg.cho_factor(np.diag(theta) + curvature * (E @ E.T), check_finite=False)
