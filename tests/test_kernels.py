@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 
 from estimators import LOSSES as TESTED
 from oracles import kernels
@@ -134,3 +135,17 @@ def test_a_hinge_row_of_zeros_rests_at_its_upper_bound():
     alpha, w = visit("hinge", X, y, share, [0, 1], 1.0, 4, np.zeros(2), np.ones(3))
     assert_array_equal(alpha, y)
     assert_array_equal(w, np.ones(3))
+
+
+def test_a_logistic_step_finds_its_root_at_every_curvature():
+    """One row of norm one: q and f run over decades, the start comes close to either bound."""
+    rng = np.random.default_rng(0)
+    one, found, expected = np.ones((1, 1)), [], []
+    for _ in range(2000):
+        q, y = 10.0 ** rng.uniform(-3, 6), rng.choice([-1.0, 1.0])
+        a, f = y * expit(rng.uniform(-40, 36)), q * rng.normal() * 10.0 ** rng.uniform(-4, 0)
+        start = np.array([a]), np.array([f])
+        alpha, _ = visit("logistic", one, np.array([y]), one[0], [0], q, 1, *start)
+        found.append(alpha[0])
+        expected.append(kernels.coordinate_step("logistic", y, f, a, q))
+    assert_allclose(found, expected, rtol=1e-8)

@@ -155,6 +155,17 @@ def test_an_interior_point_run_survives_wide_weights(seed):
     assert model.dual_gap_ <= 1e-6 * model.objective_
 
 
+@pytest.mark.parametrize("seed", [257, 319])
+def test_logistic_visits_never_undo_a_second_order_step(seed):
+    """Weights over six decades: coordinate steps that miss their root would never let it end."""
+    X, y, nodes = make_rows(FMTLClassifier, seed=seed)
+    weight = 10.0 ** np.random.default_rng(seed).uniform(-3, 3, size=len(y))
+    params = {"loss": "logistic", "relationship": "none", "lambda1": 0.0, "lambda2": 1e-3}
+    model = FMTLClassifier(**params, fit_intercept=False, tol=1e-8, max_iter=20, random_state=0)
+    model.fit(X, y, nodes=nodes, sample_weight=weight)
+    assert model.dual_gap_ <= 1e-8 * model.objective_
+
+
 def reach(model, problem):
     """How far the gap, and rounding, let the weights lie from the optimum."""
     rounding = 1e-11 * (1 + model.objective_)

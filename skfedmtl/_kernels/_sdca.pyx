@@ -25,7 +25,7 @@ w_l, local view       ``w``                                   (d,)
 """
 
 cimport cython
-from libc.math cimport exp, fabs
+from libc.math cimport exp
 
 
 @cython.final
@@ -64,38 +64,43 @@ cdef class SquaredHinge:
 
 cdef double _SMALLEST = 2.0 ** -1022
 cdef double _LARGEST = 1.0 - 2.0 ** -53
+cdef int _MOST_STEPS = 1000  # about log(q) are taken
 
 
 @cython.final
 cdef class Logistic:
     """The root of log(b / (1 - b)) + yf + q (b - ya) = 0, b = ya in (0, 1).
 
-    Solved for the logit z of b, where the function z + yf + q (b(z) - ya) has a slope
-    between 1 and 1 + q/4: Newton's method, kept inside a bracket of the root.
+    As a function of the logit z of b the left side rises, bending up for z < 0 and down
+    for z > 0. Mirrored to have its root at z <= 0 and started to the right of it, Newton's
+    method falls to the root without ever passing it, for any q, and needs no bracket; it
+    is done when rounding stops the fall.
     """
 
     cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
         cdef double start = y * a
-        cdef double low = -y * f - q * (1.0 - start)
-        cdef double high = -y * f + q * start
-        cdef double z = 0.5 * (low + high)
-        cdef double b = 0.5
-        cdef double value, move
+        cdef double margin = y * f
+        cdef bint mirrored = margin + q * (0.5 - start) < 0.0
+        cdef double z, power, b, value, lower
         cdef int _
-        for _ in range(60):
-            b = 1.0 / (1.0 + exp(-z)) if z >= 0.0 else exp(z) / (1.0 + exp(z))
-            value = z + y * f + q * (b - start)
-            if value > 0.0:
-                high = z
-            else:
-                low = z
-            move = value / (1.0 + q * b * (1.0 - b))
-            z -= move
-            if not low <= z <= high:
-                z = 0.5 * (low + high)
-            if fabs(move) <= 1e-15 * (1.0 + fabs(z)) or high - low <= 1e-15 * (1.0 + fabs(z)):
+        if mirrored:
+            start = 1.0 - start
+            margin = -margin
+        z = q * start - margin  # the left side is q b there
+        if z > 0.0:
+            z = 0.0
+        power = exp(z)
+        b = power / (1.0 + power)
+        for _ in range(_MOST_STEPS):
+            value = z + margin + q * (b - start)
+            lower = z - value / (1.0 + q * b / (1.0 + power))
+            if not lower < z:
                 break
-        b = 1.0 / (1.0 + exp(-z)) if z >= 0.0 else exp(z) / (1.0 + exp(z))
+            z = lower
+            power = exp(z)
+            b = power / (1.0 + power)
+        if mirrored:
+            b = 1.0 - b
         if b < _SMALLEST:
             b = _SMALLEST
         elif b > _LARGEST:
