@@ -13,8 +13,10 @@ from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._losses import LOSSES
+from skfedmtl._mocha import MochaSolver
 from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, split_node_column
 from skfedmtl._problem import FederatedProblem
+from skfedmtl._schedule import make_schedule
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.relationships import MAX_DENSE_NODES, Fixed, Independent, Learned, Relationship
@@ -36,6 +38,10 @@ class BaseFMTL(BaseEstimator):
         "relationship": [StrOptions({"learned", "none"}), "array-like"],
         "node_labels": [StrOptions({"auto"}), "array-like"],
         "fit_intercept": ["boolean"],
+        "solver": [StrOptions({"sequential", "mocha"})],
+        "local_epochs": [Interval(Real, 0, None, closed="neither"), tuple, dict],
+        "participation": [Interval(Real, 0, 1, closed="right")],
+        "n_jobs": [None, Integral],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "node_column": [None, Integral, str],
@@ -121,8 +127,7 @@ class BaseFMTL(BaseEstimator):
         if self.warm_start and len(getattr(self, "dual_coef_", ())) == len(X):
             problem.set_dual_coef(self.dual_coef_)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        solver = SequentialSolver(tol=float(self.tol), max_iter=self.max_iter)
-        solution = problem.solve(solver, np.random.default_rng(seed))
+        solution = problem.solve(self._make_solver(labels), np.random.default_rng(seed))
         if not solution.converged and self.tol > 0:
             gap = solution.certificate.gap
             warnings.warn(
@@ -136,6 +141,24 @@ class BaseFMTL(BaseEstimator):
         self.nodes_ = labels
         self._set_solution(problem, solution)
         return self
+
+    def _make_solver(self, labels):
+        """The solver that the parameters ask for."""
+        tol, default = float(self.tol), {"local_epochs": 1.0, "participation": 1.0}
+        if self.solver == "mocha":
+            return MochaSolver(
+                tol=tol,
+                max_iter=self.max_iter,
+                schedule=make_schedule(self.local_epochs, float(self.participation), labels),
+                n_jobs=self.n_jobs,
+            )
+        for name, value in default.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for solver='mocha'; solver='sequential' "
+                    f"allows only {value}."
+                )
+        return SequentialSolver(tol=tol, max_iter=self.max_iter)
 
     def _problem(self, X, signed_y, codes, labels, sample_weight) -> FederatedProblem:
         """The fit's problem, not yet solved; attacks build theirs with it."""

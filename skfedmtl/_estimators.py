@@ -47,11 +47,20 @@ default="learned"
         rows is legal: its weights follow from the others.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
+    solver : {"sequential", "mocha"}, default="sequential"
+        ``"sequential"`` visits one node after another and is fastest on one machine.
+        ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
+        round. Both reach the same optimum.
     max_iter : int, default=1000
         Rounds of the solver at most; a round visits every node.
     tol : float, default=1e-4
         Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
         `max_iter` rounds.
+    local_epochs : float, (low, high) or dict, default=1.0
+        Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
+        for each node and round, or by label. Below 1: a part of the rows.
+    participation : float, default=1.0
+        Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
     node_column : str, int or None, default=None
         Name or position of a column of `X` that holds the nodes, instead of the argument
         `nodes`. It counts in `n_features_in_`, not in `coef_`.
@@ -60,6 +69,9 @@ default="learned"
         nodes' models.
     warm_start : bool, default=False
         Start from the dual variables of the last fit if it had as many rows.
+    n_jobs : int or None, default=None
+        Workers among which ``"mocha"`` shares the nodes, as in joblib; without effect on the
+        result, and on ``"sequential"``.
     random_state : int, RandomState instance or None, default=None
         Draws the order of visits, which moves the result within `dual_gap_`.
 
@@ -125,11 +137,15 @@ default="learned"
         relationship="learned",
         node_labels="auto",
         fit_intercept=True,
+        solver="sequential",
         max_iter=1000,
         tol=1e-4,
+        local_epochs=1.0,
+        participation=1.0,
         node_column=None,
         handle_unknown="error",
         warm_start=False,
+        n_jobs=None,
         random_state=None,
     ):
         self.lambda1 = lambda1
@@ -138,11 +154,15 @@ default="learned"
         self.relationship = relationship
         self.node_labels = node_labels
         self.fit_intercept = fit_intercept
+        self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
+        self.local_epochs = local_epochs
+        self.participation = participation
         self.node_column = node_column
         self.handle_unknown = handle_unknown
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -244,11 +264,20 @@ default="learned"
         Whether every node has an intercept.
     intercept_scaling : float, default=1.0
         Size of the constant feature, above 0: the larger, the less the intercept is penalised.
+    solver : {"sequential", "mocha"}, default="sequential"
+        ``"sequential"`` visits one node after another and is fastest on one machine.
+        ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
+        round. Both reach the same optimum.
     max_iter : int, default=1000
         Rounds of the solver at most; a round visits every node.
     tol : float, default=1e-4
         Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
         `max_iter` rounds.
+    local_epochs : float, (low, high) or dict, default=1.0
+        Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
+        for each node and round, or by label. Below 1: a part of the rows.
+    participation : float, default=1.0
+        Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
     node_column : str, int or None, default=None
         Name or position of a column of `X` that holds the nodes, instead of the argument
         `nodes`. It counts in `n_features_in_`, not in `coef_`.
@@ -257,6 +286,9 @@ default="learned"
         nodes' models.
     warm_start : bool, default=False
         Start from the dual variables of the last fit if it had as many rows.
+    n_jobs : int or None, default=None
+        Workers among which ``"mocha"`` shares the nodes, as in joblib; without effect on the
+        result, and on ``"sequential"``.
     random_state : int, RandomState instance or None, default=None
         Draws the order of visits, which moves the result within `dual_gap_`.
 
@@ -327,11 +359,15 @@ default="learned"
         node_labels="auto",
         fit_intercept=True,
         intercept_scaling=1.0,
+        solver="sequential",
         max_iter=1000,
         tol=1e-4,
+        local_epochs=1.0,
+        participation=1.0,
         node_column=None,
         handle_unknown="error",
         warm_start=False,
+        n_jobs=None,
         random_state=None,
     ):
         self.lambda1 = lambda1
@@ -341,11 +377,15 @@ default="learned"
         self.node_labels = node_labels
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
+        self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
+        self.local_epochs = local_epochs
+        self.participation = participation
         self.node_column = node_column
         self.handle_unknown = handle_unknown
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     def __sklearn_tags__(self):

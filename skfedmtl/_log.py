@@ -42,12 +42,32 @@ class Log:
     def certify(self, server: Server, nodes: list[Node]) -> None:
         """End a round with the server's certificate of its weights."""
         now = server.certify(nodes)
-        if now.objective <= self.best.objective:
-            self.W = server.response.W
+        self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
+
+    def close(self, server: Server, nodes: list[Node]) -> None:
+        """Replace the line of the last round by the nodes' own report at its end.
+
+        It has the last word: where rounding made the server reckon a higher bound than the
+        nodes bear out, that bound is lowered to theirs.
+        """
+        del self._lines[-1]
+        now = server.certify(nodes)
+        bound = min(self.best.dual_objective, now.dual_objective)
+        self.best = self.best._replace(dual_objective=bound)
+        if now.dual_objective == bound:
+            self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
+        self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
+
+    def enter(
+        self, server: Server, W: Array, objective: float, dual_objective: float, magnitude: float
+    ) -> None:
+        """End a round with these weights, their objective and this bound."""
+        if objective <= self.best.objective:
+            self.W = W.copy()
         self.best = Certificate(
-            min(now.objective, self.best.objective),
-            max(now.dual_objective, self.best.dual_objective),
-            now.magnitude,
+            min(objective, self.best.objective),
+            max(dual_objective, self.best.dual_objective),
+            magnitude,
         )
         self._record(server)
 

@@ -15,6 +15,7 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``start(y)``                 dual variables to begin with
 ``clip(y, a)``               the nearest point of the domain
 ``limit(y, old, new)``       the farthest point towards ``new`` that a long step may reach
+``modulus``                  of strong convexity of the conjugate, 0 if it has none
 ``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
 ``linear``                   whether the conjugate is linear, so that rows rest at bounds
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
@@ -53,6 +54,7 @@ class Loss(Protocol):
     kernel: _sdca.LossKernel
     bounds: ClassVar[tuple[float, float]]
     linear: ClassVar[bool]
+    modulus: ClassVar[float]
 
     def value(self, y: Array, f: Array) -> Array: ...
     def derivative(self, y: Array, f: Array) -> Array: ...
@@ -92,6 +94,8 @@ class _Smooth(_Plain):
 
 class _Squared(_Smooth):
     """Losses whose conjugate is a quadratic on its domain."""
+
+    modulus = 0.5
 
     def conjugate(self, y: Array, a: Array) -> Array:
         return a * (0.25 * a - y)
@@ -142,6 +146,7 @@ class Hinge(_Margin, _Plain):
     name = "hinge"
     bounds = (0.0, 1.0)
     linear = True
+    modulus = 0.0
 
     def __init__(self) -> None:
         self.kernel = _sdca.Hinge()
@@ -206,6 +211,7 @@ class Logistic(_Margin, _Smooth):
 
     name = "logistic"
     bounds = (0.0, 1.0)
+    modulus = 4.0
     _INSIDE = (float(np.finfo(float).tiny), 1.0 - 2.0**-53)
     _KEPT = 0.1  #: share of its distance to a bound that a row keeps in a long step
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from skfedmtl._log import Solution
 from skfedmtl._losses import Array, Loss
+from skfedmtl._mocha import MochaSolver
 from skfedmtl._protocol import Node, Server
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.relationships import Relationship
@@ -107,7 +108,7 @@ class FederatedProblem:
 
     # -- the caller's coordinates ---------------------------------------------------------
 
-    def solve(self, solver: SequentialSolver, rng: np.random.Generator) -> Solution:
+    def solve(self, solver: SequentialSolver | MochaSolver, rng: np.random.Generator) -> Solution:
         """Solve from the dual variables at hand."""
         self.solution = solver.solve(self.server, self.nodes, rng)
         return self.solution

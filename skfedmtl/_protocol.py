@@ -7,6 +7,8 @@ nodes. Whoever carries the messages, a loop or a network, they are these:
 ===============================  =======================  ==========================
 message                          down to node l           up to the server
 ===============================  =======================  ==========================
+round: answer in parallel        w_l, a curvature and     dv_l, two conjugates, three
+                                 weights of old answers   losses, inner products
 visit: improve the dual          w_l and a curvature      dv_l, the change of v_l
 report: price the weights        w_l                      v_l, loss, conjugate
 probe: one conjugate-gradient    row l of J[dV]           row l of the next dV
@@ -35,7 +37,8 @@ from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array, Loss
 from skfedmtl.relationships import Relationship, Response, Tracker
 
-_ROUNDING = 100.0 * float(np.finfo(float).eps)
+AVERAGING = 0.3  #: share of the newest local weights in their running mean
+_ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
 
 
 class Certificate(NamedTuple):
@@ -52,6 +55,25 @@ class Certificate(NamedTuple):
     def meets(self, tol: float) -> bool:
         """Whether the gap is within ``tol``, relative, or within what rounding can resolve."""
         return self.gap <= max(tol * self.objective, _ROUNDING * self.magnitude)
+
+
+class Order(NamedTuple):
+    """What a node is told: weights, their running mean, curvature, passes, seed."""
+
+    w: Array
+    mean: Array  #: the node keeps it itself; it need not be sent
+    curvature: float
+    epochs: float
+    seed: int
+
+
+class Answer(NamedTuple):
+    """What a node has found in a round: `alpha` stays at home, the rest is sent."""
+
+    alpha: Array
+    dv: Array  #: change of the node's moment
+    conjugates: tuple[float, float]  #: before and after
+    losses: tuple[float, ...]  #: at the weights received, the local model's, and their mean
 
 
 class Node:
@@ -72,19 +94,58 @@ class Node:
     def propose(self, w: Array, curvature: float, n_passes: int, rng: np.random.Generator) -> Array:
         """Improve the dual of the local model; the change of v_l, not yet adopted."""
         self._pending = self.alpha.copy()
+        rows = rng.permutation(self.live)
+        self._visit(rows, curvature, n_passes, self._pending, np.array(w))
+        return (self.weight * (self._pending - self.alpha)) @ self.X
+
+    def _visit(
+        self, rows: NDArray[np.intp], curvature: float, n_passes: int, alpha: Array, w: Array
+    ) -> None:
+        """Coordinate steps on `rows`, which change `alpha` and the local view `w` in place."""
         _sdca.visit(
             self.loss.kernel,
             self.X,
             self.y,
             self.weight,
             self.squared_norm,
-            rng.permutation(self.live),
+            rows,
             curvature,
             n_passes,
-            self._pending,
-            np.array(w),
+            alpha,
+            w,
         )
-        return (self.weight * (self._pending - self.alpha)) @ self.X
+
+    def answer(self, order: Order) -> Answer:
+        """Improve the dual of the local model, for so many passes over the rows.
+
+        Changes nothing, and uses no BLAS: the same bits in any worker.
+        """
+        w, mean, curvature, epochs, seed = order
+        alpha, local = self.alpha.copy(), np.array(w)
+        rng = np.random.default_rng(seed)
+        whole = int(epochs)
+        part = int(np.ceil((epochs - whole) * len(self.live)))
+        for count, n_passes in ((part, 1), (len(self.live), whole)):
+            rows = rng.permutation(self.live)[:count].copy()
+            self._visit(rows, curvature, n_passes, alpha, local)
+        dv = np.zeros_like(local)
+        _sdca.accumulate(self.X, self.weight * (alpha - self.alpha), dv)
+        if self.centred and len(self.live):
+            alpha -= np.sum(self.weight * alpha)
+            alpha[self.weight == 0] = 0.0
+        before, after = (self._sum(self.loss.conjugate(self.y, a)) for a in (self.alpha, alpha))
+        local = w + curvature * dv  # as the server reckons it
+        points = (w, local, mean + AVERAGING * (local - mean))
+        losses = tuple(self._sum(self.loss.value(self.y, self._margins(v))) for v in points)
+        return Answer(alpha, dv, (before, after), losses)
+
+    def _sum(self, values: Array) -> float:
+        return float(np.sum(self.weight * values))
+
+    def _margins(self, w: Array) -> Array:
+        f = np.zeros(len(self.y))
+        _sdca.margins(self.X, w, f)
+        return f
 
     def adopt(self) -> None:
         """Keep the dual variables of the last proposal."""
@@ -119,10 +180,14 @@ class Server:
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        self.V = np.stack([node.moment() for node in nodes])
-        self.response = self.relationship.respond(self.V)
-        self._tracker = None
+        self.set_moments(np.stack([node.moment() for node in nodes]))
         self.count(len(nodes), vectors=1)
+
+    def set_moments(self, V: Array) -> None:
+        """Take new moments, and W from them."""
+        self.V = V
+        self.response = self.relationship.respond(V)
+        self._tracker = None
 
     def visit(self, index: int, node: Node, n_passes: int, rng: np.random.Generator) -> None:
         """One visit: the node proposes until its change cannot lower the dual."""

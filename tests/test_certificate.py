@@ -16,6 +16,7 @@ from oracles.system import build_system
 from skfedmtl import FMTLClassifier, FMTLRegressor
 
 TOL = 1e-8
+SOLVERS = ("sequential", "mocha")
 FLOOR = 1e-10  #: of the objective, far above rounding and below everything that matters
 
 
@@ -63,13 +64,14 @@ def test_the_optimum_lies_between_the_objectives(loss, kind, intercept):
         counts["discarded"] += solved is None
         assume(solved is not None)
         best = solved[0]
-        model = fit(problem, kind, tol=TOL)
-        slack = 1e-7 * (1 + abs(best))
-        assert model.dual_objective_ <= best + slack
-        assert best <= model.objective_ + slack
-        assert model.objective_ <= best * (1 + 1e-6) + FLOOR
-        assert model.dual_gap_ <= TOL * model.objective_ + FLOOR
-        check_primal(model, problem, kind)
+        for solver in SOLVERS:
+            model = fit(problem, kind, tol=TOL, solver=solver)
+            slack = 1e-7 * (1 + abs(best))
+            assert model.dual_objective_ <= best + slack
+            assert best <= model.objective_ + slack
+            assert model.objective_ <= best * (1 + 1e-6) + FLOOR
+            assert model.dual_gap_ <= TOL * model.objective_ + FLOOR
+            check_primal(model, problem, kind)
 
     check()
     assert counts["drawn"] > 20
@@ -81,11 +83,12 @@ def test_the_optimum_lies_between_the_objectives(loss, kind, intercept):
     kind=st.sampled_from(KINDS),
     tol=st.sampled_from([0.0, 1e-1, 1e-3]),
     max_iter=st.integers(1, 12),
+    solver=st.sampled_from(SOLVERS),
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_every_stop_is_priced(problem, kind, tol, max_iter):
+def test_every_stop_is_priced(problem, kind, tol, max_iter, solver):
     """Far from the optimum, too, the objectives are those of the public coefficients."""
-    model = fit(problem, kind, tol=tol, max_iter=max_iter)
+    model = fit(problem, kind, tol=tol, max_iter=max_iter, solver=solver)
     check_primal(model, problem, kind)
     assert_allclose(
         model.dual_objective_, dual(problem, kind, model.dual_coef_), rtol=1e-8, atol=1e-9
@@ -171,15 +174,17 @@ AWKWARD = [
 ]
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("lambda1", [0.0, 0.01])
 @pytest.mark.parametrize("relationship", RELATIONSHIPS)
 @pytest.mark.parametrize(("estimator", "name"), AWKWARD)
-def test_awkward_data_are_certified(estimator, name, relationship, lambda1):
+def test_awkward_data_are_certified(estimator, name, relationship, lambda1, solver):
     """Converged without a warning, to finite numbers and the objective of the coefficients."""
     weight = np.random.default_rng(0).uniform(0.1, 2, size=28)
     X, y, nodes, weight = awkward(*make_rows(estimator), weight)[name]
     Omega = RELATIONSHIPS[relationship](3)
     params = {"lambda1": lambda1, "lambda2": 0.01, "relationship": Omega, "tol": 1e-6}
+    params["solver"] = solver
     model = estimator(**params).fit(X, y, nodes=nodes, sample_weight=weight)
     signed = y if estimator is FMTLRegressor else np.where(y == y.max(), 1.0, -1.0)
     task = (X, signed, nodes, weight, lambda1, 0.01, model.loss, Omega)
@@ -222,10 +227,12 @@ def test_no_weight_at_all(estimator):
         assert model.objective_ == model.dual_objective_ == 0
 
 
-@given(problem=problems(losses=LOSSES), kind=st.sampled_from(KINDS))
-def test_the_history_is_monotone(problem, kind):
+@given(
+    problem=problems(losses=LOSSES), kind=st.sampled_from(KINDS), solver=st.sampled_from(SOLVERS)
+)
+def test_the_history_is_monotone(problem, kind, solver):
     """Incumbent and bound only improve, and the objectives never cross."""
-    history = fit(problem, kind, tol=0, max_iter=11).history_
+    history = fit(problem, kind, tol=0, max_iter=11, solver=solver).history_
     assert len(history["round"]) == 12
     for name, sign in (
         ("objective", -1),

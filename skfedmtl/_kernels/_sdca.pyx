@@ -171,3 +171,26 @@ def visit(
             live = kept
             if live == 0:
                 break
+
+
+def margins(const double[:, ::1] X, const double[::1] w, double[::1] out):
+    """out = X w, in an order that no number of BLAS threads can change."""
+    cdef Py_ssize_t d = X.shape[1]
+    cdef Py_ssize_t i
+    if d == 0:
+        return
+    with nogil:
+        for i in range(X.shape[0]):
+            out[i] = _dot(&X[i, 0], &w[0], d)
+
+
+def accumulate(const double[:, ::1] X, const double[::1] coefficient, double[::1] out):
+    """out += X' coefficient, in the order of the rows."""
+    cdef Py_ssize_t d = X.shape[1]
+    cdef Py_ssize_t i
+    if d == 0:
+        return
+    with nogil:
+        for i in range(X.shape[0]):
+            if coefficient[i] != 0.0:
+                _axpy(coefficient[i], &X[i, 0], &out[0], d)
