@@ -13,7 +13,14 @@ from scipy.sparse import issparse
 
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
 
-__all__ = ["check_nodes", "encode_nodes", "from_nodes", "lookup_nodes", "split_node_column"]
+__all__ = [
+    "check_nodes",
+    "column_position",
+    "encode_nodes",
+    "from_nodes",
+    "lookup_nodes",
+    "split_node_column",
+]
 
 
 def encode_nodes(
@@ -73,7 +80,7 @@ def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
         X = _as_table(X)
     if X.ndim != 2:
         raise ValueError(f"`X` must be 2-d to hold a node column, got {X.ndim} dimension(s).")
-    column = _column_position(X, node_column, is_frame)
+    column = column_position(X, node_column, is_frame)
     if is_frame:
         others = X.iloc[:, np.delete(np.arange(X.shape[1]), column)]
         values = X.iloc[:, column]
@@ -155,7 +162,8 @@ def _as_table(X: Any) -> NDArray[Any]:
     return array if array is X or array.dtype.kind != "U" else np.asarray(X, dtype=object)
 
 
-def _column_position(X: Any, node_column: Any, is_frame: bool) -> int:
+def column_position(X: Any, node_column: Any, is_frame: bool) -> int:
+    """The position of the column `node_column` in `X`, whether given by name or by index."""
     n_columns = X.shape[1]
     if isinstance(node_column, numbers.Integral) and not isinstance(node_column, bool):
         position = int(node_column)
