@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from skfedmtl._losses import Array
-from skfedmtl.attack._constraints import Ball
+from skfedmtl.attack._constraints import FeasibleSet
 
 _SHORTENINGS = 6
 _PATIENCE = 5  #: iterations over which H must rise by the relative tolerance
@@ -31,7 +31,7 @@ class Game(Protocol):
 
 
 class _Plain:
-    def __init__(self, eta: float, ball: Ball) -> None:
+    def __init__(self, eta: float, feasible: FeasibleSet) -> None:
         self._eta = eta
 
     def reset(self) -> None:
@@ -44,8 +44,8 @@ class _Plain:
 class _Adaptive:
     _MEAN, _SQUARE = 0.9, 0.999  #: how much of the past the running means keep
 
-    def __init__(self, eta: float, ball: Ball) -> None:
-        self._length = 1e-3 * eta * ball.radius[:, None]
+    def __init__(self, eta: float, feasible: FeasibleSet) -> None:
+        self._length = 1e-3 * eta * feasible.radius[:, None]
         self.reset()
 
     def reset(self) -> None:
@@ -70,7 +70,7 @@ STEPS: dict[str, type[_Plain] | type[_Adaptive]] = {"plain": _Plain, "adaptive":
 def ascend(
     game: Game,
     rows: Array,
-    ball: Ball,
+    feasible: FeasibleSet,
     *,
     gradient: str,
     step: str,
@@ -80,7 +80,7 @@ def ascend(
     tol: float,
 ) -> tuple[Array, list[float]]:
     """Raise H from `rows`; the rows reached, and H at the start and after every iteration."""
-    mover = STEPS[step](eta, ball)
+    mover = STEPS[step](eta, feasible)
     history = [game.value(rows)]
     length = 1.0
     for _ in range(max_iter):
@@ -88,14 +88,14 @@ def ascend(
         if not slope.any():
             break
         if not line_search:
-            rows = ball.project(rows + mover.step(slope))
+            rows = feasible.project(rows + mover.step(slope))
             history.append(game.value(rows))
         else:
-            found = _search(game, rows, ball, mover.step(slope), length, history[-1])
+            found = _search(game, rows, feasible, mover.step(slope), length, history[-1])
             if found is None:
                 # the past may mislead: once more along the gradient alone
                 mover.reset()
-                found = _search(game, rows, ball, mover.step(slope), length, history[-1])
+                found = _search(game, rows, feasible, mover.step(slope), length, history[-1])
             if found is None:
                 break
             rows, value, length = found
@@ -109,11 +109,11 @@ def ascend(
 
 
 def _search(
-    game: Game, rows: Array, ball: Ball, move: Array, length: float, before: float
+    game: Game, rows: Array, feasible: FeasibleSet, move: Array, length: float, before: float
 ) -> tuple[Array, float, float] | None:
     """The first of ever shorter steps that raises H: rows, H, length."""
     for _ in range(_SHORTENINGS):
-        trial = ball.project(rows + length * move)
+        trial = feasible.project(rows + length * move)
         value = game.value(trial)
         if value > before:
             return trial, value, length

@@ -20,7 +20,8 @@ class PoisoningAttacker(BasePoisoner):
     clean rows, through a victim that is fitted on clean and injected rows [1]_::
 
         max over injected rows of  H = sum over targets t of (1/h_t) sum_j L(y_j, f_j)
-        such that  (W, b, Omega) = the victim's optimum,  ||row|| <= radius
+        such that  (W, b, Omega) = the victim's optimum,  ||row|| <= radius,
+                   and every row holds what its features may
 
     by projected gradient ascent. The victim is solved again to a duality gap after every step,
     and in the end a clone of `estimator` is fitted from scratch on clean and injected rows.
@@ -43,13 +44,23 @@ class PoisoningAttacker(BasePoisoner):
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.
+    feature_range : pair (low, high) or None, default=None
+        Least and largest values of the features of injected rows. Each is a number for all
+        features, an array of shape (n_columns,) with one entry a column of `X`, or a Series with
+        one entry a feature name; -inf and inf stand for no bound.
+    frozen_features : list of int or str, or boolean mask, or None, default=None
+        Features that keep the value of the clean row that an injected row is drawn from.
+    integer_features : list of int or str, or boolean mask, or None, default=None
+        Features that hold whole numbers.
+    one_hot_groups : list of lists of int or str, or None, default=None
+        Groups of features of which exactly one is 1, the others 0. No feature is in two groups.
     labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
         Targets of the injected rows, from the clean rows that they start from: another class
         (``"flip"``, classification), the farther end of the node's range (``"extreme"``,
         regression), drawn, or kept. ``"auto"`` is ``"flip"`` or ``"extreme"``.
     init : {"clean", "ball"}, default="clean"
         Rows start from clean rows of their node, drawn with replacement and set a millionth of
-        a standard deviation apart, or uniformly in the ball.
+        a standard deviation apart, or uniformly in what `radius` and the features allow.
     gradient : {"implicit", "dual"}, default="implicit"
         ``"implicit"``: the victim's weights respond, the relationship is held. ``"dual"``: the
         dual variables are held too, the paper's gradient with its signs and scales corrected.
@@ -96,7 +107,19 @@ class PoisoningAttacker(BasePoisoner):
     Raises
     ------
     ValueError
-        In `fit`, for a wrong parameter or wrong data; the message names the argument.
+        In `fit`, for a wrong parameter or wrong data, or if no row can have what is asked of it;
+        the message names the argument.
+
+    Notes
+    -----
+    Features are given by their index in `X`, by their name if `X` is a DataFrame, or by a mask
+    with one entry a column of `X`. Indices, masks and arrays count all columns of `X` as it is
+    given, the node column among them; the node column itself is no feature, and naming it is an
+    error (its entry in `feature_range` is not used). Radius, ranges and whole numbers are those
+    of `X`, and hold for `poison_X_` as it is stored.
+
+    During the ascent whole numbers move as reals and one-hot groups as shares that sum to 1. Only
+    the final rows are rounded, so `objective_` may lie below the last of `objective_history_`.
 
     References
     ----------
@@ -116,6 +139,13 @@ class PoisoningAttacker(BasePoisoner):
     ((64, 2), 4)
     >>> bool(attacker.objective_ > attacker.objective_history_[0])
     True
+
+    Rows with whole numbers in the second column, none below -1 or above 2:
+
+    >>> attacker.set_params(integer_features=[1], feature_range=(-1, 2)).fit(X, y, nodes=nodes)
+    PoisoningAttacker(...)
+    >>> sorted(set(attacker.poison_X_[:, 1].tolist()) - {-1.0, 0.0, 1.0, 2.0})
+    []
     """
 
     _parameter_constraints = {
@@ -137,6 +167,10 @@ class PoisoningAttacker(BasePoisoner):
         source_nodes=None,
         budget=0.2,
         radius="max",
+        feature_range=None,
+        frozen_features=None,
+        integer_features=None,
+        one_hot_groups=None,
         labels="auto",
         init="clean",
         gradient="implicit",
@@ -155,6 +189,10 @@ class PoisoningAttacker(BasePoisoner):
         self.source_nodes = source_nodes
         self.budget = budget
         self.radius = radius
+        self.feature_range = feature_range
+        self.frozen_features = frozen_features
+        self.integer_features = integer_features
+        self.one_hot_groups = one_hot_groups
         self.labels = labels
         self.init = init
         self.gradient = gradient
@@ -193,7 +231,7 @@ class PoisoningAttacker(BasePoisoner):
         rows, history = ascend(
             game,
             start.X,
-            start.ball,
+            start.feasible,
             gradient=self.gradient,
             step=self.step,
             eta=float(self.eta),

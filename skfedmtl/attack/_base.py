@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
@@ -15,32 +15,9 @@ from skfedmtl._base import BaseFMTL
 from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl.attack._bilevel import upper_value
-from skfedmtl.attack._constraints import Ball
+from skfedmtl.attack._start import CleanData, check_limits, draw_start, make_space
 from skfedmtl.attack._tables import as_rows, concatenate, put_node_column
-from skfedmtl.attack._threat import (
-    ATTACKS,
-    draw_class_labels,
-    draw_rows,
-    draw_targets,
-    draw_threat,
-)
-
-
-class CleanData(NamedTuple):
-    """The clean rows as the victim sees them."""
-
-    X: np.ndarray  #: (n, d) float64, without the node column
-    y: np.ndarray  #: (n,) as given
-    codes: np.ndarray  #: (n,) positions in the victim's nodes_
-
-
-class Start(NamedTuple):
-    """The injected rows before they are optimised."""
-
-    X: np.ndarray  #: (n_injected, d)
-    y: np.ndarray  #: (n_injected,) as the victim's y
-    codes: np.ndarray  #: (n_injected,)
-    ball: Ball
+from skfedmtl.attack._threat import ATTACKS, draw_threat
 
 
 def _victim_decides(poisoner):
@@ -62,6 +39,10 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         "source_nodes": [None, "array-like"],
         "budget": [Interval(Real, 0, None, closed="left")],
         "radius": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
+        "feature_range": [None, "array-like"],
+        "frozen_features": [None, "array-like"],
+        "integer_features": [None, "array-like"],
+        "one_hot_groups": [None, "array-like"],
         "labels": [StrOptions({"auto", "flip", "extreme", "random", "keep"})],
         "init": [StrOptions({"clean", "ball"})],
         "victim_tol": [Interval(Real, 0, None, closed="neither")],
@@ -73,6 +54,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, X, y, nodes):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
+        limits = check_limits(self, X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.default_rng(seed)
         self.clean_estimator_ = self._victim(seed).fit(X, y, **self._node_argument(nodes))
@@ -90,10 +72,11 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         )
         self.target_nodes_ = victim.nodes_[threat.targets]
         self.source_nodes_ = victim.nodes_[threat.sources]
-        start = self._start(clean, threat, rng, as_rows(X, self._column())[1])
-        rows = self._craft(clean, start, threat, rng)
+        space = make_space(self, X, limits)
+        start = draw_start(self, clean, threat, rng, space)
+        rows = start.feasible.store(self._craft(clean, start, threat, rng))
         self.poison_X_ = put_node_column(
-            start.ball.store(rows), victim.nodes_[start.codes], X, self._column()
+            rows, victim.nodes_[start.codes], X, self._column(), space.kinds
         )
         self.poison_y_ = start.y
         self.poison_nodes_ = victim.nodes_[start.codes]
@@ -128,7 +111,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def _clean_data(self, X, y, nodes):
         victim = self.clean_estimator_
-        features, _ = as_rows(X, self._column())
+        features = as_rows(X, self._column())
         if self._column() is not None:
             nodes = split_node_column(X, self._column())[1]
         if nodes is None:
@@ -136,50 +119,6 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         else:
             codes = lookup_nodes(check_nodes(nodes, len(features)), victim.nodes_)
         return CleanData(features, column_or_1d(y), codes)
-
-    def _start(self, clean, threat, rng, dtype):
-        """Draw rows, set their labels, and move them apart and into the feasible set."""
-        drawn = draw_rows(clean.codes, threat, rng)
-        codes = clean.codes[drawn]
-        ball = Ball(self._radii(clean, codes), dtype)
-        targets = self._start_labels(clean, drawn, codes, rng)
-        if self.init == "ball":
-            return Start(ball.sample(rng, clean.X.shape[1]), targets, codes, ball)
-        # identical rows on the margin have no gradient: set them apart by a millionth, or by
-        # what the dtype can tell apart
-        spread = clean.X.std(axis=0)
-        spread[spread == 0.0] = 1.0
-        resolution = np.finfo(dtype).eps * np.abs(clean.X).max(axis=0)
-        jitter = np.maximum(1e-6 * spread, 8.0 * resolution) * rng.normal(
-            size=(len(drawn), clean.X.shape[1])
-        )
-        return Start(ball.project(clean.X[drawn] + jitter), targets, codes, ball)
-
-    def _radii(self, clean, codes):
-        if self.radius != "max":
-            return np.full(len(codes), float(self.radius))
-        norms = np.array([np.linalg.norm(row) for row in clean.X])
-        largest = np.zeros(codes.max(initial=-1) + 1)
-        for code in np.unique(codes):
-            largest[code] = norms[clean.codes == code].max()
-        return largest[codes]
-
-    def _start_labels(self, clean, drawn, codes, rng):
-        classify = is_classifier(self.clean_estimator_)
-        kind = self.labels if self.labels != "auto" else ("flip" if classify else "extreme")
-        if kind == ("extreme" if classify else "flip"):
-            raise ValueError(
-                f"labels={kind!r} is for {'regression' if classify else 'classification'}; the "
-                f"victim is a {type(self.estimator).__name__}."
-            )
-        if classify:
-            classes = self.clean_estimator_.classes_
-            position = np.searchsorted(classes, clean.y[drawn])
-            return classes[draw_class_labels(kind, position, len(classes), rng)]
-        y = clean.y.astype(float)
-        low = np.array([y[clean.codes == code].min() for code in codes])
-        high = np.array([y[clean.codes == code].max() for code in codes])
-        return draw_targets(kind, y[drawn], low, high, rng).astype(clean.y.dtype)
 
     def _poisoned(self, X, y, nodes):
         n_clean, n_injected = len(np.asarray(y)), len(self.poison_y_)

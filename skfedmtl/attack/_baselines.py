@@ -27,10 +27,20 @@ class RandomPoisoner(BasePoisoner):
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.
+    feature_range : pair (low, high) or None, default=None
+        Least and largest values of the features, as in `PoisoningAttacker`.
+    frozen_features : list of int or str, or boolean mask, or None, default=None
+        Features that keep the value of the clean row; indices and masks count all columns of `X`,
+        the node column among them.
+    integer_features : list of int or str, or boolean mask, or None, default=None
+        Features that hold whole numbers.
+    one_hot_groups : list of lists of int or str, or None, default=None
+        Groups of features of which exactly one is 1, the others 0.
     labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
         Targets of the injected rows, as in `PoisoningAttacker`.
     init : {"clean", "ball"}, default="clean"
-        Clean rows of the node drawn with replacement, or rows uniform in the ball.
+        Clean rows of the node drawn with replacement, or rows uniform in what `radius` and the
+        features allow.
     victim_tol : float, default=1e-8
         Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
     node_column : str, int or None, default=None
@@ -79,6 +89,10 @@ class RandomPoisoner(BasePoisoner):
         source_nodes=None,
         budget=0.2,
         radius="max",
+        feature_range=None,
+        frozen_features=None,
+        integer_features=None,
+        one_hot_groups=None,
         labels="auto",
         init="clean",
         victim_tol=1e-8,
@@ -91,6 +105,10 @@ class RandomPoisoner(BasePoisoner):
         self.source_nodes = source_nodes
         self.budget = budget
         self.radius = radius
+        self.feature_range = feature_range
+        self.frozen_features = frozen_features
+        self.integer_features = integer_features
+        self.one_hot_groups = one_hot_groups
         self.labels = labels
         self.init = init
         self.victim_tol = victim_tol

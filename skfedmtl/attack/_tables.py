@@ -7,51 +7,80 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._nodes import split_node_column
+from skfedmtl._nodes import column_position, split_node_column
 
 
-def as_rows(X: Any, node_column: Any) -> tuple[NDArray[np.float64], np.dtype[Any]]:
-    """The features as float64, and the coarsest float dtype that injected rows must survive."""
+def as_rows(X: Any, node_column: Any) -> NDArray[np.float64]:
+    """The features as float64."""
     features = X if node_column is None else split_node_column(X, node_column)[0]
-    rows = np.asarray(features, dtype=np.float64)
-    kinds = list(features.dtypes) if hasattr(features, "iloc") else [np.asarray(X).dtype]
-    floats = [np.dtype(kind) for kind in kinds if getattr(kind, "kind", "O") == "f"]
-    return rows, min(floats, key=lambda kind: kind.itemsize, default=np.dtype(np.float64))
+    return np.asarray(features, dtype=np.float64)
 
 
-def put_node_column(rows: NDArray[Any], labels: NDArray[Any], X: Any, node_column: Any) -> Any:
-    """The injected rows laid out as `X`: its columns, and the node column in its place."""
+def stored_kinds(
+    X: Any, node_column: Any, whole: NDArray[np.bool_] | None = None
+) -> list[np.dtype[Any]]:
+    """The dtypes in which injected rows are kept, one a feature of `X`.
+
+    Float columns keep theirs, and so do columns of integers or booleans whose injected values are
+    `whole`; what is crafted for the others has fractions.
+    """
     if hasattr(X, "iloc"):
-        return _as_frame(rows, labels, X, node_column)
+        kinds = [getattr(kind, "numpy_dtype", kind) for kind in X.dtypes]
+    else:
+        table = np.asarray(X)
+        kinds = [table.dtype] * table.shape[1]
+    if node_column is not None:
+        del kinds[column_position(X, node_column, hasattr(X, "iloc"))]
+    kept = np.zeros(len(kinds), dtype=bool) if whole is None else whole
+    return [
+        np.dtype(kind)
+        if getattr(kind, "kind", "O") in ("f" if not keep else "fiub")
+        else np.dtype(np.float64)
+        for kind, keep in zip(kinds, kept, strict=True)
+    ]
+
+
+def put_node_column(
+    rows: NDArray[Any],
+    labels: NDArray[Any],
+    X: Any,
+    node_column: Any,
+    kinds: list[np.dtype[Any]],
+) -> Any:
+    """The injected rows laid out as `X`: its columns, and the node column in its place.
+
+    `kinds` are the dtypes that the columns of a frame get.
+    """
+    if hasattr(X, "iloc"):
+        return _as_frame(rows, labels, X, node_column, kinds)
     if node_column is None:
         return rows
     clean = np.asarray(X)
     # whole numbers stay whole in the node column only: the crafted rows have fractions
     kind = np.result_type(clean.dtype, rows.dtype) if clean.dtype.kind in "biuf" else clean.dtype
-    position = node_column % clean.shape[1]
+    position = column_position(clean, node_column, False)
     return np.insert(rows.astype(kind), position, labels.astype(kind), axis=1)
 
 
-def _as_frame(rows: NDArray[Any], labels: NDArray[Any], X: Any, node_column: Any) -> Any:
-    """A frame like `X`; float columns and the node column keep their dtypes."""
+def _as_frame(
+    rows: NDArray[Any],
+    labels: NDArray[Any],
+    X: Any,
+    node_column: Any,
+    kinds: list[np.dtype[Any]],
+) -> Any:
+    """A frame like `X`; the node column keeps its dtype."""
     names = list(X.columns)
-    place = None if node_column is None else _position(X, node_column)
+    place = None if node_column is None else column_position(X, node_column, True)
     features = [j for j in range(len(names)) if j != place]
     columns: list[Any] = [None] * len(names)
-    for values, j in zip(rows.T, features, strict=True):
-        kind = X.dtypes.iloc[j]
-        columns[j] = values.astype(kind) if getattr(kind, "kind", "O") == "f" else values
+    for values, j, kind in zip(rows.T, features, kinds, strict=True):
+        columns[j] = values.astype(kind)
     if place is not None:
         columns[place] = _like(labels, X.iloc[:, place])
     frame = type(X)({j: values for j, values in enumerate(columns)})
     frame.columns = X.columns
     return frame
-
-
-def _position(frame: Any, node_column: Any) -> int:
-    if isinstance(node_column, str):
-        return int(frame.columns.get_loc(node_column))
-    return int(node_column) % frame.shape[1]
 
 
 def _like(values: Any, clean: Any) -> Any:

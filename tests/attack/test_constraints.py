@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from estimators import make_rows
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._constraints import Ball
+from skfedmtl.attack._constraints import FeasibleSet
 
 SIZES = (10, 4, 7)
 DTYPES = [np.float64, np.float32]
@@ -39,7 +39,7 @@ def rows_and_radii(draw):
 @given(drawn=rows_and_radii())
 def test_projection_is_inside_nearest_and_idempotent(dtype, drawn):
     X, radius = drawn
-    ball, before, eps = Ball(radius, dtype), X.copy(), np.finfo(dtype).eps
+    ball, before, eps = FeasibleSet(radius, dtype), X.copy(), np.finfo(dtype).eps
     Y = ball.project(X)
     assert_array_equal(X, before)
     assert (norms(Y.astype(dtype)) <= radius * (1 + eps)).all()
@@ -57,7 +57,7 @@ def test_projection_is_inside_nearest_and_idempotent(dtype, drawn):
 @given(drawn=rows_and_radii())
 def test_stored_rows_are_inside(dtype, drawn):
     X, radius = drawn
-    ball = Ball(radius, dtype)
+    ball = FeasibleSet(radius, dtype)
     projected = ball.project(X)
     stored = ball.store(projected)
     assert stored.dtype == dtype
@@ -76,14 +76,14 @@ def test_projection_against_a_solver():
             constraints=inside,
             options={"ftol": 1e-14},
         )
-        assert_allclose(Ball(np.array([radius])).project(x[None])[0], solved.x, atol=1e-6)
+        assert_allclose(FeasibleSet(np.array([radius])).project(x[None])[0], solved.x, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [1, 2, 20])
 def test_samples_are_uniform_in_the_ball(n_features, dtype):
     radius = np.repeat([0.5, 3.0], 2000)
-    X = Ball(radius, dtype).sample(np.random.default_rng(0), n_features)
+    X = FeasibleSet(radius, dtype).sample(np.random.default_rng(0), n_features)
     assert (norms(X.astype(dtype)) <= radius).all()
     for r in (0.5, 3.0):
         mine = X[radius == r]
@@ -95,7 +95,7 @@ def test_samples_are_uniform_in_the_ball(n_features, dtype):
 
 def test_a_ball_of_no_radius_holds_the_origin():
     """All clean rows of a source may be 0."""
-    ball = Ball(np.zeros(2))
+    ball = FeasibleSet(np.zeros(2))
     assert_array_equal(ball.project(np.array([[1.0, -2.0], [0.0, 0.0]])), np.zeros((2, 2)))
     assert_array_equal(ball.sample(np.random.default_rng(0), 2), np.zeros((2, 2)))
 

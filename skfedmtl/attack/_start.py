@@ -1,0 +1,119 @@
+"""The injected rows before they are optimised: drawn, labelled, moved into their feasible set."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+
+from skfedmtl.attack._bounds import row_bounds
+from skfedmtl.attack._constraints import FeasibleSet
+from skfedmtl.attack._features import Limits, read_limits
+from skfedmtl.attack._storage import Storage
+from skfedmtl.attack._tables import stored_kinds
+from skfedmtl.attack._threat import Threat, draw_class_labels, draw_rows, draw_targets
+
+
+class CleanData(NamedTuple):
+    """The clean rows as the victim sees them."""
+
+    X: np.ndarray  #: (n, d) float64, without the node column
+    y: np.ndarray  #: (n,) as given
+    codes: np.ndarray  #: (n,) positions in the victim's nodes_
+
+
+class Start(NamedTuple):
+    """The injected rows before they are optimised."""
+
+    X: np.ndarray  #: (n_injected, d)
+    y: np.ndarray  #: (n_injected,) as the victim's y
+    codes: np.ndarray  #: (n_injected,)
+    feasible: FeasibleSet
+
+
+class Space(NamedTuple):
+    """What users ask of injected rows, and the dtypes that those are kept in."""
+
+    limits: Limits | None
+    kinds: list[np.dtype[Any]]
+
+
+def check_limits(poisoner, X) -> Limits | None:
+    """What the poisoner's parameters ask of rows like those of `X`.
+
+    Raises ValueError where no row can do it, whatever the clean rows are.
+    """
+    limits = read_limits(
+        X,
+        poisoner._column(),
+        poisoner.feature_range,
+        poisoner.frozen_features,
+        poisoner.integer_features,
+        poisoner.one_hot_groups,
+    )
+    if limits is not None:
+        storage = Storage(stored_kinds(X, poisoner._column(), limits.all_whole))
+        bounds = row_bounds(limits, storage)
+        if poisoner.radius != "max":
+            FeasibleSet(np.array([float(poisoner.radius)]), storage, bounds)
+    return limits
+
+
+def make_space(poisoner, X, limits: Limits | None) -> Space:
+    """The space of injected rows, from what `check_limits` found and from validated `X`."""
+    whole = None if limits is None else limits.all_whole
+    return Space(limits, stored_kinds(X, poisoner._column(), whole))
+
+
+def draw_start(
+    poisoner, clean: CleanData, threat: Threat, rng: np.random.Generator, space: Space
+) -> Start:
+    """Draw rows, set their labels, and move them apart and into the feasible set."""
+    drawn = draw_rows(clean.codes, threat, rng)
+    codes, storage = clean.codes[drawn], Storage(space.kinds)
+    bounds = None
+    if space.limits is not None:
+        bounds = row_bounds(space.limits, storage, clean.X[drawn])
+    feasible = FeasibleSet(_radii(poisoner.radius, clean, codes, storage), storage, bounds)
+    targets = _start_labels(poisoner, clean, drawn, codes, rng)
+    if poisoner.init == "ball":
+        return Start(feasible.sample(rng, clean.X.shape[1]), targets, codes, feasible)
+    # identical rows on the margin have no gradient: set them apart by a millionth, or by
+    # what the dtype can tell apart
+    spread = clean.X.std(axis=0)
+    spread[spread == 0.0] = 1.0
+    resolution = storage.eps * np.abs(clean.X).max(axis=0)
+    jitter = np.maximum(1e-6 * spread, 8.0 * resolution) * rng.normal(
+        size=(len(drawn), clean.X.shape[1])
+    )
+    return Start(feasible.project(clean.X[drawn] + jitter), targets, codes, feasible)
+
+
+def _radii(radius, clean: CleanData, codes: NDArray[np.int64], storage: Storage):
+    if radius != "max":
+        return np.full(len(codes), float(radius))
+    norms = storage.norms(clean.X)
+    largest = np.zeros(codes.max(initial=-1) + 1)
+    for code in np.unique(codes):
+        largest[code] = norms[clean.codes == code].max()
+    return largest[codes]
+
+
+def _start_labels(poisoner, clean: CleanData, drawn, codes, rng: np.random.Generator):
+    victim = poisoner.clean_estimator_
+    classify = is_classifier(victim)
+    kind = poisoner.labels if poisoner.labels != "auto" else ("flip" if classify else "extreme")
+    if kind == ("extreme" if classify else "flip"):
+        raise ValueError(
+            f"labels={kind!r} is for {'regression' if classify else 'classification'}; the "
+            f"victim is a {type(poisoner.estimator).__name__}."
+        )
+    if classify:
+        position = np.searchsorted(victim.classes_, clean.y[drawn])
+        return victim.classes_[draw_class_labels(kind, position, len(victim.classes_), rng)]
+    y = clean.y.astype(float)
+    low = np.array([y[clean.codes == code].min() for code in codes])
+    high = np.array([y[clean.codes == code].max() for code in codes])
+    return draw_targets(kind, y[drawn], low, high, rng).astype(clean.y.dtype)
