@@ -81,4 +81,4 @@ def _by_label(local_epochs: dict[Any, Any], labels: NDArray[Any]) -> Array:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, Real) and not isinstance(value, bool) and 0.0 <= float(value) < np.inf

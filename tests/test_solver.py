@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 from estimators import (
@@ -235,6 +235,30 @@ def test_one_node_is_a_linear_svc(kind, lambda1, lambda2):
     ).fit(X, y)
     svc = linear_svc(X, y, lam, fit_intercept=False)
     assert_allclose(model.coef_, svc.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["sequential", "mocha"])
+@pytest.mark.parametrize("kind", ["learned", "none"])
+@pytest.mark.parametrize("lambda1, lambda2", [(0.05, 0.02), (1.0, 0.3), (0.0, 0.1)])
+def test_one_node_is_a_squared_hinge_or_logistic_model(lambda1, lambda2, kind, solver):
+    X, y, _ = make_rows(FMTLClassifier, sizes=(40,))
+    lam = lambda2 if kind == "none" else lambda1 + lambda2
+    C = 1 / (2 * lam * len(y))
+    peers = {
+        "squared_hinge": LinearSVC(C=C, tol=1e-10, max_iter=10**5, fit_intercept=False),
+        "logistic": LogisticRegression(C=C, tol=1e-10, max_iter=10**5, fit_intercept=False),
+    }
+    for loss, peer in peers.items():
+        model = FMTLClassifier(
+            lambda1=lambda1,
+            lambda2=lambda2,
+            loss=loss,
+            relationship=kind,
+            fit_intercept=False,
+            solver=solver,
+            tol=1e-12,
+        ).fit(X, y)
+        assert_allclose(model.coef_, peer.fit(X, y).coef_, atol=1e-5)
 
 
 @pytest.mark.parametrize("scaling", [1.0, 4.0])

@@ -61,9 +61,10 @@ class PoisoningAttacker(BasePoisoner):
     init : {"clean", "ball"}, default="clean"
         Rows start from clean rows of their node, drawn with replacement and set a millionth of
         a standard deviation apart, or uniformly in what `radius` and the features allow.
-    gradient : {"implicit", "dual"}, default="implicit"
-        ``"implicit"``: the victim's weights respond, the relationship is held. ``"dual"``: the
-        dual variables are held too, the paper's gradient with its signs and scales corrected.
+    gradient : {"total", "implicit", "dual"}, default="total"
+        ``"total"``: the exact gradient; the victim's weights and a learned relationship respond.
+        ``"implicit"``: the relationship is held. ``"dual"``: the dual variables are held too, the
+        paper's gradient with its signs and scales corrected.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
         of the radius.
@@ -173,7 +174,7 @@ class PoisoningAttacker(BasePoisoner):
         one_hot_groups=None,
         labels="auto",
         init="clean",
-        gradient="implicit",
+        gradient="total",
         eta=100.0,
         step="adaptive",
         line_search=True,

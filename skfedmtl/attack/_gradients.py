@@ -23,6 +23,8 @@ gradient     J                              meaning
 "dual"       (1/2) B, and t = 0             dual variables and Omega frozen: Eq. 15-16 of
                                             [1]_, corrected in sign, scale and increment
 "implicit"   (1/2) B                        dual variables respond, Omega frozen
+"total"      derivative of W(V)             dual variables and Omega respond: exact, where the
+                                            rank of W and the rows on the margin stay
 ===========  =============================  =============================================
 
 References
@@ -103,6 +105,9 @@ class UpperObjective:
     def _implicit(self) -> Array:
         return self._adjoint(self._problem.server.response.frozen_product)
 
+    def _total(self) -> Array:
+        return self._adjoint(self._problem.server.response.product)
+
     def _adjoint(self, product) -> Array:  # type: ignore[no-untyped-def]
         """The gradient with responding dual variables, for the derivative `product` of W(V)."""
         problem, upper = self._problem, self._upper()
@@ -139,4 +144,8 @@ class UpperObjective:
         return problem.join(parts)[self._injected, : problem.n_features]
 
 
-GRADIENTS = {"dual": UpperObjective._dual, "implicit": UpperObjective._implicit}
+GRADIENTS = {
+    "dual": UpperObjective._dual,
+    "implicit": UpperObjective._implicit,
+    "total": UpperObjective._total,
+}

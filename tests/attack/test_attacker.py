@@ -46,7 +46,7 @@ def test_the_search_never_loses(loss, kind):
     @given(
         problems((loss,), max_nodes=4, max_features=4, lambda1=lambdas, lambda2=lambdas),
         st.sampled_from(["direct", "indirect", "hybrid"]),
-        st.sampled_from(["implicit", "dual"]),
+        st.sampled_from(["total", "implicit", "dual"]),
         st.sampled_from([("adaptive", 100.0), ("plain", 10.0)]),
         st.sampled_from(["clean", "ball"]),
         st.integers(0, 1000),
@@ -93,7 +93,7 @@ def test_an_attack_beats_the_random_one_by_far(estimator):
     assert model.score(X, y, nodes=nodes) > start.score(X, y, nodes=nodes)
 
 
-@pytest.mark.parametrize("gradient", ["implicit", "dual"])
+@pytest.mark.parametrize("gradient", ["total", "implicit", "dual"])
 @pytest.mark.parametrize("relationship", ["none", "diagonal"])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_an_indirect_attack_needs_ties(estimator, relationship, gradient):
@@ -143,7 +143,7 @@ def test_no_iteration_returns_the_rows_as_drawn(estimator, init, make):
     assert_allclose(model.objective_history_, [other.objective_], rtol=1e-4)
 
 
-@pytest.mark.parametrize("gradient", ["implicit", "dual"])
+@pytest.mark.parametrize("gradient", ["total", "implicit", "dual"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_plain_step_is_equation_four(loss, gradient):
     """x + eta * gradient, projected; the gradient by the oracle, at the rows as drawn."""

@@ -21,7 +21,7 @@ from skfedmtl.attack._gradients import UpperObjective
 from skfedmtl.relationships import Fixed, Independent, Learned
 
 KINDS = ("none", "omega", "learned")
-GRADIENTS = ("implicit", "dual")
+GRADIENTS = ("total", "implicit", "dual")
 THREATS = ("direct", "indirect", "hybrid")
 LAMBDAS = (0.1, 0.02, 1.0)
 
