@@ -64,6 +64,16 @@ class NewtonStepper:
         self.damping: float | None = None
         self._scale = 1.0
 
+    def memory(self) -> dict[str, Array]:
+        """The damping, NaN before the first step, and the scale of the rows."""
+        damping = np.nan if self.damping is None else self.damping
+        return {"damping": np.array([damping, self._scale])}
+
+    def remember(self, memory: dict[str, Array]) -> None:
+        """Know what a `memory` knows."""
+        damping, self._scale = memory["damping"].tolist()
+        self.damping = None if np.isnan(damping) else damping
+
     def step(
         self,
         server: Server,

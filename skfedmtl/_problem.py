@@ -69,11 +69,14 @@ class FederatedProblem:
         self._weight = self._shares(sample_weight[self._order])
         self._rows = self._solver_rows(X[self._order])
         self._targets = y[self._order]
+        # what the nodes own: their parts of these arrays, or centred copies
+        centred = intercept == "centred"
+        rows = self._rows.copy() if centred else self._rows
+        targets = self._targets.copy() if centred else self._targets
         self._x_mean = np.zeros((m, self._rows.shape[1]))
         self._y_mean = np.zeros(m)
-        centred = intercept == "centred"
         self.nodes = [
-            Node(self._rows[part], self._targets[part], self._weight[part], loss, centred=centred)
+            Node(rows[part], targets[part], self._weight[part], loss, centred=centred)
             for part in self._slices()
         ]
         self.server = Server(relationship, self._rows.shape[1])
@@ -96,14 +99,17 @@ class FederatedProblem:
         return np.column_stack([X, np.full(len(X), self.intercept_scaling)])
 
     def _centre(self, which: range | NDArray[np.int64]) -> None:
-        """Subtract what is left of the weighted means of the rows of these nodes."""
+        """Subtract the weighted means of the rows of these nodes."""
         for l in which:
-            node = self.nodes[l]
-            x_mean, y_mean = node.weight @ node.X, float(node.weight @ node.y)
-            _subtract(node.X, x_mean)
-            _subtract(node.y, y_mean)
-            self._x_mean[l] += x_mean
-            self._y_mean[l] += y_mean
+            node, part = self.nodes[l], slice(self._starts[l], self._starts[l + 1])
+            node.X[:], node.y[:] = self._rows[part], self._targets[part]
+            self._x_mean[l], self._y_mean[l] = 0.0, 0.0
+            for _ in range(2):  # once more for what rounding left
+                x_mean, y_mean = node.weight @ node.X, float(node.weight @ node.y)
+                _subtract(node.X, x_mean)
+                _subtract(node.y, y_mean)
+                self._x_mean[l] += x_mean
+                self._y_mean[l] += y_mean
             node.refresh()
 
     # -- the caller's coordinates ---------------------------------------------------------
@@ -152,12 +158,17 @@ class FederatedProblem:
         """The nodes' arrays, one value or vector a row, in the caller's order."""
         return np.concatenate(parts)[self._place]
 
-    def replace_rows(self, index: NDArray[np.intp], X: Array) -> None:
-        """Put the rows ``X`` in the place of the caller's rows ``index``."""
+    def node_rows(self, l: int, X: Array, y: Array) -> tuple[Array, Array]:
+        """Other rows and targets of node ``l``, in the coordinates of its own."""
+        return self._solver_rows(X) - self._x_mean[l], y - self._y_mean[l]
+
+    def replace_rows(self, index: NDArray[np.intp], X: Array, y: Array | None = None) -> None:
+        """Put rows, and targets if given, in the place of the caller's rows ``index``."""
         places = self._place[index]
-        codes = self._codes[places]
-        touched = np.unique(codes)
-        self._rows[places, : self.n_features] = X - self._x_mean[codes, : self.n_features]
+        touched = np.unique(self._codes[places])
+        self._rows[places, : self.n_features] = X
+        if y is not None:
+            self._targets[places] = y
         if self.intercept == "centred":
             self._centre(touched)
         else:

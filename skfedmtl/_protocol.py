@@ -201,6 +201,15 @@ class Server:
                 node.adopt()
                 return
 
+    def memory(self) -> dict[str, Array]:
+        """What visits have taught, beside the nodes' dual variables."""
+        return {"curvature": self._curvature.copy()}
+
+    def remember(self, memory: dict[str, Array]) -> None:
+        """Know what a `memory` knows."""
+        self._curvature = np.array(memory["curvature"])
+        self._tracker = None
+
     def certify(self, nodes: list[Node]) -> Certificate:
         """Price the current weights against the current dual variables."""
         for node in nodes:

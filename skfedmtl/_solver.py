@@ -48,6 +48,14 @@ class SequentialSolver:
         self.max_iter = max_iter
         self._newton = NewtonStepper()
 
+    def memory(self) -> dict[str, Array]:
+        """What former solutions have taught."""
+        return self._newton.memory()
+
+    def remember(self, memory: dict[str, Array]) -> None:
+        """Know what a `memory` knows."""
+        self._newton.remember(memory)
+
     def solve(self, server: Server, nodes: list[Node], rng: np.random.Generator) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         # where W was before the rows were changed, if this is not the first solution

@@ -3,24 +3,31 @@
 ``"plain"`` is Eq. 4 of the paper, ``x <- Proj(x + eta * grad)``. ``"adaptive"`` keeps a
 running mean of the gradient and of its squares, coordinate by coordinate [1]_, so that
 every coordinate moves a comparable distance: with ``eta = 100`` a full step is a tenth of
-the row's radius. A line search, if asked for, only shortens the step.
+the row's radius.
+
+H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
+An ascent that insists on a rise in every step soon stops at such an edge. The line search,
+if asked for, therefore shortens a step until H exceeds the least of the last ten values
+[2]_, never lengthens it, and the best rows on the way are the result.
 
 References
 ----------
 .. [1] D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+.. [2] L. Grippo, F. Lampariello, S. Lucidi, "A Nonmonotone Line Search Technique for
+   Newton's Method", SIAM J. Numerical Analysis 23(4), 1986.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from skfedmtl._losses import Array
-from skfedmtl.attack._constraints import FeasibleSet
 
-_SHORTENINGS = 6
-_PATIENCE = 5  #: iterations over which H must rise by the relative tolerance
+_SHORTENINGS = 3
+_WINDOW = 10  #: values that a step is measured by, and over which H must rise
 
 
 class Game(Protocol):
@@ -30,29 +37,35 @@ class Game(Protocol):
     def gradient(self, kind: str) -> Array: ...
 
 
-class _Plain:
-    def __init__(self, eta: float, feasible: FeasibleSet) -> None:
-        self._eta = eta
+class Feasible(Protocol):
+    """Where rows may lie."""
 
-    def reset(self) -> None:
-        """Nothing is remembered."""
+    radius: Array
+
+    def project(self, X: Array) -> Array: ...
+
+
+class _Plain:
+    def __init__(self, eta: float, radius: Array) -> None:
+        self._eta = eta
 
     def step(self, gradient: Array) -> Array:
         return self._eta * gradient
+
+    def state(self) -> dict[str, Array]:
+        return {}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Nothing is remembered."""
 
 
 class _Adaptive:
     _MEAN, _SQUARE = 0.9, 0.999  #: how much of the past the running means keep
 
-    def __init__(self, eta: float, feasible: FeasibleSet) -> None:
-        self._length = 1e-3 * eta * feasible.radius[:, None]
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the past gradients."""
+    def __init__(self, eta: float, radius: Array) -> None:
+        self._length = 1e-3 * eta * radius[:, None]
         self._count = 0
-        self._mean: Array | float = 0.0
-        self._square: Array | float = 0.0
+        self._mean = self._square = np.zeros(())
 
     def step(self, gradient: Array) -> Array:
         self._count += 1
@@ -63,59 +76,115 @@ class _Adaptive:
         scaled = np.divide(mean, root, out=np.zeros_like(gradient), where=root > 0.0)
         return self._length / np.sqrt(gradient.shape[1]) * scaled
 
+    def state(self) -> dict[str, Array]:
+        return {"count": np.array(self._count), "mean": self._mean, "square": self._square}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a `state`."""
+        self._count = int(state["count"])
+        self._mean, self._square = state["mean"], state["square"]
+
 
 STEPS: dict[str, type[_Plain] | type[_Adaptive]] = {"plain": _Plain, "adaptive": _Adaptive}
 
 
-def ascend(
-    game: Game,
-    rows: Array,
-    feasible: FeasibleSet,
-    *,
-    gradient: str,
-    step: str,
-    eta: float,
-    line_search: bool,
-    max_iter: int,
-    tol: float,
-) -> tuple[Array, list[float]]:
-    """Raise H from `rows`; the rows reached, and H at the start and after every iteration."""
-    mover = STEPS[step](eta, feasible)
-    history = [game.value(rows)]
-    length = 1.0
-    for _ in range(max_iter):
-        slope = game.gradient(gradient)
+class Ascent:
+    """Raises H from the rows it begins with.
+
+    Parameters
+    ----------
+    game : Game
+    rows : ndarray of shape (n, d)
+        Where to begin.
+    feasible : Feasible
+    gradient : str
+        Kind of gradient, as the game names it.
+    step : {"plain", "adaptive"}
+    eta : float
+        Longest step.
+    line_search : bool
+        Whether steps may be shortened, and the best rows are the result.
+    tol : float
+        `done` when H rose by less than this, relative, over ten steps.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        rows: Array,
+        feasible: Feasible,
+        *,
+        gradient: str,
+        step: str,
+        eta: float,
+        line_search: bool,
+        tol: float,
+    ) -> None:
+        self._game, self._feasible = game, feasible
+        self._gradient, self._tol, self._line_search = gradient, tol, line_search
+        self._mover = STEPS[step](eta, feasible.radius)
+        self._rows = self.best = rows
+        self._length = 1.0
+        self._values: list[float] = []
+        self.done = False
+
+    @property
+    def history(self) -> list[float]:
+        """H of the start and after every step; with a line search, of the best rows so far."""
+        if self._line_search:
+            return np.maximum.accumulate(self._values).tolist()
+        return list(self._values)
+
+    def run(self, max_iter: int, after_step: Callable[[Ascent], None] | None = None) -> None:
+        """Begin, or go on from where `restore` left, up to `max_iter` steps in all."""
+        if not self._values:
+            self._values.append(self._game.value(self._rows))
+        while not self.done and len(self._values) <= max_iter:
+            self._advance()
+            if after_step is not None:
+                after_step(self)
+
+    def _advance(self) -> None:
+        slope = self._game.gradient(self._gradient)
         if not slope.any():
-            break
-        if not line_search:
-            rows = feasible.project(rows + mover.step(slope))
-            history.append(game.value(rows))
-        else:
-            found = _search(game, rows, feasible, mover.step(slope), length, history[-1])
-            if found is None:
-                # the past may mislead: once more along the gradient alone
-                mover.reset()
-                found = _search(game, rows, feasible, mover.step(slope), length, history[-1])
-            if found is None:
+            self.done = True
+            return
+        move = self._mover.step(slope)
+        floor = min(self._values[-_WINDOW:]) if self._line_search else -np.inf
+        length = self._length
+        for _ in range(_SHORTENINGS + 1):
+            trial = self._feasible.project(self._rows + length * move)
+            value = self._game.value(trial)
+            if value > floor:
                 break
-            rows, value, length = found
-            history.append(value)
-            length = min(1.0, 2.0 * length)
-        if len(history) > _PATIENCE:
-            rise = history[-1] - history[-1 - _PATIENCE]
-            if abs(rise) < tol * abs(history[-1]):
-                break
-    return rows, history
+            length *= 0.5
+        self._rows = trial
+        if not self._line_search or value > max(self._values):
+            self.best = trial
+        self._values.append(value)
+        self._length = min(1.0, 2.0 * length)
+        history = self.history
+        if len(history) > _WINDOW:
+            rise = history[-1] - history[-1 - _WINDOW]
+            self.done = abs(rise) < self._tol * abs(history[-1])
 
+    def state(self) -> dict[str, Array]:
+        """All that the next steps depend on, but for the game's own state."""
+        own = {
+            "rows": self._rows,
+            "best": self.best,
+            "values": np.array(self._values),
+            "length": np.array(self._length),
+            "done": np.array(self.done),
+        }
+        return {**own, **{f"mover_{name}": v for name, v in self._mover.state().items()}}
 
-def _search(
-    game: Game, rows: Array, feasible: FeasibleSet, move: Array, length: float, before: float
-) -> tuple[Array, float, float] | None:
-    """The first of ever shorter steps that raises H: rows, H, length."""
-    for _ in range(_SHORTENINGS):
-        trial = feasible.project(rows + length * move)
-        value = game.value(trial)
-        if value > before:
-            return trial, value, length
-        length *= 0.5
-    return None
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a `state`."""
+        self._rows, self.best = state["rows"], state["best"]
+        self._values = state["values"].tolist()
+        self._length, self.done = float(state["length"]), bool(state["done"])
+        prefix = "mover_"
+        self._mover.restore(
+            {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+        )

@@ -1,14 +1,22 @@
 """The bilevel attack as an estimator."""
 
+import logging
+import os
+from importlib.metadata import version
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.parallel import Parallel, delayed
 
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
-from skfedmtl.attack._ascent import STEPS, ascend
+from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
-from skfedmtl.attack._bilevel import Bilevel
+from skfedmtl.attack._bilevel import upper_value
+from skfedmtl.attack._checkpoint import Checkpoint, fingerprint
+from skfedmtl.attack._craft import Settings, craft
 from skfedmtl.attack._gradients import GRADIENTS
+from skfedmtl.attack._upper import UPPER_LOSSES
 
 __all__ = ["PoisoningAttacker"]
 
@@ -61,30 +69,50 @@ class PoisoningAttacker(BasePoisoner):
     init : {"clean", "ball"}, default="clean"
         Rows start from clean rows of their node, drawn with replacement and set a millionth of
         a standard deviation apart, or uniformly in what `radius` and the features allow.
+    optimize_labels : bool, default=False
+        Regression: move the targets of the injected rows, too, within the clean range of their
+        node.
     gradient : {"total", "implicit", "dual"}, default="total"
         ``"total"``: the exact gradient; the victim's weights and a learned relationship respond.
         ``"implicit"``: the relationship is held. ``"dual"``: the dual variables are held too, the
         paper's gradient with its signs and scales corrected.
+    upper_loss : {"victim", "ramp"}, default="victim"
+        L of the objective. ``"ramp"``, for classes, is ``1 / (1 + exp(2 y f))``, nearer to the
+        error than the victim's own loss.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
         of the radius.
     step : {"adaptive", "plain"}, default="adaptive"
         Momentum with per-coordinate scaling, or Eq. 4 of [1]_.
     line_search : bool, default=True
-        Shorten every step until the objective rises. Otherwise every step is taken, and the last
-        rows are the result.
+        Shorten a step, three times at most, until the objective exceeds the least of its last ten
+        values, and return the best rows on the way, so that `objective_history_` never falls.
+        Otherwise every step is taken, and the last rows are the result.
     max_iter : int, default=50
         Steps at most; 0 keeps the rows as drawn.
+    inner_iter : int or None, default=None
+        Rounds of the victim's solver after every step; 1 is the single loop of [1]_, Algorithm 1.
+        None: as many as `victim_tol` takes.
     victim_tol : float, default=1e-8
         Relative duality gap of the victim during the attack and in the final fits, if that is
         smaller than the estimator's own `tol`.
     tol : float, default=1e-4
-        Stop when the objective rose by less than this, relative, over 5 steps.
+        Stop when the objective rose by less than this, relative, over ten steps.
+    n_restarts : int, default=1
+        Ascents, each from rows drawn anew; the one that ends highest is the result.
+    checkpoint : str, path-like or None, default=None
+        Folder of files from which a killed fit goes on, to the same bits; it needs a whole number
+        as `random_state`. A file belongs to one choice of data, parameters and restart.
     node_column : str, int or None, default=None
         Column of `X` that holds the nodes; None takes the victim's.
+    n_jobs : int or None, default=None
+        Restarts that run at a time, as in joblib; without effect on the result.
     random_state : int, RandomState instance or None, default=None
         Draws the nodes, the rows and their labels. In a search or a curve pass an int, or
         targets and sources as labels: with None every fit attacks other nodes.
+    verbose : int or bool, default=0
+        Whether the log line of every step, of the logger ``"skfedmtl.attack"``, has the level
+        INFO rather than DEBUG.
 
     Attributes
     ----------
@@ -99,7 +127,7 @@ class PoisoningAttacker(BasePoisoner):
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_iter_ + 1,)
-        H of the start and after every step.
+        H of the start and after every step; with `line_search` that of the best rows so far.
     objective_ : float
         H of `estimator_`.
     n_iter_ : int
@@ -151,12 +179,19 @@ class PoisoningAttacker(BasePoisoner):
 
     _parameter_constraints = {
         **BasePoisoner._parameter_constraints,
+        "optimize_labels": ["boolean"],
         "gradient": [StrOptions(set(GRADIENTS))],
+        "upper_loss": [StrOptions(set(UPPER_LOSSES))],
         "eta": [Interval(Real, 0, None, closed="neither")],
         "step": [StrOptions(set(STEPS))],
         "line_search": ["boolean"],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "inner_iter": [None, Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "n_restarts": [Interval(Integral, 1, None, closed="left")],
+        "checkpoint": [None, str, os.PathLike],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -173,16 +208,23 @@ class PoisoningAttacker(BasePoisoner):
         integer_features=None,
         one_hot_groups=None,
         labels="auto",
+        optimize_labels=False,
         init="clean",
         gradient="total",
+        upper_loss="victim",
         eta=100.0,
         step="adaptive",
         line_search=True,
         max_iter=50,
+        inner_iter=None,
         victim_tol=1e-8,
         tol=1e-4,
+        n_restarts=1,
+        checkpoint=None,
         node_column=None,
+        n_jobs=None,
         random_state=None,
+        verbose=0,
     ):
         self.estimator = estimator
         self.attack = attack
@@ -195,19 +237,26 @@ class PoisoningAttacker(BasePoisoner):
         self.integer_features = integer_features
         self.one_hot_groups = one_hot_groups
         self.labels = labels
+        self.optimize_labels = optimize_labels
         self.init = init
         self.gradient = gradient
+        self.upper_loss = upper_loss
         self.eta = eta
         self.step = step
         self.line_search = line_search
         self.max_iter = max_iter
+        self.inner_iter = inner_iter
         self.victim_tol = victim_tol
         self.tol = tol
+        self.n_restarts = n_restarts
+        self.checkpoint = checkpoint
         self.node_column = node_column
+        self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, nodes=None):
+    def fit(self, X, y, *, nodes=None, X_target=None, y_target=None, nodes_target=None):
         """Draw the threat model, craft the rows, and refit the victim.
 
         Parameters
@@ -218,28 +267,83 @@ class PoisoningAttacker(BasePoisoner):
             Clean targets.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
+        X_target : array-like of shape (n_target_samples, n_features), default=None
+            Rows whose loss is raised; None: the clean rows of the target nodes. Rows of other
+            nodes are left aside.
+        y_target : array-like of shape (n_target_samples,), default=None
+            Their targets.
+        nodes_target : array-like of shape (n_target_samples,), default=None
+            The node of each of them.
 
         Returns
         -------
         self : PoisoningAttacker
         """
-        return self._fit(X, y, nodes)
+        if (X_target is None) != (y_target is None):
+            raise ValueError("`X_target` and `y_target` must be given together or not at all.")
+        if nodes_target is not None and X_target is None:
+            raise ValueError("`nodes_target` was given without `X_target` and `y_target`.")
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "`checkpoint` needs a whole number as `random_state`, so that a resumed run draws "
+                f"what the first one drew; got {self.random_state!r}."
+            )
+        if self.optimize_labels and is_classifier(self.estimator):
+            raise ValueError("optimize_labels=True is for regression; the victim is a classifier.")
+        if self.upper_loss != "victim" and not is_classifier(self.estimator):
+            raise ValueError(
+                f"upper_loss={self.upper_loss!r} is for classification; a regressor allows "
+                "'victim' only."
+            )
+        return self._fit(X, y, nodes, (X_target, y_target, nodes_target))
 
-    def _craft(self, clean, start, threat, rng):
-        game = Bilevel(
-            self.clean_estimator_, clean, start, threat.targets, tol=self._tol(), rng=rng
-        )
-        rows, history = ascend(
-            game,
-            start.X,
-            start.feasible,
+    def _craft(self, clean, threat, rng, draw, evaluation):
+        starts = [draw(rng)]
+        seeds = rng.integers(2**63, size=self.n_restarts).tolist()
+        starts += [draw(np.random.default_rng(seed)) for seed in seeds[1:]]
+        settings = Settings(
             gradient=self.gradient,
             step=self.step,
             eta=float(self.eta),
             line_search=self.line_search,
             max_iter=self.max_iter,
+            inner_iter=self.inner_iter,
             tol=float(self.tol),
+            victim_tol=self._tol(),
+            upper_loss=self.upper_loss,
+            optimize_labels=self.optimize_labels,
+            level=logging.INFO if self.verbose else logging.DEBUG,
         )
-        self.objective_history_ = np.array(history)
-        self.n_iter_ = len(history) - 1
-        return rows
+        crafted = Parallel(n_jobs=self.n_jobs)(
+            delayed(craft)(
+                self.clean_estimator_,
+                clean,
+                start,
+                threat.targets,
+                evaluation,
+                settings,
+                seed,
+                self._checkpoint_of(clean, start, evaluation),
+            )
+            for start, seed in zip(starts, seeds, strict=True)
+        )
+        best = max(crafted, key=lambda one: one.history[-1])
+        self.objective_history_ = np.array(best.history)
+        self.n_iter_ = len(best.history) - 1
+        return best.start, best.rows
+
+    def _checkpoint_of(self, clean, start, evaluation):
+        """The file of the restart that begins at `start`; None without `checkpoint`."""
+        if self.checkpoint is None:
+            return None
+        told = [
+            (name, value)
+            for name, value in sorted(self.get_params().items())
+            # a nested estimator is told by its own parameters, and its class
+            if name.rpartition("__")[2] not in ("checkpoint", "n_jobs", "verbose")
+        ]
+        data = [*clean, *start[:3], *(evaluation or ())]
+        return Checkpoint(self.checkpoint, fingerprint([version("skfedmtl"), *told, *data]))
+
+    def _upper_value(self, rows, targets):
+        return upper_value(self.estimator_, rows, targets, self.upper_loss)

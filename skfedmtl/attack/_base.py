@@ -18,6 +18,7 @@ from skfedmtl.attack._bilevel import upper_value
 from skfedmtl.attack._start import CleanData, check_limits, draw_start, make_space
 from skfedmtl.attack._tables import as_rows, concatenate, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat
+from skfedmtl.attack._upper import Evaluation
 
 
 def _victim_decides(poisoner):
@@ -52,7 +53,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------------
 
-    def _fit(self, X, y, nodes):
+    def _fit(self, X, y, nodes, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
         limits = check_limits(self, X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -73,8 +74,13 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         self.target_nodes_ = victim.nodes_[threat.targets]
         self.source_nodes_ = victim.nodes_[threat.sources]
         space = make_space(self, X, limits)
-        start = draw_start(self, clean, threat, rng, space)
-        rows = start.feasible.store(self._craft(clean, start, threat, rng))
+
+        def draw(rng):
+            return draw_start(self, clean, threat, rng, space)
+
+        evaluation = self._evaluation(clean, threat, evaluation)
+        start, rows = self._craft(clean, threat, rng, draw, evaluation)
+        rows = start.feasible.store(rows)
         self.poison_X_ = put_node_column(
             rows, victim.nodes_[start.codes], X, self._column(), space.kinds
         )
@@ -82,12 +88,47 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         self.poison_nodes_ = victim.nodes_[start.codes]
         data = self._poisoned(X, y, nodes)
         self.estimator_ = self._victim(seed).fit(data.X, data.y, **self._node_argument(data.nodes))
-        self.objective_ = upper_value(self.estimator_, clean, threat.targets)
+        self.objective_ = self._upper_value(evaluation or clean, threat.targets)
         self.n_features_in_ = victim.n_features_in_
         for name in ("feature_names_in_", "classes_"):
             if hasattr(victim, name):
                 setattr(self, name, getattr(victim, name))
         return self
+
+    def _upper_value(self, rows, targets):
+        """H of the poisoned victim."""
+        return upper_value(self.estimator_, rows, targets, "victim")
+
+    def _evaluation(self, clean, threat, given):
+        """The rows of the target nodes in `X_target`; None if that was not given."""
+        X, y, nodes = given
+        if X is None:
+            return None
+        victim = self.clean_estimator_
+        names = ("X_target", "y_target", "nodes_target")
+        try:
+            codes = victim._check_predict(X, nodes)[1]
+            rows = self._rows_of(X, y, codes)
+        except ValueError as error:
+            raise ValueError(f"{', '.join(names)}: {error}") from error
+        missing = np.setdiff1d(threat.targets, rows.codes)
+        if len(missing):
+            raise ValueError(
+                f"`nodes_target` has no row of the target nodes {victim.nodes_[missing].tolist()}."
+            )
+        return Evaluation(*rows)
+
+    def _rows_of(self, X, y, codes):
+        features, y = as_rows(X, self._column()), column_or_1d(y)
+        check_consistent_length(features, y)
+        if is_classifier(self.estimator) and len(
+            unknown := np.setdiff1d(y, self.clean_estimator_.classes_)
+        ):
+            raise ValueError(
+                f"y_target holds {unknown.tolist()}; known classes are "
+                f"{self.clean_estimator_.classes_.tolist()}."
+            )
+        return CleanData(features, y, codes)
 
     def _column(self):
         """The node column: the poisoner's own, else the victim's."""

@@ -134,5 +134,6 @@ class RandomPoisoner(BasePoisoner):
         """
         return self._fit(X, y, nodes)
 
-    def _craft(self, clean, start, threat, rng):
-        return start.X
+    def _craft(self, clean, threat, rng, draw, evaluation):
+        start = draw(rng)
+        return start, start.X

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from skfedmtl._losses import LOSSES, Array
 from skfedmtl._solver import SequentialSolver
-from skfedmtl.attack._gradients import UpperObjective
+from skfedmtl.attack._gradients import Damage, UpperObjective
+from skfedmtl.attack._upper import Evaluation, upper_loss
 
 
 def signed_targets(victim, y) -> Array:
@@ -18,17 +21,17 @@ def signed_targets(victim, y) -> Array:
     return np.asarray(y, dtype=np.float64)
 
 
-def clean_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
-    """1 / h_t for the clean rows of every target node, 0 for the others."""
-    counts = np.bincount(codes)
+def node_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
+    """1 / h_t for the rows of every target node, 0 for the others."""
+    counts = np.bincount(codes, minlength=int(targets.max(initial=0)) + 1)
     return np.where(np.isin(codes, targets), 1.0 / counts[codes], 0.0)
 
 
-def upper_value(victim, clean, targets: NDArray[np.int64]) -> float:
-    """H of a fitted victim: the mean loss of every target node's clean rows, summed."""
-    f = victim._decision(clean.X, clean.codes)
-    loss = LOSSES[victim.loss]().value(signed_targets(victim, clean.y), f)
-    return float(clean_shares(clean.codes, targets) @ loss)
+def upper_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
+    """H of a fitted victim: the mean upper loss of every target node's rows, summed."""
+    f = victim._decision(rows.X, rows.codes)
+    values = upper_loss(loss, LOSSES[victim.loss]()).value(signed_targets(victim, rows.y), f)
+    return float(node_shares(rows.codes, targets) @ values)
 
 
 class Bilevel:
@@ -45,9 +48,27 @@ class Bilevel:
         Relative duality gap to which the victim is solved for every change.
     rng : Generator
         Draws the order of visits.
+    inner_iter : int or None
+        Rounds of the solver at most for every change; None: as many as `tol` takes.
+    upper : str
+        Name of the upper loss.
+    evaluation : Evaluation or None
+        Rows whose loss is raised, if not the clean rows of the targets.
     """
 
-    def __init__(self, victim, clean, start, targets, *, tol: float, rng) -> None:
+    def __init__(
+        self,
+        victim,
+        clean,
+        start,
+        targets,
+        *,
+        tol: float,
+        rng: np.random.Generator,
+        inner_iter: int | None = None,
+        upper: str = "victim",
+        evaluation: Evaluation | None = None,
+    ) -> None:
         n, k = len(clean.codes), len(start.codes)
         codes = np.concatenate([clean.codes, start.codes])
         y = np.concatenate([signed_targets(victim, clean.y), signed_targets(victim, start.y)])
@@ -57,18 +78,112 @@ class Bilevel:
         first = self._problem.dual_coef()
         first[:n] = victim.dual_coef_
         self._problem.set_dual_coef(first)
-        share = np.concatenate([clean_shares(clean.codes, targets), np.zeros(k)])
         self._injected = np.arange(n, n + k)
-        self._upper = UpperObjective(self._problem, share, self._injected)
-        self._solver = SequentialSolver(tol=tol, max_iter=victim.max_iter)
+        if evaluation is None:
+            share = np.concatenate([node_shares(clean.codes, targets), np.zeros(k)])
+            self._shares = self._problem.split(share)
+            damage = self._own_rows
+        else:
+            self._evaluation = _by_node(victim, evaluation, targets)
+            damage = self._other_rows
+        loss = upper_loss(upper, LOSSES[victim.loss]())
+        self._upper = UpperObjective(self._problem, loss, damage, self._injected)
+        self._solver = SequentialSolver(tol=tol, max_iter=inner_iter or victim.max_iter)
         self._rng = rng
 
-    def value(self, rows: Array) -> float:
-        """H after the victim has been fitted to these rows."""
-        self._problem.replace_rows(self._injected, rows)
+    def _own_rows(self, l: int) -> Damage | None:
+        node, share = self._problem.nodes[l], self._shares[l]
+        return Damage(node.X, node.y, share, True) if share.any() else None
+
+    def _other_rows(self, l: int) -> Damage | None:
+        if l not in self._evaluation:
+            return None
+        X, y = self._problem.node_rows(l, *self._evaluation[l])
+        return Damage(X, y, np.full(len(y), 1.0 / len(y)), False)
+
+    def value(self, rows: Array, y: Array | None = None) -> float:
+        """H after the victim has been fitted to these rows, and targets if given."""
+        self._problem.replace_rows(self._injected, rows, y)
         self._problem.solve(self._solver, self._rng)
         return self._upper.value()
 
     def gradient(self, kind: str) -> Array:
         """Gradient of H with respect to the rows last given to `value`."""
         return self._upper.gradient(kind)
+
+    def full_gradient(self, kind: str) -> Array:
+        """The same, with respect to the targets in the last column."""
+        return self._upper.full_gradient(kind)
+
+    # -- to stop and go on ----------------------------------------------------------------
+
+    def state(self) -> dict[str, Array]:
+        """What the next solution depends on, beside the rows."""
+        rng = json.dumps(self._rng.bit_generator.state, sort_keys=True)
+        return {
+            "dual_coef": self._problem.dual_coef(),
+            "rng": np.array(rng),
+            **self._problem.server.memory(),
+            **self._solver.memory(),
+        }
+
+    def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
+        """Be where a `state` was taken, with the rows of that moment."""
+        self._problem.replace_rows(self._injected, rows, y)
+        self._problem.set_dual_coef(state["dual_coef"])
+        self._problem.server.remember(state)
+        self._problem.server.gather(self._problem.nodes)
+        self._solver.remember(state)
+        self._rng.bit_generator.state = json.loads(str(state["rng"]))
+
+
+class WithTargets:
+    """A game on rows and targets together: a last column, scaled as the rows are.
+
+    Parameters
+    ----------
+    game : Bilevel
+    feasible : FeasibleSet
+        Of the rows.
+    low, high : ndarray of shape (n_injected,)
+        Between which each target must lie.
+    """
+
+    def __init__(self, game: Bilevel, feasible, low: Array, high: Array) -> None:
+        self._game, self._feasible = game, feasible
+        self._low, self._high = low, high
+        self.radius = feasible.radius
+        span = np.where(high > low, high - low, 1.0)
+        self._unit = span / (2.0 * np.where(self.radius > 0.0, self.radius, 1.0))
+
+    def join(self, rows: Array, y: Array) -> Array:
+        """The game's variable."""
+        return np.column_stack([rows, y / self._unit])
+
+    def split(self, both: Array) -> tuple[Array, Array]:
+        """Rows and targets of it."""
+        return both[:, :-1], np.clip(both[:, -1] * self._unit, self._low, self._high)
+
+    def project(self, both: Array) -> Array:
+        """The nearest feasible rows and targets."""
+        y = np.clip(both[:, -1], self._low / self._unit, self._high / self._unit)
+        return np.column_stack([self._feasible.project(both[:, :-1]), y])
+
+    def value(self, both: Array) -> float:
+        """H of rows and targets."""
+        return self._game.value(*self.split(both))
+
+    def gradient(self, kind: str) -> Array:
+        """Gradient of H with respect to both."""
+        slope = self._game.full_gradient(kind)
+        slope[:, -1] *= self._unit
+        return slope
+
+
+def _by_node(victim, evaluation: Evaluation, targets) -> dict[int, tuple[Array, Array]]:
+    y = signed_targets(victim, evaluation.y)
+    parts = {}
+    for target in targets:
+        mine = evaluation.codes == target
+        parts[int(target)] = evaluation.X[mine], y[mine]
+    return parts

@@ -15,7 +15,8 @@ where ``r_i`` is the row's stiffness (`skfedmtl._losses`) and ``E`` has the rows
 
     (softness I + E J E') t = E J G,        u = J (G - E' t)
 
-The bracket belongs to an intercept without penalty, which follows from the means.
+The bracket belongs to an intercept without penalty, which follows from the means. A target
+of squared error enters as ``f - y``: ``dH/dy_i = r_i t_i + p_i (dH/db_s)``.
 
 ===========  =============================  =============================================
 gradient     J                              meaning
@@ -35,6 +36,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,9 +45,19 @@ from numpy.typing import NDArray
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._system import DualSystem
+from skfedmtl.attack._upper import UpperLoss
 
 _ADJOINT_TOL = 1e-10
 _ADJOINT_ITERATIONS = 2000
+
+
+class Damage(NamedTuple):
+    """Rows and targets of one node, in its coordinates, and their shares of H."""
+
+    X: Array
+    y: Array
+    share: Array
+    fitted: bool  #: whether these are the rows that the node was fitted on
 
 
 class _Upper(NamedTuple):
@@ -63,16 +75,23 @@ class UpperObjective:
     ----------
     problem : FederatedProblem
         Clean and injected rows, solved before every call below.
-    share : ndarray of shape (n,)
-        ``s_j / h_t`` of the clean rows of target nodes, 0 elsewhere.
+    loss : UpperLoss
+        L of the sum above.
+    damage : callable
+        ``damage(l)`` gives the rows of node ``l`` that are summed over, or None.
     injected : ndarray of shape (n_injected,)
         Positions of the injected rows.
     """
 
-    def __init__(self, problem: FederatedProblem, share: Array, injected: NDArray[np.intp]) -> None:
-        self._problem = problem
-        self._share = problem.split(share)
-        self._injected = injected
+    def __init__(
+        self,
+        problem: FederatedProblem,
+        loss: UpperLoss,
+        damage: Callable[[int], Damage | None],
+        injected: NDArray[np.intp],
+    ) -> None:
+        self._problem, self._loss = problem, loss
+        self._damage, self._injected = damage, injected
 
     def value(self) -> float:
         """H at the victim's current weights."""
@@ -80,18 +99,24 @@ class UpperObjective:
 
     def gradient(self, kind: str) -> Array:
         """Gradient of H with respect to the injected rows, shape (n_injected, d)."""
+        return GRADIENTS[kind](self)[:, :-1]
+
+    def full_gradient(self, kind: str) -> Array:
+        """The same, and with respect to their targets in the last column."""
         return GRADIENTS[kind](self)
 
     def _upper(self) -> _Upper:
         problem = self._problem
         W = problem.server.response.W
         G, intercept, value = np.zeros_like(W), np.zeros(len(W)), 0.0
-        for l, (node, share, w) in enumerate(zip(problem.nodes, self._share, W, strict=True)):
-            if share.any():
-                f = node.X @ w
-                value += float(share @ node.loss.value(node.y, f))
-                slope = share * node.loss.slope_at(node.y, f, node.alpha)
-                G[l], intercept[l] = slope @ node.X, slope.sum()
+        for l, (node, w) in enumerate(zip(problem.nodes, W, strict=True)):
+            damage = self._damage(l)
+            if damage is not None:
+                X, y, share, fitted = damage
+                f = X @ w
+                value += float(share @ self._loss.value(y, f))
+                slope = share * self._loss.slope(y, f, node.alpha if fitted else None)
+                G[l], intercept[l] = slope @ X, slope.sum()
         if problem.intercept != "centred":
             intercept[:] = 0.0
         return _Upper(value, G, intercept)
@@ -134,14 +159,15 @@ class UpperObjective:
         return self._assemble(upper, u, answers)
 
     def _assemble(self, upper: _Upper, u: Array, answers: list[Array]) -> Array:
-        """grad_i = p_i a_i u_s - (answer_i + p_i dH/db_s) w_s, for the injected rows."""
-        problem = self._problem
+        """grad_i = p_i a_i u_s - pull_i w_s, pull_i = answer_i + p_i dH/db_s, and pull_i."""
+        problem, d = self._problem, self._problem.n_features
         parts = []
         W = problem.server.response.W
         for l, (node, answer) in enumerate(zip(problem.nodes, answers, strict=True)):
             pull = answer + node.weight * upper.intercept[l]
-            parts.append(np.outer(node.weight * node.alpha, u[l]) - np.outer(pull, W[l]))
-        return problem.join(parts)[self._injected, : problem.n_features]
+            slope = np.outer(node.weight * node.alpha, u[l]) - np.outer(pull, W[l])
+            parts.append(np.column_stack([slope[:, :d], pull]))
+        return problem.join(parts)[self._injected]
 
 
 GRADIENTS = {

@@ -113,7 +113,14 @@ def _start_labels(poisoner, clean: CleanData, drawn, codes, rng: np.random.Gener
     if classify:
         position = np.searchsorted(victim.classes_, clean.y[drawn])
         return victim.classes_[draw_class_labels(kind, position, len(victim.classes_), rng)]
+    low, high = target_ranges(clean, codes)
+    y = clean.y[drawn].astype(float)
+    return draw_targets(kind, y, low, high, rng).astype(clean.y.dtype)
+
+
+def target_ranges(clean: CleanData, codes: NDArray[np.int64]):
+    """The clean range of the targets of each row's node."""
     y = clean.y.astype(float)
     low = np.array([y[clean.codes == code].min() for code in codes])
     high = np.array([y[clean.codes == code].max() for code in codes])
-    return draw_targets(kind, y[drawn], low, high, rng).astype(clean.y.dtype)
+    return low, high

@@ -40,7 +40,7 @@ def random_of(attack):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_search_never_loses(loss, kind):
-    """H never falls, ends where the refit finds it, and beats the start in every draw."""
+    """H of the best rows never falls, is found by the refit, and beats the start in every draw."""
     lambdas = (0.1, 0.02, 1.0)
 
     @given(
@@ -67,7 +67,7 @@ def test_the_search_never_loses(loss, kind):
         ).fit(p.X, p.y, nodes=p.nodes)
         history = model.objective_history_
         assert len(history) == model.n_iter_ + 1
-        assert (np.diff(history) > 0).all()
+        assert (np.diff(history) >= 0).all()
         assert_allclose(model.objective_, history[-1], rtol=2e-4, atol=1e-6)
         start = random_of(model).fit(p.X, p.y, nodes=p.nodes)
         assert_allclose(start.objective_, history[0], rtol=2e-4, atol=1e-6)

@@ -17,7 +17,8 @@ from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._bilevel import Bilevel
-from skfedmtl.attack._gradients import UpperObjective
+from skfedmtl.attack._gradients import Damage, UpperObjective
+from skfedmtl.attack._upper import upper_loss
 from skfedmtl.relationships import Fixed, Independent, Learned
 
 KINDS = ("none", "omega", "learned")
@@ -80,7 +81,14 @@ class Attacked:
             intercept_scaling=p.kappa,
         )
         problem.solve(SequentialSolver(tol=1e-13, max_iter=1000), np.random.default_rng(0))
-        return problem, UpperObjective(problem, self.share(), self.injected)
+        shares = problem.split(self.share())
+
+        def damage(l):
+            node = problem.nodes[l]
+            return Damage(node.X, node.y, shares[l], True) if shares[l].any() else None
+
+        loss = upper_loss("victim", LOSS_OF[p.loss]())
+        return problem, UpperObjective(problem, loss, damage, self.injected)
 
 
 def relationship(problem, kind):
@@ -197,9 +205,10 @@ def test_nodes_that_are_not_tied_cannot_be_reached(loss, kind, gradient):
 class Watched(RandomPoisoner):
     """Keeps what the ascent would be given."""
 
-    def _craft(self, clean, start, threat, rng):
+    def _craft(self, clean, threat, rng, draw, evaluation):
+        start = draw(rng)
         self.clean_, self.start_, self.threat_ = clean, start, threat
-        return start.X
+        return start, start.X
 
     def game(self, start, seed=0):
         rng = np.random.default_rng(seed)
