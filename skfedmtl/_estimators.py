@@ -52,13 +52,14 @@ default="learned"
         ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
         round. Both reach the same optimum.
     max_iter : int, default=1000
-        Rounds of the solver at most; a round visits every node.
+        Rounds of the solver at most: visits of every node, or exchanges of ``"mocha"``.
     tol : float, default=1e-4
         Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
         `max_iter` rounds.
     local_epochs : float, (low, high) or dict, default=1.0
         Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
-        for each node and round, or by label. Below 1: a part of the rows.
+        for each node and round, or by label. Below 1: a part of the rows. A label given 0 never
+        answers.
     participation : float, default=1.0
         Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
     node_column : str, int or None, default=None
@@ -269,13 +270,14 @@ default="learned"
         ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
         round. Both reach the same optimum.
     max_iter : int, default=1000
-        Rounds of the solver at most; a round visits every node.
+        Rounds of the solver at most: visits of every node, or exchanges of ``"mocha"``.
     tol : float, default=1e-4
         Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
         `max_iter` rounds.
     local_epochs : float, (low, high) or dict, default=1.0
         Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
-        for each node and round, or by label. Below 1: a part of the rows.
+        for each node and round, or by label. Below 1: a part of the rows. A label given 0 never
+        answers.
     participation : float, default=1.0
         Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
     node_column : str, int or None, default=None

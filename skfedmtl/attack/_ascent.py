@@ -27,7 +27,8 @@ import numpy as np
 from skfedmtl._losses import Array
 
 _SHORTENINGS = 3
-_WINDOW = 10  #: values that a step is measured by, and over which H must rise
+_WINDOW = 10  #: values that a step is measured by
+_PATIENCE = 20  #: steps over which H must rise
 
 
 class Game(Protocol):
@@ -105,7 +106,7 @@ class Ascent:
     line_search : bool
         Whether steps may be shortened, and the best rows are the result.
     tol : float
-        `done` when H rose by less than this, relative, over ten steps.
+        `done` when H rose by less than this, relative, over twenty steps.
     """
 
     def __init__(
@@ -164,8 +165,8 @@ class Ascent:
         self._values.append(value)
         self._length = min(1.0, 2.0 * length)
         history = self.history
-        if len(history) > _WINDOW:
-            rise = history[-1] - history[-1 - _WINDOW]
+        if len(history) > _PATIENCE:
+            rise = history[-1] - history[-1 - _PATIENCE]
             self.done = abs(rise) < self._tol * abs(history[-1])
 
     def state(self) -> dict[str, Array]:

@@ -97,7 +97,7 @@ class PoisoningAttacker(BasePoisoner):
         Relative duality gap of the victim during the attack and in the final fits, if that is
         smaller than the estimator's own `tol`.
     tol : float, default=1e-4
-        Stop when the objective rose by less than this, relative, over ten steps.
+        Stop when the objective rose by less than this, relative, over twenty steps.
     n_restarts : int, default=1
         Ascents, each from rows drawn anew; the one that ends highest is the result.
     checkpoint : str, path-like or None, default=None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._losses import Array
-from skfedmtl.attack._ascent import Ascent
+from skfedmtl.attack._ascent import Ascent, Game
 from skfedmtl.attack._bilevel import Bilevel, WithTargets
 from skfedmtl.attack._checkpoint import Checkpoint
 from skfedmtl.attack._start import target_ranges
@@ -64,8 +64,8 @@ def craft(
         upper=settings.upper_loss,
         evaluation=evaluation,
     )
-    field, rows, playing = start.feasible, start.X, game
-    both = None
+    field: Any = start.feasible
+    rows, playing, both = start.X, cast(Game, game), None
     if settings.optimize_labels:
         low, high = target_ranges(clean, start.codes)
         both = WithTargets(game, start.feasible, low, high)
