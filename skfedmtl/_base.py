@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._losses import LOSSES
 from skfedmtl._mocha import MochaSolver
-from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, split_node_column
+from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, take_nodes
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._schedule import make_schedule
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
@@ -52,22 +52,10 @@ class BaseFMTL(BaseEstimator):
 
     # -- input ----------------------------------------------------------------------------
 
-    def _split_nodes(self, X, nodes, *, reset):
-        """Take the node column off `X`, or check `nodes`; (X, checked labels or None)."""
-        if self.node_column is None:
-            return X, nodes
-        if nodes is not None:
-            raise ValueError(
-                "`nodes` was given although `node_column` says that the nodes are a column of "
-                "X; allowed is one of the two."
-            )
-        validate_data(self, X, skip_check_array=True, reset=reset)
-        return split_node_column(X, self.node_column)
-
     def _check_fit(self, X, y, nodes, sample_weight):
         """Checked rows, targets, node labels with the rows' positions, and weights."""
         y_numeric = self._intercept_kind == "centred"
-        X, nodes = self._split_nodes(X, nodes, reset=True)
+        X, nodes = take_nodes(self, X, nodes, reset=True)
         if self.node_column is None:
             X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=y_numeric)
         else:
@@ -83,7 +71,7 @@ class BaseFMTL(BaseEstimator):
     def _check_predict(self, X, nodes):
         """Checked rows and the positions of their nodes, -1 for the mean model."""
         check_is_fitted(self)
-        X, nodes = self._split_nodes(X, nodes, reset=False)
+        X, nodes = take_nodes(self, X, nodes, reset=False)
         if self.node_column is None:
             X = validate_data(self, X, dtype=np.float64, reset=False)
         else:

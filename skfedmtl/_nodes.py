@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
 
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
 
@@ -20,6 +21,7 @@ __all__ = [
     "from_nodes",
     "lookup_nodes",
     "split_node_column",
+    "take_nodes",
 ]
 
 
@@ -69,6 +71,19 @@ def lookup_nodes(
             "the rows are sorted by node."
         )
     return codes
+
+
+def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any, Any]:
+    """The features and nodes of an estimator's input: its node column taken off, or as given."""
+    if estimator.node_column is None:
+        return X, nodes
+    if nodes is not None:
+        raise ValueError(
+            "`nodes` was given although `node_column` says that the nodes are a column of X; "
+            "allowed is one of the two."
+        )
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    return split_node_column(X, estimator.node_column)
 
 
 def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
