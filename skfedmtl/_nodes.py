@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
 
 __all__ = [
+    "as_table",
     "check_nodes",
     "column_position",
     "encode_nodes",
@@ -92,7 +93,7 @@ def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
         raise TypeError("`X` is sparse: sparse matrices are not supported, pass a dense array.")
     is_frame = hasattr(X, "iloc")
     if not is_frame:
-        X = _as_table(X)
+        X = as_table(X)
     if X.ndim != 2:
         raise ValueError(f"`X` must be 2-d to hold a node column, got {X.ndim} dimension(s).")
     column = column_position(X, node_column, is_frame)
@@ -171,7 +172,8 @@ def _positions(nodes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
     return np.where(labels[found] == nodes, found, -1).astype(np.int64, copy=False)
 
 
-def _as_table(X: Any) -> NDArray[Any]:
+def as_table(X: Any) -> NDArray[Any]:
+    """Rows that are no DataFrame as an array."""
     array = np.asarray(X)
     # A list of numbers and labels would have become strings throughout.
     return array if array is X or array.dtype.kind != "U" else np.asarray(X, dtype=object)
@@ -207,7 +209,7 @@ def _check_pair(pair: Any, label: Any) -> tuple[Any, Any]:
         raise ValueError(f"`pairs`: node {label!r} needs a pair (X, y).") from error
     if issparse(X):
         raise TypeError(f"`pairs`: the X of node {label!r} is sparse; pass a dense array.")
-    X = X if hasattr(X, "iloc") else _as_table(X)
+    X = X if hasattr(X, "iloc") else as_table(X)
     y = y if hasattr(y, "iloc") else np.asarray(y)
     if X.ndim != 2 or y.ndim != 1:
         raise ValueError(

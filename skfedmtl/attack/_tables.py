@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._nodes import column_position, split_node_column
+from skfedmtl._nodes import as_table, column_position, split_node_column
 
 
 def as_rows(X: Any, node_column: Any) -> NDArray[np.float64]:
@@ -27,8 +27,8 @@ def stored_kinds(
     if hasattr(X, "iloc"):
         kinds = [getattr(kind, "numpy_dtype", kind) for kind in X.dtypes]
     else:
-        table = np.asarray(X)
-        kinds = [table.dtype] * table.shape[1]
+        X = as_table(X)
+        kinds = [X.dtype] * X.shape[1]
     if node_column is not None:
         del kinds[column_position(X, node_column, hasattr(X, "iloc"))]
     kept = np.zeros(len(kinds), dtype=bool) if whole is None else whole
@@ -55,7 +55,7 @@ def put_node_column(
         return _as_frame(rows, labels, X, node_column, kinds)
     if node_column is None:
         return rows
-    clean = np.asarray(X)
+    clean = as_table(X)
     # whole numbers stay whole in the node column only: the crafted rows have fractions
     kind = np.result_type(clean.dtype, rows.dtype) if clean.dtype.kind in "biuf" else clean.dtype
     position = column_position(clean, node_column, False)
@@ -98,7 +98,7 @@ def concatenate(clean: Any, injected: Any) -> Any:
         if clean.ndim == 1:
             injected = _like(injected, clean).rename(clean.name)
         return pd.concat([clean, injected], ignore_index=True)
-    clean = np.asarray(clean)
+    clean = as_table(clean) if np.ndim(clean) == 2 else np.asarray(clean)
     if len(injected) == 0:
         return clean.copy()
     injected = np.asarray(injected)

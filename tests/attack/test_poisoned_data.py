@@ -140,6 +140,20 @@ def test_lists(make):
         assert_array_equal(data[name], plain[name])
 
 
+@pytest.mark.parametrize("strings", [False, True])
+@pytest.mark.parametrize("column", [0, -1])
+@both
+def test_lists_with_a_node_column(make, column, strings):
+    X, y, nodes = make_rows(FMTLRegressor, strings=strings)
+    table = X.tolist()
+    for row, node in zip(table, nodes.tolist(), strict=True):
+        row.insert(column % 4, node)
+    data = poisoner(make, node_column=column).poison(table, y.tolist())
+    plain = poisoner(make).poison(X, y, nodes=nodes)
+    assert_array_equal(np.delete(data.X, column, axis=1).astype(float), plain.X)
+    assert_array_equal(data.X[:, column], plain.nodes)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("label", ["int64", "int32", "bool", "str", "object", "category"])
 @both
