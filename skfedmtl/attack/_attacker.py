@@ -36,8 +36,9 @@ class PoisoningAttacker(BasePoisoner):
 
     Parameters
     ----------
-    estimator : FMTLClassifier or FMTLRegressor
-        The victim.
+    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+        The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
+        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, ``"passthrough"`` or None.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -104,7 +105,8 @@ class PoisoningAttacker(BasePoisoner):
         Folder of files from which a killed fit goes on, to the same bits; it needs a whole number
         as `random_state`. A file belongs to one choice of data, parameters and restart.
     node_column : str, int or None, default=None
-        Column of `X` that holds the nodes; None takes the victim's.
+        Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
+        Pipeline, whose last step must have none of its own.
     n_jobs : int or None, default=None
         Restarts that run at a time, as in joblib; without effect on the result.
     random_state : int, RandomState instance or None, default=None
@@ -147,6 +149,11 @@ class PoisoningAttacker(BasePoisoner):
     error (its entry in `feature_range` is not used). Radius, ranges and whole numbers are those
     of `X`, and hold for `poison_X_` as it is stored.
 
+    The scalers of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
+    means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
+    scaled. Called by itself, a fitted Pipeline takes the nodes from the argument `nodes`, with
+    metadata routing enabled.
+
     During the ascent whole numbers move as reals and one-hot groups as shares that sum to 1. Only
     the final rows are rounded, so `objective_` may lie below the last of `objective_history_`.
 
@@ -175,6 +182,15 @@ class PoisoningAttacker(BasePoisoner):
     PoisoningAttacker(...)
     >>> sorted(set(attacker.poison_X_[:, 1].tolist()) - {-1.0, 0.0, 1.0, 2.0})
     []
+
+    A victim that scales its rows:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> victim = make_pipeline(StandardScaler(), FMTLRegressor())
+    >>> attacker = PoisoningAttacker(victim, target_nodes=["a"], random_state=0)
+    >>> attacker.fit(X, y, nodes=nodes).predict(X[:1], nodes=["a"]).shape
+    (1,)
     """
 
     _parameter_constraints = {

@@ -6,23 +6,25 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._base import BaseFMTL
-from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
+from skfedmtl._nodes import take_nodes
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl.attack._bilevel import upper_value
-from skfedmtl.attack._start import CleanData, check_limits, draw_start, make_space
+from skfedmtl.attack._start import check_limits, draw_start, make_space, read_clean
 from skfedmtl.attack._tables import as_rows, concatenate, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat
 from skfedmtl.attack._upper import Evaluation
+from skfedmtl.attack._victim import Victim, check_victim, last_step, unfitted
 
 
 def _victim_decides(poisoner):
-    return hasattr(poisoner.estimator, "decision_function")
+    return hasattr(last_step(poisoner.estimator), "decision_function")
 
 
 class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
@@ -34,7 +36,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
     __metadata_request__score = {"nodes": True}
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "estimator": [BaseFMTL],
+        "estimator": [BaseFMTL, Pipeline],
         "attack": [StrOptions(set(ATTACKS))],
         "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
         "source_nodes": [None, "array-like"],
@@ -55,111 +57,97 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, X, y, nodes, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
+        check_victim(self.estimator, type(self).__name__)
         limits = check_limits(self, X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.default_rng(seed)
-        self.clean_estimator_ = self._victim(seed).fit(X, y, **self._node_argument(nodes))
-        victim = self.clean_estimator_
-        clean = self._clean_data(X, y, nodes)
-        n_rows = np.bincount(clean.codes, minlength=len(victim.nodes_))
+        victim = unfitted(self.estimator, self._column(), self._tol(), seed)
+        seen, where = self._seen(victim, X, nodes, reset=True)
+        victim.fit(seen, y, where)
+        self.clean_estimator_, labels = victim.estimator, victim.model.nodes_
+        clean = read_clean(X, y, nodes, self._column(), labels)
+        n_rows = np.bincount(clean.codes, minlength=len(labels))
         threat = draw_threat(
             self.attack,
             self.target_nodes,
             self.source_nodes,
             float(self.budget),
-            victim.nodes_,
+            labels,
             n_rows,
             rng,
         )
-        self.target_nodes_ = victim.nodes_[threat.targets]
-        self.source_nodes_ = victim.nodes_[threat.sources]
+        self.target_nodes_ = labels[threat.targets]
+        self.source_nodes_ = labels[threat.sources]
         space = make_space(self, X, limits)
 
         def draw(rng):
             return draw_start(self, clean, threat, rng, space)
 
-        evaluation = self._evaluation(clean, threat, evaluation)
+        evaluation = self._evaluation(threat, evaluation)
         start, rows = self._craft(clean, threat, rng, draw, evaluation)
         rows = start.feasible.store(rows)
-        self.poison_X_ = put_node_column(
-            rows, victim.nodes_[start.codes], X, self._column(), space.kinds
-        )
+        self.poison_X_ = put_node_column(rows, labels[start.codes], X, self._column(), space.kinds)
         self.poison_y_ = start.y
-        self.poison_nodes_ = victim.nodes_[start.codes]
+        self.poison_nodes_ = labels[start.codes]
         data = self._poisoned(X, y, nodes)
-        self.estimator_ = self._victim(seed).fit(data.X, data.y, **self._node_argument(data.nodes))
+        poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
+        seen, where = self._seen(poisoned, data.X, data.nodes)
+        poisoned.fit_behind(victim, seen, data.y, where)
+        self.estimator_ = poisoned.estimator
         self.objective_ = self._upper_value(evaluation or clean, threat.targets)
-        self.n_features_in_ = victim.n_features_in_
-        for name in ("feature_names_in_", "classes_"):
-            if hasattr(victim, name):
-                setattr(self, name, getattr(victim, name))
+        validate_data(self, X, skip_check_array=True)
+        if hasattr(victim.model, "classes_"):
+            self.classes_ = victim.model.classes_
         return self
 
     def _upper_value(self, rows, targets):
         """H of the poisoned victim."""
         return upper_value(self.estimator_, rows, targets, "victim")
 
-    def _evaluation(self, clean, threat, given):
-        """The rows of the target nodes in `X_target`; None if that was not given."""
+    def _evaluation(self, threat, given):
+        """The rows of `X_target`, of every target node some; None if it was not given."""
         X, y, nodes = given
         if X is None:
             return None
-        victim = self.clean_estimator_
-        names = ("X_target", "y_target", "nodes_target")
+        victim = Victim(self.clean_estimator_)
         try:
-            codes = victim._check_predict(X, nodes)[1]
-            rows = self._rows_of(X, y, codes)
+            seen, where = self._seen(victim, X, nodes)
+            codes = victim.model._check_predict(victim.transform(seen), where)[1]
+            rows = Evaluation(as_rows(X, self._column()), column_or_1d(y), codes)
+            check_consistent_length(rows.X, rows.y)
         except ValueError as error:
-            raise ValueError(f"{', '.join(names)}: {error}") from error
+            raise ValueError(f"X_target, y_target, nodes_target: {error}") from error
         missing = np.setdiff1d(threat.targets, rows.codes)
         if len(missing):
+            labels = victim.model.nodes_[missing].tolist()
+            raise ValueError(f"`nodes_target` has no row of the target nodes {labels}.")
+        classes = getattr(victim.model, "classes_", None)
+        if classes is not None and len(unknown := np.setdiff1d(rows.y, classes)):
             raise ValueError(
-                f"`nodes_target` has no row of the target nodes {victim.nodes_[missing].tolist()}."
+                f"y_target holds {unknown.tolist()}; known classes are {classes.tolist()}."
             )
-        return Evaluation(*rows)
-
-    def _rows_of(self, X, y, codes):
-        features, y = as_rows(X, self._column()), column_or_1d(y)
-        check_consistent_length(features, y)
-        if is_classifier(self.estimator) and len(
-            unknown := np.setdiff1d(y, self.clean_estimator_.classes_)
-        ):
-            raise ValueError(
-                f"y_target holds {unknown.tolist()}; known classes are "
-                f"{self.clean_estimator_.classes_.tolist()}."
-            )
-        return CleanData(features, y, codes)
+        return rows
 
     def _column(self):
         """The node column: the poisoner's own, else the victim's."""
-        return self.estimator.node_column if self.node_column is None else self.node_column
-
-    def _victim(self, seed):
-        """An unfitted clone of the victim that takes the nodes where the poisoner does."""
-        victim = clone(self.estimator).set_params(node_column=self._column())
-        if victim.random_state is None:
-            # the poisoner's seed alone decides the bits of the result
-            victim.set_params(random_state=seed)
-        # anything else than a number is left for the victim's own check
-        return victim.set_params(tol=self._tol()) if isinstance(victim.tol, Real) else victim
+        own = self.node_column
+        return last_step(self.estimator).node_column if own is None else own
 
     def _tol(self):
         """The gap to which victims are solved: errors below it would pass for damage."""
-        return min(float(self.estimator.tol), float(self.victim_tol))
+        tol = last_step(self.estimator).tol
+        return min(float(tol), float(self.victim_tol)) if isinstance(tol, Real) else tol
 
-    def _node_argument(self, nodes):
-        return {} if nodes is None else {"nodes": nodes}
+    def _seen(self, victim, X, nodes, *, reset=False):
+        """The rows and nodes a victim is given: a Pipeline would scale a node column."""
+        return take_nodes(self, X, nodes, reset=reset) if victim.in_pipeline else (X, nodes)
 
-    def _clean_data(self, X, y, nodes):
-        victim = self.clean_estimator_
-        features = as_rows(X, self._column())
-        if self._column() is not None:
-            nodes = split_node_column(X, self._column())[1]
-        if nodes is None:
-            codes = np.zeros(len(features), dtype=np.int64)
-        else:
-            codes = lookup_nodes(check_nodes(nodes, len(features)), victim.nodes_)
-        return CleanData(features, column_or_1d(y), codes)
+    def _poisoned_model(self, X, nodes):
+        """The poisoned FMTL estimator, and rows and nodes as it sees them."""
+        check_is_fitted(self)
+        victim = Victim(self.estimator_)
+        X, nodes = self._seen(victim, X, nodes)
+        return victim.model, victim.transform(X), nodes
 
     def _poisoned(self, X, y, nodes):
         n_clean, n_injected = len(np.asarray(y)), len(self.poison_y_)
@@ -234,8 +222,8 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Predictions of `estimator_`.
         """
-        check_is_fitted(self)
-        return self.estimator_.predict(X, nodes=nodes)
+        model, X, nodes = self._poisoned_model(X, nodes)
+        return model.predict(X, nodes=nodes)
 
     @available_if(_victim_decides)
     def decision_function(self, X, *, nodes=None):
@@ -253,8 +241,8 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         decision : ndarray of shape (n_samples,)
             Decision values of `estimator_`.
         """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X, nodes=nodes)
+        model, X, nodes = self._poisoned_model(X, nodes)
+        return model.decision_function(X, nodes=nodes)
 
     def score(self, X, y, *, sample_weight=None, nodes=None):
         """The attacker's aim: the mean error over the target nodes. Larger is stronger.
@@ -283,17 +271,18 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If a target node has no row in `X`.
         """
-        predicted = self.predict(X, nodes=nodes)
+        model, X, nodes = self._poisoned_model(X, nodes)
+        predicted = model.predict(X, nodes=nodes)
         truth = column_or_1d(y)
         check_consistent_length(X, truth)
         weight = _check_sample_weight(sample_weight, predicted)
-        codes = self.estimator_._check_predict(X, nodes)[1]
+        codes = model._check_predict(X, nodes)[1]
         errors = []
         for label in self.target_nodes_:
-            rows = (codes >= 0) & (self.estimator_.nodes_[codes] == label)
+            rows = (codes >= 0) & (model.nodes_[codes] == label)
             if not rows.any():
                 raise ValueError(f"`nodes` has no row of the target node {label!r}.")
-            if is_classifier(self.estimator_):
+            if is_classifier(model):
                 errors.append(np.average(truth[rows] != predicted[rows], weights=weight[rows]))
             else:
                 square = np.square(truth[rows] - predicted[rows])
@@ -302,8 +291,9 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if isinstance(self.estimator, BaseEstimator):
-            victim = self.estimator.__sklearn_tags__()
+        model = last_step(self.estimator)
+        if isinstance(model, BaseEstimator):
+            victim = model.__sklearn_tags__()
             tags.estimator_type = victim.estimator_type
             tags.classifier_tags = victim.classifier_tags
             tags.regressor_tags = victim.regressor_tags

@@ -14,8 +14,9 @@ class RandomPoisoner(BasePoisoner):
 
     Parameters
     ----------
-    estimator : FMTLClassifier or FMTLRegressor
-        The victim.
+    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+        The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
+        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, ``"passthrough"`` or None.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -44,7 +45,8 @@ class RandomPoisoner(BasePoisoner):
     victim_tol : float, default=1e-8
         Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
     node_column : str, int or None, default=None
-        Column of `X` that holds the nodes; None takes the victim's.
+        Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
+        Pipeline, whose last step must have none of its own.
     random_state : int, RandomState instance or None, default=None
         Draws the nodes, the rows and their labels.
 
@@ -63,6 +65,11 @@ class RandomPoisoner(BasePoisoner):
     ------
     ValueError
         In `fit`, for a wrong parameter or wrong data; the message names the argument.
+
+    Notes
+    -----
+    The scalers of a Pipeline are fitted on the clean rows and then kept, as in
+    `PoisoningAttacker`; radius, ranges and `poison_X_` are not scaled.
 
     References
     ----------

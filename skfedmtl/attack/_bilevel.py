@@ -12,6 +12,7 @@ from skfedmtl._losses import LOSSES, Array
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import Evaluation, upper_loss
+from skfedmtl.attack._victim import Victim
 
 
 def signed_targets(victim, y) -> Array:
@@ -29,8 +30,9 @@ def node_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
 
 def upper_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
     """H of a fitted victim: the mean upper loss of every target node's rows, summed."""
-    f = victim._decision(rows.X, rows.codes)
-    values = upper_loss(loss, LOSSES[victim.loss]()).value(signed_targets(victim, rows.y), f)
+    seen, model = Victim(victim).forward(rows.X), Victim(victim).model
+    f = model._decision(seen, rows.codes)
+    values = upper_loss(loss, LOSSES[model.loss]()).value(signed_targets(model, rows.y), f)
     return float(node_shares(rows.codes, targets) @ values)
 
 
@@ -39,8 +41,8 @@ class Bilevel:
 
     Parameters
     ----------
-    victim : fitted FMTL estimator
-        On the clean rows: gives the parameters, the labels and a first guess.
+    victim : fitted FMTL estimator, or Pipeline of scalers and one
+        On the clean rows: gives the scalers, the parameters, the labels and a first guess.
     clean : CleanData
     start : Start
     targets : ndarray of target codes
@@ -70,10 +72,16 @@ class Bilevel:
         evaluation: Evaluation | None = None,
     ) -> None:
         n, k = len(clean.codes), len(start.codes)
+        self._victim = Victim(victim)
+        victim = self._victim.model
         codes = np.concatenate([clean.codes, start.codes])
         y = np.concatenate([signed_targets(victim, clean.y), signed_targets(victim, start.y)])
         self._problem = victim._problem(
-            np.vstack([clean.X, start.X]), y, codes, victim.nodes_, np.ones(n + k)
+            self._victim.forward(np.vstack([clean.X, start.X])),
+            y,
+            codes,
+            victim.nodes_,
+            np.ones(n + k),
         )
         first = self._problem.dual_coef()
         first[:n] = victim.dual_coef_
@@ -84,7 +92,7 @@ class Bilevel:
             self._shares = self._problem.split(share)
             damage = self._own_rows
         else:
-            self._evaluation = _by_node(victim, evaluation, targets)
+            self._evaluation = _by_node(self._victim, evaluation, targets)
             damage = self._other_rows
         loss = upper_loss(upper, LOSSES[victim.loss]())
         self._upper = UpperObjective(self._problem, loss, damage, self._injected)
@@ -103,17 +111,19 @@ class Bilevel:
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the victim has been fitted to these rows, and targets if given."""
-        self._problem.replace_rows(self._injected, rows, y)
+        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._problem.solve(self._solver, self._rng)
         return self._upper.value()
 
     def gradient(self, kind: str) -> Array:
         """Gradient of H with respect to the rows last given to `value`."""
-        return self._upper.gradient(kind)
+        return self._victim.pull_back(self._upper.gradient(kind))
 
     def full_gradient(self, kind: str) -> Array:
         """The same, with respect to the targets in the last column."""
-        return self._upper.full_gradient(kind)
+        slope = self._upper.full_gradient(kind)
+        slope[:, :-1] = self._victim.pull_back(slope[:, :-1])
+        return slope
 
     # -- to stop and go on ----------------------------------------------------------------
 
@@ -129,7 +139,7 @@ class Bilevel:
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
-        self._problem.replace_rows(self._injected, rows, y)
+        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._problem.set_dual_coef(state["dual_coef"])
         self._problem.server.remember(state)
         self._problem.server.gather(self._problem.nodes)
@@ -180,10 +190,10 @@ class WithTargets:
         return slope
 
 
-def _by_node(victim, evaluation: Evaluation, targets) -> dict[int, tuple[Array, Array]]:
-    y = signed_targets(victim, evaluation.y)
+def _by_node(victim: Victim, evaluation: Evaluation, targets) -> dict[int, tuple[Array, Array]]:
+    X, y = victim.forward(evaluation.X), signed_targets(victim.model, evaluation.y)
     parts = {}
     for target in targets:
         mine = evaluation.codes == target
-        parts[int(target)] = evaluation.X[mine], y[mine]
+        parts[int(target)] = X[mine], y[mine]
     return parts

@@ -7,17 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.utils import column_or_1d
 
+from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
 from skfedmtl.attack._bounds import row_bounds
 from skfedmtl.attack._constraints import FeasibleSet
 from skfedmtl.attack._features import Limits, read_limits
 from skfedmtl.attack._storage import Storage
-from skfedmtl.attack._tables import stored_kinds
+from skfedmtl.attack._tables import as_rows, stored_kinds
 from skfedmtl.attack._threat import Threat, draw_class_labels, draw_rows, draw_targets
+from skfedmtl.attack._victim import last_step
 
 
 class CleanData(NamedTuple):
-    """The clean rows as the victim sees them."""
+    """The clean rows in numbers, not scaled."""
 
     X: np.ndarray  #: (n, d) float64, without the node column
     y: np.ndarray  #: (n,) as given
@@ -38,6 +41,18 @@ class Space(NamedTuple):
 
     limits: Limits | None
     kinds: list[np.dtype[Any]]
+
+
+def read_clean(X: Any, y: Any, nodes: Any, node_column: Any, labels: NDArray[Any]) -> CleanData:
+    """The clean rows from validated input; `labels` are the victim's `nodes_`."""
+    features = as_rows(X, node_column)
+    if node_column is not None:
+        nodes = split_node_column(X, node_column)[1]
+    if nodes is None:
+        codes = np.zeros(len(features), dtype=np.int64)
+    else:
+        codes = lookup_nodes(check_nodes(nodes, len(features)), labels)
+    return CleanData(features, column_or_1d(y), codes)
 
 
 def check_limits(poisoner, X) -> Limits | None:
@@ -77,13 +92,14 @@ def draw_start(
     if space.limits is not None:
         bounds = row_bounds(space.limits, storage, clean.X[drawn])
     feasible = FeasibleSet(_radii(poisoner.radius, clean, codes, storage), storage, bounds)
-    targets = _start_labels(poisoner, clean, drawn, codes, rng)
+    targets = start_labels(poisoner.labels, last_step(poisoner.clean_estimator_), clean, drawn, rng)
     if poisoner.init == "ball":
         return Start(feasible.sample(rng, clean.X.shape[1]), targets, codes, feasible)
     # identical rows on the margin have no gradient: set them apart by a millionth, or by
     # what the dtype can tell apart
     spread = clean.X.std(axis=0)
-    spread[spread == 0.0] = 1.0
+    # the mean of equal numbers may differ from them by rounding
+    spread[np.ptp(clean.X, axis=0) == 0.0] = 1.0
     resolution = storage.eps * np.abs(clean.X).max(axis=0)
     jitter = np.maximum(1e-6 * spread, 8.0 * resolution) * rng.normal(
         size=(len(drawn), clean.X.shape[1])
@@ -101,19 +117,19 @@ def _radii(radius, clean: CleanData, codes: NDArray[np.int64], storage: Storage)
     return largest[codes]
 
 
-def _start_labels(poisoner, clean: CleanData, drawn, codes, rng: np.random.Generator):
-    victim = poisoner.clean_estimator_
+def start_labels(labels: str, victim, clean: CleanData, drawn, rng: np.random.Generator):
+    """Targets of rows drawn from the clean ones, for the fitted FMTL estimator `victim`."""
     classify = is_classifier(victim)
-    kind = poisoner.labels if poisoner.labels != "auto" else ("flip" if classify else "extreme")
+    kind = labels if labels != "auto" else ("flip" if classify else "extreme")
     if kind == ("extreme" if classify else "flip"):
         raise ValueError(
             f"labels={kind!r} is for {'regression' if classify else 'classification'}; the "
-            f"victim is a {type(poisoner.estimator).__name__}."
+            f"victim is a {type(victim).__name__}."
         )
     if classify:
         position = np.searchsorted(victim.classes_, clean.y[drawn])
         return victim.classes_[draw_class_labels(kind, position, len(victim.classes_), rng)]
-    low, high = target_ranges(clean, codes)
+    low, high = target_ranges(clean, clean.codes[drawn])
     y = clean.y[drawn].astype(float)
     return draw_targets(kind, y, low, high, rng).astype(clean.y.dtype)
 
