@@ -4,13 +4,14 @@ from importlib.metadata import version
 
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
 from skfedmtl._nodes import from_nodes
-from skfedmtl.attack import PoisoningAttacker, RandomPoisoner
+from skfedmtl.attack import LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
 
 __version__ = version("skfedmtl")
 
 __all__ = [
     "FMTLClassifier",
     "FMTLRegressor",
+    "LabelFlipPoisoner",
     "PoisoningAttacker",
     "RandomPoisoner",
     "from_nodes",

@@ -58,7 +58,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
     def _fit(self, X, y, nodes, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
         check_victim(self.estimator, type(self).__name__)
-        limits = check_limits(self, X)
+        limits = self._limits(X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.default_rng(seed)
         victim = unfitted(self.estimator, self._column(), self._tol(), seed)
@@ -78,17 +78,11 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         )
         self.target_nodes_ = labels[threat.targets]
         self.source_nodes_ = labels[threat.sources]
-        space = make_space(self, X, limits)
-
-        def draw(rng):
-            return draw_start(self, clean, threat, rng, space)
-
         evaluation = self._evaluation(threat, evaluation)
-        start, rows = self._craft(clean, threat, rng, draw, evaluation)
-        rows = start.feasible.store(rows)
-        self.poison_X_ = put_node_column(rows, labels[start.codes], X, self._column(), space.kinds)
-        self.poison_y_ = start.y
-        self.poison_nodes_ = labels[start.codes]
+        self.poison_X_, self.poison_y_, codes = self._inject(
+            X, clean, threat, rng, limits, evaluation
+        )
+        self.poison_nodes_ = labels[codes]
         data = self._poisoned(X, y, nodes)
         poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
         seen, where = self._seen(poisoned, data.X, data.nodes)
@@ -127,6 +121,23 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
                 f"y_target holds {unknown.tolist()}; known classes are {classes.tolist()}."
             )
         return rows
+
+    def _limits(self, X):
+        """What users ask of injected rows, refused before anything is fitted if no row has it."""
+        return check_limits(self, X)
+
+    def _inject(self, X, clean, threat, rng, limits, evaluation):
+        """Injected rows in the layout of `X`, their targets, and the positions of their nodes."""
+        space = make_space(self, X, limits)
+
+        def draw(rng):
+            return draw_start(self, clean, threat, rng, space)
+
+        start, rows = self._craft(clean, threat, rng, draw, evaluation)
+        rows = start.feasible.store(rows)
+        labels = last_step(self.clean_estimator_).nodes_[start.codes]
+        table = put_node_column(rows, labels, X, self._column(), space.kinds)
+        return table, start.y, start.codes
 
     def _column(self):
         """The node column: the poisoner's own, else the victim's."""

@@ -2,8 +2,12 @@
 
 from skfedmtl._sklearn import _fit_context
 from skfedmtl.attack._base import BasePoisoner
+from skfedmtl.attack._start import start_labels
+from skfedmtl.attack._tables import take_rows
+from skfedmtl.attack._threat import draw_distinct_rows
+from skfedmtl.attack._victim import last_step
 
-__all__ = ["RandomPoisoner"]
+__all__ = ["LabelFlipPoisoner", "RandomPoisoner"]
 
 
 class RandomPoisoner(BasePoisoner):
@@ -144,3 +148,133 @@ class RandomPoisoner(BasePoisoner):
     def _craft(self, clean, threat, rng, draw, evaluation):
         start = draw(rng)
         return start, start.X
+
+
+class LabelFlipPoisoner(BasePoisoner):
+    """The label flip attack: clean rows injected once more, with wrong targets.
+
+    Copies of clean rows of the source nodes are added, to the last bit as they are; classes become
+    another class, real targets the end of their node's clean range that is farther away. No clean
+    row is changed or removed, unlike where labels are flipped in place [1]_. So injected rows keep
+    to every limit of the features that clean rows keep to.
+
+    Parameters
+    ----------
+    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+        The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
+        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, ``"passthrough"`` or None.
+    attack : {"direct", "indirect", "hybrid"}, default="direct"
+        Through which nodes: the targets themselves, other nodes only, or any.
+    target_nodes : float in (0, 1] or array-like of labels, default=0.5
+        The nodes to be hurt: a share of the nodes, or labels.
+    source_nodes : array-like of labels or None, default=None
+        The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    budget : float, default=0.2
+        Injected rows of a source as a share of its clean rows. Above 1 every row is injected
+        before one is injected again.
+    victim_tol : float, default=1e-8
+        Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
+    node_column : str, int or None, default=None
+        Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
+        Pipeline, whose last step must have none of its own.
+    random_state : int, RandomState instance or None, default=None
+        Draws the nodes and the rows.
+
+    Attributes
+    ----------
+    target_nodes_, source_nodes_ : ndarray
+        Labels of the nodes that are hurt and that carry injected rows.
+    poison_X_, poison_y_, poison_nodes_ : array-like
+        Injected rows in the layout of `X`, their targets and nodes.
+    clean_estimator_, estimator_ : estimator
+        The victim fitted on the clean rows, and on clean and injected rows.
+    objective_ : float
+        The attacker's objective H of `estimator_`.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a wrong parameter or wrong data; the message names the argument.
+
+    References
+    ----------
+    .. [1] B. Biggio, B. Nelson, P. Laskov, "Support Vector Machines Under Adversarial Label
+       Noise", ACML 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl import FMTLClassifier, LabelFlipPoisoner
+    >>> rng = np.random.default_rng(0)
+    >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+    >>> y = np.where(X[:, 0] > 0, "yes", "no")
+    >>> poisoner = LabelFlipPoisoner(FMTLClassifier(), target_nodes=["a"], random_state=0)
+    >>> data = poisoner.poison(X, y, nodes=nodes)
+    >>> [y[np.all(X == row, axis=1)].item() for row in data.X[data.is_poison]]
+    ['no', 'no', 'no', 'yes']
+    >>> data.y[data.is_poison].tolist()
+    ['yes', 'yes', 'yes', 'no']
+    """
+
+    _parameter_constraints = {
+        name: BasePoisoner._parameter_constraints[name]
+        for name in (
+            "estimator",
+            "attack",
+            "target_nodes",
+            "source_nodes",
+            "budget",
+            "victim_tol",
+            "node_column",
+            "random_state",
+        )
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        attack="direct",
+        target_nodes=0.5,
+        source_nodes=None,
+        budget=0.2,
+        victim_tol=1e-8,
+        node_column=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.attack = attack
+        self.target_nodes = target_nodes
+        self.source_nodes = source_nodes
+        self.budget = budget
+        self.victim_tol = victim_tol
+        self.node_column = node_column
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, nodes=None):
+        """Draw the threat model and the rows, flip their targets, and refit the victim.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Clean rows of all nodes.
+        y : array-like of shape (n_samples,)
+            Clean targets.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+
+        Returns
+        -------
+        self : LabelFlipPoisoner
+        """
+        return self._fit(X, y, nodes)
+
+    def _limits(self, X):
+        return None
+
+    def _inject(self, X, clean, threat, rng, limits, evaluation):
+        drawn = draw_distinct_rows(clean.codes, threat, rng)
+        model = last_step(self.clean_estimator_)
+        y = start_labels("auto", model, clean, drawn, rng)
+        return take_rows(X, drawn), y, clean.codes[drawn]

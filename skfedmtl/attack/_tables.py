@@ -90,6 +90,11 @@ def _like(values: Any, clean: Any) -> Any:
     return pd.Series(values).astype(clean.dtype)
 
 
+def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Copies of some rows of `X`, as they are."""
+    return X.iloc[rows].reset_index(drop=True) if hasattr(X, "iloc") else as_table(X)[rows]
+
+
 def concatenate(clean: Any, injected: Any) -> Any:
     """Clean entries, then injected ones, in the container and dtype of the clean ones."""
     if hasattr(clean, "iloc"):

@@ -124,6 +124,16 @@ def draw_rows(codes, threat: Threat, rng: np.random.Generator) -> NDArray[np.int
     return np.concatenate(drawn).astype(np.intp)
 
 
+def draw_distinct_rows(codes, threat: Threat, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Clean rows of each source, none a second time before all of the source have been drawn."""
+    drawn = []
+    for source, count in zip(threat.sources, threat.counts, strict=True):
+        mine = np.flatnonzero(codes == source)
+        rounds = [rng.permutation(mine) for _ in range(-(-count // len(mine)))]
+        drawn.append(np.concatenate([mine[:0], *rounds])[:count])
+    return np.concatenate(drawn).astype(np.intp)
+
+
 def draw_class_labels(kind: str, drawn, n_classes: int, rng: np.random.Generator):
     """Class codes of the injected rows, from the codes of the rows they were drawn from."""
     if kind == "keep":

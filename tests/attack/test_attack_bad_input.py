@@ -6,10 +6,17 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LinearRegression
 
 from estimators import make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 
 POISONERS = (PoisoningAttacker, RandomPoisoner)
 both = pytest.mark.parametrize("make", POISONERS)
+every_poisoner = pytest.mark.parametrize("make", (*POISONERS, LabelFlipPoisoner))
 
 COMMON = [
     ("estimator", LinearRegression()),
@@ -63,6 +70,9 @@ COMMON = [
     ("random_state", -1),
 ]
 
+#: what copies of clean rows leave nothing to say about
+ROWS = ("radius", "labels", "init")
+
 ATTACKER_ONLY = [
     ("gradient", "numeric"),
     ("eta", 0.0),
@@ -90,8 +100,12 @@ def check_refused(make, name, params, estimator=FMTLRegressor):
 
 
 @pytest.mark.parametrize("name, value", COMMON)
-@both
+@every_poisoner
 def test_parameters(make, name, value):
+    if name in ROWS and make is LabelFlipPoisoner:
+        with pytest.raises(TypeError, match=name):
+            make(FMTLRegressor(), **{name: value})
+        return
     # numpy words its own refusal of a seed
     words = "random_state|Seed|seed" if name == "random_state" else name
     check_refused(make, words, {name: value})
@@ -103,9 +117,10 @@ def test_parameters_of_the_ascent(name, value):
 
 
 @pytest.mark.parametrize("name, _", ATTACKER_ONLY)
-def test_the_random_attack_has_no_ascent(name, _):
+@pytest.mark.parametrize("make", [RandomPoisoner, LabelFlipPoisoner])
+def test_other_attacks_have_no_ascent(make, name, _):
     with pytest.raises(TypeError, match=name):
-        RandomPoisoner(FMTLRegressor(), **{name: 1})
+        make(FMTLRegressor(), **{name: 1})
 
 
 @pytest.mark.parametrize(
@@ -128,19 +143,19 @@ def test_labels_of_the_other_kind(make, estimator, labels):
         ("target_nodes", {"attack": "indirect", "target_nodes": 1.0}),
     ],
 )
-@both
+@every_poisoner
 def test_targets_and_sources_that_do_not_fit(make, name, params):
     check_refused(make, name, params)
 
 
-@both
+@every_poisoner
 def test_an_indirect_attack_needs_a_second_node(make):
     X, y, _ = make_rows(FMTLRegressor)
     with pytest.raises(ValueError, match="target_nodes"):
         make(FMTLRegressor(), attack="indirect").fit(X, y)
 
 
-@both
+@every_poisoner
 def test_a_listed_node_without_rows_is_no_target(make):
     X, y, nodes = make_rows(FMTLRegressor)
     victim = FMTLRegressor(node_labels=[0, 1, 2, 3])
@@ -150,7 +165,7 @@ def test_a_listed_node_without_rows_is_no_target(make):
 
 
 @pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
-@both
+@every_poisoner
 def test_data(make, estimator):
     X, y, nodes = make_rows(estimator)
     hole, gap = X.copy(), y.astype(float)
@@ -172,7 +187,7 @@ def test_data(make, estimator):
         assert not hasattr(model, "poison_X_")
 
 
-@both
+@every_poisoner
 def test_classes(make):
     X, y, nodes = make_rows(FMTLClassifier)
     for target in (np.zeros_like(y), np.arange(len(y)) % 3):
@@ -180,7 +195,7 @@ def test_classes(make):
             make(FMTLClassifier()).fit(X, target, nodes=nodes)
 
 
-@both
+@every_poisoner
 def test_nodes_twice(make):
     X, y, nodes = make_rows(FMTLRegressor)
     with pytest.raises(ValueError, match="`node_column`"):
@@ -188,14 +203,14 @@ def test_nodes_twice(make):
 
 
 @pytest.mark.parametrize("value", ["a", None, -1.0])
-@both
+@every_poisoner
 def test_a_wrong_tol_of_the_victim(make, value):
     X, y, nodes = make_rows(FMTLRegressor)
     with pytest.raises((ValueError, TypeError), match="tol"):
         make(FMTLRegressor(tol=value)).fit(X, y, nodes=nodes)
 
 
-@both
+@every_poisoner
 def test_prediction_without_nodes(make):
     X, y, nodes = make_rows(FMTLRegressor)
     model = make(FMTLRegressor(random_state=0), budget=0, random_state=0).fit(X, y, nodes=nodes)
@@ -206,7 +221,7 @@ def test_prediction_without_nodes(make):
         model.predict(X, nodes=nodes + 50)
 
 
-@both
+@every_poisoner
 def test_score_of_lengths_that_differ(make):
     X, y, nodes = make_rows(FMTLRegressor)
     model = make(FMTLRegressor(random_state=0), budget=0, random_state=0).fit(X, y, nodes=nodes)

@@ -15,11 +15,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from estimators import ESTIMATORS, make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 from skfedmtl.model_selection import NodeKFold
 
-POISONERS = (PoisoningAttacker, RandomPoisoner)
-both = pytest.mark.parametrize("make", POISONERS)
+POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
+every_poisoner = pytest.mark.parametrize("make", POISONERS)
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
@@ -31,7 +37,7 @@ def poisoner(make, estimator, victim_params=None, **params):
     return make(victim, **{"random_state": 0, **params})
 
 
-@both
+@every_poisoner
 @every_victim
 def test_clone_and_parameters(make, estimator):
     X, y, nodes = make_rows(estimator)
@@ -48,7 +54,7 @@ def test_clone_and_parameters(make, estimator):
     assert_array_equal(clone(model).fit(X, y, nodes=nodes).poison_X_, model.poison_X_)
 
 
-@both
+@every_poisoner
 @every_victim
 def test_pickling(make, estimator):
     X, y, nodes = make_rows(estimator, strings=True)
@@ -59,7 +65,7 @@ def test_pickling(make, estimator):
     assert repr(again) == repr(model)
 
 
-@both
+@every_poisoner
 @every_victim
 def test_tags_are_the_victims_with_a_poor_score(make, estimator):
     model = poisoner(make, estimator)
@@ -109,7 +115,7 @@ def test_a_search_for_the_strongest_step(estimator, in_pipeline):
         assert search.best_params_ == {name: 100.0}
 
 
-@both
+@every_poisoner
 @every_victim
 def test_routing_and_a_node_column_agree(make, estimator):
     X, y, nodes = make_rows(estimator, (20, 15, 18))
@@ -126,7 +132,7 @@ def test_routing_and_a_node_column_agree(make, estimator):
     assert_allclose(again["test_score"], routed["test_score"])
 
 
-@both
+@every_poisoner
 @every_victim
 def test_a_victim_that_starts_warm_is_still_fitted_from_scratch(make, estimator):
     X, y, nodes = make_rows(estimator)
@@ -138,7 +144,7 @@ def test_a_victim_that_starts_warm_is_still_fitted_from_scratch(make, estimator)
 
 
 @pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])
-@both
+@every_poisoner
 @every_victim
 def test_a_listed_node_without_rows(make, estimator, attack):
     """It is neither target nor source, and its position does not shift the others'."""
@@ -157,7 +163,7 @@ def test_a_listed_node_without_rows(make, estimator, attack):
 
 
 @pytest.mark.parametrize("attack", ["direct", "hybrid"])
-@both
+@every_poisoner
 @every_victim
 def test_one_node(make, estimator, attack):
     X, y, _ = make_rows(estimator, (15,))
@@ -171,7 +177,7 @@ def test_one_node(make, estimator, attack):
 
 
 @pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])
-@both
+@every_poisoner
 @every_victim
 def test_one_row_a_node(make, estimator, attack):
     X, y, nodes = make_rows(estimator, (1, 1, 1, 1))
@@ -183,7 +189,7 @@ def test_one_row_a_node(make, estimator, attack):
 
 
 @pytest.mark.parametrize("case", ["constant X", "zero X", "constant y", "one class a node"])
-@both
+@every_poisoner
 @every_victim
 def test_data_without_variation(make, estimator, case):
     """Legal, quiet, and finite."""

@@ -7,10 +7,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from estimators import make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 
 POISONERS = (PoisoningAttacker, RandomPoisoner)
 both = pytest.mark.parametrize("make", POISONERS)
+every_poisoner = pytest.mark.parametrize("make", (*POISONERS, LabelFlipPoisoner))
 
 
 def poisoner(make, estimator=FMTLRegressor, **params):
@@ -29,7 +36,7 @@ def frame(X, nodes=None, position=1, index=None):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@both
+@every_poisoner
 def test_arrays(make, dtype):
     X, y, nodes = make_rows(FMTLRegressor)
     X, before = X.astype(dtype), X.astype(dtype)
@@ -52,7 +59,7 @@ def test_arrays(make, dtype):
     assert_array_equal(X, before)
 
 
-@both
+@every_poisoner
 def test_frames(make):
     X, y, nodes = make_rows(FMTLRegressor, strings=True)
     index = np.arange(len(y))[::-1]  # labels of rows are no positions
@@ -74,7 +81,7 @@ def test_frames(make):
 
 @pytest.mark.parametrize("position", [0, 1, 3])
 @pytest.mark.parametrize("strings", [False, True])
-@both
+@every_poisoner
 def test_frames_with_a_node_column(make, strings, position):
     X, y, nodes = make_rows(FMTLRegressor, strings=strings)
     table = frame(X, nodes, position)
@@ -96,7 +103,7 @@ def test_frames_with_a_node_column(make, strings, position):
 
 @pytest.mark.parametrize("column", [0, 2, -1])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@both
+@every_poisoner
 def test_arrays_with_a_node_column(make, dtype, column):
     X, y, nodes = make_rows(FMTLRegressor)
     position = column % 4
@@ -131,7 +138,7 @@ def test_rows_of_whole_numbers_are_not_truncated(make, dtype, given):
         assert_allclose(model.objective_, model.objective_history_[-1], rtol=1e-4)
 
 
-@both
+@every_poisoner
 def test_lists(make):
     X, y, nodes = make_rows(FMTLRegressor)
     data = poisoner(make).poison(X.tolist(), y.tolist(), nodes=nodes.tolist())
@@ -142,7 +149,7 @@ def test_lists(make):
 
 @pytest.mark.parametrize("strings", [False, True])
 @pytest.mark.parametrize("column", [0, -1])
-@both
+@every_poisoner
 def test_lists_with_a_node_column(make, column, strings):
     X, y, nodes = make_rows(FMTLRegressor, strings=strings)
     table = X.tolist()
@@ -156,7 +163,7 @@ def test_lists_with_a_node_column(make, column, strings):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("label", ["int64", "int32", "bool", "str", "object", "category"])
-@both
+@every_poisoner
 def test_every_column_keeps_its_dtype(make, label, dtype):
     X, y, nodes = make_rows(FMTLRegressor)
     column = pd.Series(nodes > 0 if label == "bool" else nodes)
@@ -173,7 +180,7 @@ def test_every_column_keeps_its_dtype(make, label, dtype):
 
 @pytest.mark.parametrize("label", ["int32", "object", "category", "bool"])
 @pytest.mark.parametrize("series", [False, True])
-@both
+@every_poisoner
 def test_nodes_keep_their_dtype(make, series, label):
     X, y, nodes = make_rows(FMTLRegressor)
     given = pd.Series(nodes > 0 if label == "bool" else nodes)
@@ -189,7 +196,7 @@ def test_nodes_keep_their_dtype(make, series, label):
 
 
 @pytest.mark.parametrize("dtype", ["U3", "object", "int8", "bool", "str", "category"])
-@both
+@every_poisoner
 def test_classes_keep_their_dtype(make, dtype):
     X, y, nodes = make_rows(FMTLClassifier)
     if dtype == "int8":
@@ -209,7 +216,7 @@ def test_classes_keep_their_dtype(make, dtype):
     assert set(model.predict(X, nodes=nodes)) <= set(target)
 
 
-@both
+@every_poisoner
 def test_no_rows_injected_into_a_frame(make):
     X, y, nodes = make_rows(FMTLRegressor)
     table, target = frame(X, nodes), pd.Series(y)
