@@ -192,6 +192,22 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
             ``X``, ``y``, ``nodes`` (None if none were given): the clean rows first, in their
             order, container and dtype, then the injected ones; ``is_poison``, a boolean mask of
             shape (n_samples + n_injected,).
+
+        Examples
+        --------
+        Rows crafted against one model may hurt others; any estimator can be fitted to them:
+
+        >>> import numpy as np
+        >>> from sklearn.linear_model import Ridge
+        >>> from skfedmtl import FMTLRegressor, PoisoningAttacker
+        >>> rng = np.random.default_rng(0)
+        >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+        >>> y, a = X @ [1.0, -1.0], nodes == "a"
+        >>> attacker = PoisoningAttacker(FMTLRegressor(), target_nodes=["a"], random_state=0)
+        >>> data = attacker.poison(X, y, nodes=nodes)
+        >>> local = Ridge().fit(data.X[data.nodes == "a"], data.y[data.nodes == "a"])
+        >>> local.score(X[a], y[a]) < Ridge().fit(X[a], y[a]).score(X[a], y[a])
+        True
         """
         self.fit(X, y, nodes=nodes)
         return self._poisoned(X, y, nodes)
