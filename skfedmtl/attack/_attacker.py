@@ -151,8 +151,8 @@ class PoisoningAttacker(BasePoisoner):
 
     The scalers of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
     means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
-    scaled. Called by itself, a fitted Pipeline takes the nodes from the argument `nodes`, with
-    metadata routing enabled.
+    scaled. A fitted Pipeline that is called by itself takes rows without the node column, and their
+    nodes as `nodes`; its `decision_function` and `score` need metadata routing for that.
 
     During the ascent whole numbers move as reals and one-hot groups as shares that sum to 1. Only
     the final rows are rounded, so `objective_` may lie below the last of `objective_history_`.

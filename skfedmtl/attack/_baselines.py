@@ -196,6 +196,11 @@ class LabelFlipPoisoner(BasePoisoner):
     ValueError
         In `fit`, for a wrong parameter or wrong data; the message names the argument.
 
+    Notes
+    -----
+    The scalers of a Pipeline are fitted on the clean rows and then kept, as in
+    `PoisoningAttacker`; `poison_X_` is not scaled.
+
     References
     ----------
     .. [1] B. Biggio, B. Nelson, P. Laskov, "Support Vector Machines Under Adversarial Label
