@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
 #: Every estimator once.
@@ -90,3 +90,12 @@ def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
         y = (y > np.median(y)).astype(int)
     nodes = np.array([f"n{code}" for code in codes]) if strings else codes
     return X, y, nodes
+
+
+class Watched(RandomPoisoner):
+    """Keeps what a restart of an attack would be given."""
+
+    def _craft(self, clean, threat, rng, draw, evaluation):
+        start = draw(rng)
+        self.clean_, self.start_, self.threat_ = clean, start, threat
+        return start, start.X

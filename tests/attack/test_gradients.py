@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import ESTIMATOR_OF, LOSSES, estimator_of, make_rows, relationship_of
+from estimators import ESTIMATOR_OF, LOSSES, Watched, estimator_of, make_rows, relationship_of
 from oracles.gradients import dense_gradient
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
-from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._solver import SequentialSolver
@@ -202,13 +202,8 @@ def test_nodes_that_are_not_tied_cannot_be_reached(loss, kind, gradient):
     assert seen["indirect"] >= 15, seen
 
 
-class Watched(RandomPoisoner):
-    """Keeps what the ascent would be given."""
-
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        start = draw(rng)
-        self.clean_, self.start_, self.threat_ = clean, start, threat
-        return start, start.X
+class Playing(Watched):
+    """Makes the game of its attack."""
 
     def game(self, start, seed=0):
         rng = np.random.default_rng(seed)
@@ -233,7 +228,7 @@ def test_moved_rows_give_what_a_fresh_problem_gives(estimator, kind, intercept, 
         fit_intercept=intercept,
         random_state=0,
     )
-    poisoner = Watched(
+    poisoner = Playing(
         victim, attack="hybrid", target_nodes=[0], source_nodes=[0, 1], random_state=1
     ).fit(X, y, nodes=nodes)
     start = poisoner.start_
@@ -268,7 +263,7 @@ def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
         Omega=OMEGA,
     )
     threat = {"attack": "indirect", "target_nodes": ["n2"], "source_nodes": ["n0", "n1"]}
-    poisoner = Watched(estimator_of(p, "omega"), budget=0.3, random_state=0, **threat)
+    poisoner = Playing(estimator_of(p, "omega"), budget=0.3, random_state=0, **threat)
     start = poisoner.fit(X, y, nodes=nodes).start_
     game = poisoner.game(start)
     game.value(start.X)

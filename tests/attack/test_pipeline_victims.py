@@ -7,7 +7,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from estimators import ESTIMATOR_OF, ESTIMATORS, LOSSES, make_rows
+from estimators import ESTIMATOR_OF, ESTIMATORS, LOSSES, Watched, make_rows
 from oracles.victim import upper_H
 from pipelines import SCALERS, fitted_scalers, model, pipeline, poisoner, scaled, uneven
 from skfedmtl import PoisoningAttacker, RandomPoisoner
@@ -159,14 +159,6 @@ def test_a_pipeline_without_scalers_is_its_last_step(make, estimator):
 
 
 # -- the gradient -------------------------------------------------------------------------
-
-
-class Watched(RandomPoisoner):
-    """Keeps what the ascent would be given."""
-
-    def _craft(self, clean, start, threat, rng):
-        self.clean_, self.start_, self.threat_ = clean, start, threat
-        return start.X
 
 
 @pytest.mark.parametrize("scalers", ["standard", "minmax", "robust", "two"])

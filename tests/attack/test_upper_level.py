@@ -4,23 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from estimators import ESTIMATOR_OF, make_rows
+from estimators import ESTIMATOR_OF, Watched, make_rows
 from oracles.victim import solve_victim
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl.attack._bilevel import Bilevel, WithTargets
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 
 STEP = 1e-5
-
-
-class Watched(RandomPoisoner):
-    """Keeps what a restart would be given."""
-
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        start = draw(rng)
-        self.clean_, self.start_, self.threat_ = clean, start, threat
-        return start, start.X
 
 
 def watched(loss, intercept, seed):
