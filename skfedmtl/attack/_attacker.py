@@ -353,10 +353,10 @@ class PoisoningAttacker(BasePoisoner):
         if self.checkpoint is None:
             return None
         told = [
-            (name, value)
+            (name, [step for step, _ in value] if name == "estimator__steps" else value)
             for name, value in sorted(self.get_params().items())
             # a nested estimator is told by its own parameters, and its class
-            if name.rpartition("__")[2] not in ("checkpoint", "n_jobs", "verbose")
+            if name.rpartition("__")[2] not in ("checkpoint", "memory", "n_jobs", "verbose")
         ]
         data = [*clean, *start[:3], *(evaluation or ())]
         return Checkpoint(self.checkpoint, fingerprint([version("skfedmtl"), *told, *data]))

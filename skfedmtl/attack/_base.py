@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -16,10 +16,9 @@ from skfedmtl._base import BaseFMTL
 from skfedmtl._nodes import take_nodes
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl.attack._bilevel import upper_value
-from skfedmtl.attack._start import check_limits, draw_start, make_space, read_clean
-from skfedmtl.attack._tables import as_rows, concatenate, put_node_column
+from skfedmtl.attack._start import check_limits, draw_start, make_space, read_clean, read_evaluation
+from skfedmtl.attack._tables import poisoned_data, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat
-from skfedmtl.attack._upper import Evaluation
 from skfedmtl.attack._victim import Victim, check_victim, last_step, unfitted
 
 
@@ -78,10 +77,9 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         )
         self.target_nodes_ = labels[threat.targets]
         self.source_nodes_ = labels[threat.sources]
-        evaluation = self._evaluation(threat, evaluation)
-        self.poison_X_, self.poison_y_, codes = self._inject(
-            X, clean, threat, rng, limits, evaluation
-        )
+        evaluation = read_evaluation(self, evaluation, threat.targets)
+        injected = self._inject(X, clean, threat, rng, limits, evaluation)
+        self.poison_X_, self.poison_y_, codes = injected
         self.poison_nodes_ = labels[codes]
         data = self._poisoned(X, y, nodes)
         poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
@@ -93,34 +91,6 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         if hasattr(victim.model, "classes_"):
             self.classes_ = victim.model.classes_
         return self
-
-    def _upper_value(self, rows, targets):
-        """H of the poisoned victim."""
-        return upper_value(self.estimator_, rows, targets, "victim")
-
-    def _evaluation(self, threat, given):
-        """The rows of `X_target`, of every target node some; None if it was not given."""
-        X, y, nodes = given
-        if X is None:
-            return None
-        victim = Victim(self.clean_estimator_)
-        try:
-            seen, where = self._seen(victim, X, nodes)
-            codes = victim.model._check_predict(victim.transform(seen), where)[1]
-            rows = Evaluation(as_rows(X, self._column()), column_or_1d(y), codes)
-            check_consistent_length(rows.X, rows.y)
-        except ValueError as error:
-            raise ValueError(f"X_target, y_target, nodes_target: {error}") from error
-        missing = np.setdiff1d(threat.targets, rows.codes)
-        if len(missing):
-            labels = victim.model.nodes_[missing].tolist()
-            raise ValueError(f"`nodes_target` has no row of the target nodes {labels}.")
-        classes = getattr(victim.model, "classes_", None)
-        if classes is not None and len(unknown := np.setdiff1d(rows.y, classes)):
-            raise ValueError(
-                f"y_target holds {unknown.tolist()}; known classes are {classes.tolist()}."
-            )
-        return rows
 
     def _limits(self, X):
         """What users ask of injected rows, refused before anything is fitted if no row has it."""
@@ -134,10 +104,14 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
             return draw_start(self, clean, threat, rng, space)
 
         start, rows = self._craft(clean, threat, rng, draw, evaluation)
-        rows = start.feasible.store(rows)
-        labels = last_step(self.clean_estimator_).nodes_[start.codes]
+        rows, codes = start.feasible.store(rows), start.codes
+        labels = last_step(self.clean_estimator_).nodes_[codes]
         table = put_node_column(rows, labels, X, self._column(), space.kinds)
-        return table, start.y, start.codes
+        return table, start.y, codes
+
+    def _upper_value(self, rows, targets):
+        """H of the poisoned victim."""
+        return upper_value(self.estimator_, rows, targets, "victim")
 
     def _column(self):
         """The node column: the poisoner's own, else the victim's."""
@@ -153,24 +127,15 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         """The rows and nodes a victim is given: a Pipeline would scale a node column."""
         return take_nodes(self, X, nodes, reset=reset) if victim.in_pipeline else (X, nodes)
 
-    def _poisoned_model(self, X, nodes):
-        """The poisoned FMTL estimator, and rows and nodes as it sees them."""
-        check_is_fitted(self)
-        victim = Victim(self.estimator_)
+    def _open(self, estimator, X, nodes):
+        """The FMTL estimator in a fitted victim, and rows and nodes as it sees them."""
+        victim = Victim(estimator)
         X, nodes = self._seen(victim, X, nodes)
         return victim.model, victim.transform(X), nodes
 
     def _poisoned(self, X, y, nodes):
-        n_clean, n_injected = len(np.asarray(y)), len(self.poison_y_)
-        is_poison = np.repeat([False, True], [n_clean, n_injected])
-        if nodes is not None:
-            nodes = concatenate(nodes, self.poison_nodes_)
-        return Bunch(
-            X=concatenate(X, self.poison_X_),
-            y=concatenate(y, self.poison_y_),
-            nodes=nodes,
-            is_poison=is_poison,
-        )
+        injected = self.poison_X_, self.poison_y_, self.poison_nodes_
+        return poisoned_data((X, y, nodes), injected)
 
     # -- poisoned data --------------------------------------------------------------------
 
@@ -249,7 +214,8 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Predictions of `estimator_`.
         """
-        model, X, nodes = self._poisoned_model(X, nodes)
+        check_is_fitted(self)
+        model, X, nodes = self._open(self.estimator_, X, nodes)
         return model.predict(X, nodes=nodes)
 
     @available_if(_victim_decides)
@@ -268,7 +234,8 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         decision : ndarray of shape (n_samples,)
             Decision values of `estimator_`.
         """
-        model, X, nodes = self._poisoned_model(X, nodes)
+        check_is_fitted(self)
+        model, X, nodes = self._open(self.estimator_, X, nodes)
         return model.decision_function(X, nodes=nodes)
 
     def score(self, X, y, *, sample_weight=None, nodes=None):
@@ -298,7 +265,8 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If a target node has no row in `X`.
         """
-        model, X, nodes = self._poisoned_model(X, nodes)
+        check_is_fitted(self)
+        model, X, nodes = self._open(self.estimator_, X, nodes)
         predicted = model.predict(X, nodes=nodes)
         truth = column_or_1d(y)
         check_consistent_length(X, truth)

@@ -122,8 +122,7 @@ class Bilevel:
     def full_gradient(self, kind: str) -> Array:
         """The same, with respect to the targets in the last column."""
         slope = self._upper.full_gradient(kind)
-        slope[:, :-1] = self._victim.pull_back(slope[:, :-1])
-        return slope
+        return np.column_stack([self._victim.pull_back(slope[:, :-1]), slope[:, -1]])
 
     # -- to stop and go on ----------------------------------------------------------------
 
@@ -190,7 +189,9 @@ class WithTargets:
         return slope
 
 
-def _by_node(victim: Victim, evaluation: Evaluation, targets) -> dict[int, tuple[Array, Array]]:
+def _by_node(
+    victim: Victim, evaluation: Evaluation, targets: NDArray[np.int64]
+) -> dict[int, tuple[Array, Array]]:
     X, y = victim.forward(evaluation.X), signed_targets(victim.model, evaluation.y)
     parts = {}
     for target in targets:

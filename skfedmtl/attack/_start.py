@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 
 from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
 from skfedmtl.attack._bounds import row_bounds
@@ -16,6 +16,7 @@ from skfedmtl.attack._features import Limits, read_limits
 from skfedmtl.attack._storage import Storage
 from skfedmtl.attack._tables import as_rows, stored_kinds
 from skfedmtl.attack._threat import Threat, draw_class_labels, draw_rows, draw_targets
+from skfedmtl.attack._upper import Evaluation
 from skfedmtl.attack._victim import last_step
 
 
@@ -53,6 +54,30 @@ def read_clean(X: Any, y: Any, nodes: Any, node_column: Any, labels: NDArray[Any
     else:
         codes = lookup_nodes(check_nodes(nodes, len(features)), labels)
     return CleanData(features, column_or_1d(y), codes)
+
+
+def read_evaluation(poisoner, given: tuple[Any, Any, Any], targets) -> Evaluation | None:
+    """The rows of the target nodes in `X_target`; None if that was not given."""
+    X, y, nodes = given
+    if X is None:
+        return None
+    try:
+        model, seen, where = poisoner._open(poisoner.clean_estimator_, X, nodes)
+        codes = model._check_predict(seen, where)[1]
+        features, y = as_rows(X, poisoner._column()), column_or_1d(y)
+        check_consistent_length(features, y)
+    except ValueError as error:
+        raise ValueError(f"X_target, y_target, nodes_target: {error}") from error
+    if is_classifier(model) and len(unknown := np.setdiff1d(y, model.classes_)):
+        raise ValueError(
+            f"y_target holds {unknown.tolist()}; known classes are {model.classes_.tolist()}."
+        )
+    missing = np.setdiff1d(targets, codes)
+    if len(missing):
+        raise ValueError(
+            f"`nodes_target` has no row of the target nodes {model.nodes_[missing].tolist()}."
+        )
+    return Evaluation(features, y, codes)
 
 
 def check_limits(poisoner, X) -> Limits | None:

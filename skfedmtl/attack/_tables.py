@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import Bunch
 
 from skfedmtl._nodes import as_table, column_position, split_node_column
 
@@ -93,6 +94,16 @@ def _like(values: Any, clean: Any) -> Any:
 def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     """Copies of some rows of `X`, as they are."""
     return X.iloc[rows].reset_index(drop=True) if hasattr(X, "iloc") else as_table(X)[rows]
+
+
+def poisoned_data(clean: tuple[Any, Any, Any], injected: tuple[Any, Any, Any]) -> Bunch:
+    """X, y and nodes of clean rows, then of injected ones; nodes are None if none were given."""
+    is_poison = np.repeat([False, True], [len(np.asarray(clean[1])), len(injected[1])])
+    X, y, nodes = (
+        None if ours is None else concatenate(ours, theirs)
+        for ours, theirs in zip(clean, injected, strict=True)
+    )
+    return Bunch(X=X, y=y, nodes=nodes, is_poison=is_poison)
 
 
 def concatenate(clean: Any, injected: Any) -> Any:
