@@ -1,0 +1,134 @@
+"""What `rounds.py` and `systems.py` share: federated problems, and MOCHA's plain aggregation.
+
+MOCHA [1]_ adds up the nodes' answers. With A = lambda1 Omega + lambda2 I and B = A^-1 at the
+current relationship, a node works on ``w_l`` with the curvature ``g (1/2) B_ll``, where ::
+
+    g = max over l of  sum_k |B_lk| / B_ll        (l and k among the nodes that take part)
+
+makes the sum safe as long as the relationship stays. It is learned anew after every round, so
+that the dual may fall all the same; histories keep the best primal and dual value so far, and
+count the falls. In the first rounds a B_ll may be next to nothing, and the rule runs wild: then
+1/(2 lambda2) takes its place for all nodes, which is safe whatever the relationship.
+
+Everything is built from the package's own nodes, server and compiled coordinate steps: the
+methods differ in what is sent and how answers are combined, in nothing else.
+
+References
+----------
+.. [1] V. Smith, C.-K. Chiang, M. Sanjabi, A. Talwalkar, "Federated Multi-Task Learning",
+   NeurIPS 2017.
+"""
+
+import math
+
+import numpy as np
+from _common import is_regression, load_rows, make_scaler
+
+from skfedmtl._losses import Hinge, SquaredError
+from skfedmtl._problem import FederatedProblem
+from skfedmtl._solver import SequentialSolver
+from skfedmtl.relationships import Learned
+
+__all__ = [
+    "LAMBDA1",
+    "LAMBDA2",
+    "OURS",
+    "PLAIN",
+    "least_objective",
+    "load_scaled",
+    "make_problem",
+    "plain_history",
+    "plain_round",
+    "safe_curvature",
+]
+
+LAMBDA1 = LAMBDA2 = 1e-3
+OURS, PLAIN = "skfedmtl", "plain"  #: names of two methods in tables and figures
+
+_MOST = 0.5 / LAMBDA2  #: safe for every relationship, whatever the other nodes do
+_TINY = 1e-4  #: share of it below which (1/2) B_ll says nothing yet
+
+
+def load_scaled(name, data_home=None):
+    """Z-scores over all rows, targets and nodes of the data set `name`."""
+    X, y, nodes = load_rows(name, data_home)
+    return make_scaler().fit_transform(X), y, nodes
+
+
+def make_problem(name, X, y, nodes):
+    """The problem that the estimators solve for these rows, not yet solved."""
+    labels, codes = np.unique(nodes, return_inverse=True)
+    regression = is_regression(name)
+    return FederatedProblem(
+        X,
+        y.astype(float) if regression else np.where(y == 1, 1.0, -1.0),
+        codes,
+        np.ones(len(X)),
+        loss=SquaredError() if regression else Hinge(),
+        relationship=Learned(len(labels), LAMBDA1, LAMBDA2),
+        intercept="centred" if regression else "feature",
+    )
+
+
+def least_objective(problem):
+    """Solve it node after node to a relative gap of 1e-6; the objective there."""
+    solver = SequentialSolver(tol=1e-6, max_iter=1000)
+    return problem.solve(solver, np.random.default_rng(0)).certificate.objective
+
+
+def safe_curvature(server, which, *, capped=False):
+    """g (1/2) B_ll of the nodes `which`; 1/(2 lambda2) while a B_ll is next to nothing.
+
+    The gradient of R* is Lipschitz with constant 1/(2 lambda2), so that no node ever needs a
+    higher curvature than this; ``capped=True`` lets none exceed it.
+    """
+    half = server.response.frozen_product(np.eye(len(server.V)))[np.ix_(which, which)]
+    own = np.diag(half)
+    if own.min() <= _TINY * _MOST:
+        return np.full(len(which), _MOST)
+    curvature = own * (np.abs(half).sum(axis=1) / own).max()
+    return np.minimum(curvature, _MOST) if capped else curvature
+
+
+def plain_round(server, nodes, which, epochs, rng, *, capped=False):
+    """The nodes `which` answer, each after its own `epochs`; the server adds up their dv."""
+    W, V = server.response.W, server.V.copy()
+    curvature = safe_curvature(server, which, capped=capped).tolist()
+    for l, c, passes in zip(which, curvature, epochs, strict=True):
+        V[l] += _work(nodes[l], W[l], c, passes, rng)
+    server.set_moments(V)
+
+
+def _work(node, w, curvature, epochs, rng):
+    """As `Node.answer`, but adopted at once and without losses, which MOCHA does not send."""
+    before, local = node.alpha, w.copy()
+    node.alpha = before.copy()
+    whole, n = int(epochs), len(node.live)
+    for count, passes in ((math.ceil((epochs - whole) * n), 1), (n, whole)):
+        rows = rng.permutation(node.live)[:count].copy()
+        node._visit(rows, curvature, passes, node.alpha, local)
+    return (node.weight * (node.alpha - before)) @ node.X
+
+
+def plain_history(problem, *, epochs, max_rounds, tol, capped=False):
+    """Rounds of plain MOCHA, all nodes in each; keys as in ``history_``, and ``falls`` so far.
+
+    A round costs a node two vectors and three numbers: the curvature, and for the certificate
+    its loss and conjugate.
+    """
+    server, nodes, rng = problem.server, problem.nodes, np.random.default_rng(0)
+    m, d = server.V.shape
+    now = server.certify(nodes)
+    lines, falls = [(0, now.objective, now.dual_objective, 0, 0)], 0
+    which = np.arange(m)
+    for count in range(1, max_rounds + 1):
+        plain_round(server, nodes, which, [epochs] * m, rng, capped=capped)
+        before, now = now.dual_objective, server.certify(nodes)
+        falls += now.dual_objective < before - 1e-12 * abs(before)
+        objective = min(lines[-1][1], now.objective)
+        dual = max(lines[-1][2], now.dual_objective)
+        lines.append((count, objective, dual, 8 * count * m * (2 * d + 3), falls))
+        if objective - dual <= tol * objective:
+            break
+    names = ("round", "objective", "dual_objective", "bytes_communicated", "falls")
+    return dict(zip(names, np.array(lines, dtype=float).T, strict=True))
