@@ -118,11 +118,14 @@ class BaseFMTL(BaseEstimator):
         solution = problem.solve(self._make_solver(labels), np.random.default_rng(seed))
         if not solution.converged and self.tol > 0:
             gap = solution.certificate.gap
+            epochs = self.local_epochs if isinstance(self.local_epochs, dict) else {}
+            silent = [label for label, count in epochs.items() if count == 0]
             warnings.warn(
                 f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
                 f"duality gap of {gap:.3g}; tol={self.tol:g} asks for "
                 f"{self.tol * solution.certificate.objective:.3g}. Raise max_iter, tol or the "
-                "lambdas, or scale the features.",
+                "lambdas, or scale the features."
+                + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
                 ConvergenceWarning,
                 stacklevel=4,
             )

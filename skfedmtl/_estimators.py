@@ -44,7 +44,8 @@ default="learned"
         `skfedmtl.relationships` builds common ones.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
-        rows is legal: its weights follow from the others.
+        rows is legal: its weights follow from the others that a given Omega ties it to, and are 0
+        where nothing does or Omega is learned.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
     solver : {"sequential", "mocha"}, default="sequential"
@@ -260,7 +261,8 @@ default="learned"
         `skfedmtl.relationships` builds common ones.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
-        rows is legal: its weights follow from the others.
+        rows is legal: its weights follow from the others that a given Omega ties it to, and are 0
+        where nothing does or Omega is learned.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
     intercept_scaling : float, default=1.0
