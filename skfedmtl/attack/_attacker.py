@@ -12,7 +12,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
-from skfedmtl.attack._bilevel import upper_value
+from skfedmtl.attack._bilevel import Bilevel, upper_value
+from skfedmtl.attack._check import ROUNDS, compare
 from skfedmtl.attack._checkpoint import Checkpoint, fingerprint
 from skfedmtl.attack._craft import Settings, craft
 from skfedmtl.attack._gradients import GRADIENTS
@@ -313,6 +314,54 @@ class PoisoningAttacker(BasePoisoner):
             )
         return self._fit(X, y, nodes, (X_target, y_target, nodes_target))
 
+    def check_gradient(self, X, y, *, nodes=None, n_points=5):
+        """Compare the gradient with central differences of the refitted victim.
+
+        At random points near the start of an attack, along random directions of all injected
+        rows at once; every victim is solved as far as rounding allows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Clean rows of all nodes.
+        y : array-like of shape (n_samples,)
+            Clean targets.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+        n_points : int, default=5
+            Points, each with one direction; at least 1.
+
+        Returns
+        -------
+        comparison : Bunch
+            ``relative_error`` and ``cosine`` of the slopes, over the points without a kink (NaN
+            if there is none); ``gradient`` and ``finite_differences``, arrays of shape
+            (n_points,); ``kink``, a boolean array: whether the rank of W, or the rows that
+            respond, changed within the smallest step, so that no derivative exists.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and if `n_points` is no whole number of at least 1, or nothing is injected.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfedmtl import FMTLRegressor, PoisoningAttacker
+        >>> rng = np.random.default_rng(0)
+        >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+        >>> attacker = PoisoningAttacker(FMTLRegressor(), target_nodes=["a"], random_state=0)
+        >>> bool(attacker.check_gradient(X, X @ [1.0, -1.0], nodes=nodes).relative_error < 1e-4)
+        True
+        """
+        if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 1:
+            raise ValueError(f"n_points must be a whole number of at least 1, got {n_points!r}.")
+        probe = _Probe(**self.get_params(deep=False))
+        probe.set_params(checkpoint=None)
+        probe._n_points = n_points
+        probe.fit(X, y, nodes=nodes)
+        return probe._comparison
+
     def _craft(self, clean, threat, rng, draw, evaluation):
         starts = [draw(rng)]
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
@@ -363,3 +412,26 @@ class PoisoningAttacker(BasePoisoner):
 
     def _upper_value(self, rows, targets):
         return upper_value(self.estimator_, rows, targets, self.upper_loss)
+
+
+class _Probe(PoisoningAttacker):
+    """Compares gradients where an attack would begin to move its rows."""
+
+    def _craft(self, clean, threat, rng, draw, evaluation):
+        start = draw(rng)
+        if len(start.codes) == 0:
+            raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")
+        game = Bilevel(
+            self.clean_estimator_,
+            clean,
+            start,
+            threat.targets,
+            tol=0.0,
+            inner_iter=ROUNDS,
+            rng=rng,
+            upper=self.upper_loss,
+            evaluation=evaluation,
+        )
+        radius = start.feasible.radius
+        self._comparison = compare(game, start.X, radius, self.gradient, self._n_points, rng)
+        return start, start.X

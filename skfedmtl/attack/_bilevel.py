@@ -124,6 +124,15 @@ class Bilevel:
         slope = self._upper.full_gradient(kind)
         return np.column_stack([self._victim.pull_back(slope[:, :-1]), slope[:, -1]])
 
+    def signature(self) -> tuple[int, bytes]:
+        """What must stay for H to be smooth: the rank of W, and the rows that respond."""
+        W = self._problem.server.response.W
+        responding = [
+            node.loss.stiffness(node.y, node.X @ w, node.alpha, node.weight)[0] > 0.0
+            for node, w in zip(self._problem.nodes, W, strict=True)
+        ]
+        return self._problem.server.response.rank, np.concatenate(responding).tobytes()
+
     # -- to stop and go on ----------------------------------------------------------------
 
     def state(self) -> dict[str, Array]:
