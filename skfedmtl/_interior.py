@@ -24,7 +24,7 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._system import MAX_DIRECT, DualSystem
+from skfedmtl._system import MAX_DIRECT, DualSystem, slices
 
 _TO_BOUNDARY = 0.995
 _ROUNDING = 1e-11  #: a relative gap below which rounding rules
@@ -68,13 +68,13 @@ class _CentralPath:
         self.loss = nodes[0].loss
         self.low, self.high = self.loss.bounds
         self.live = [node.live for node in nodes]
-        self.cuts = np.cumsum([len(index) for index in self.live])[:-1]
+        self.parts = slices([len(index) for index in self.live])
         self.y = self._stack([node.y for node in nodes])
         self.sign = self._stack([node.loss.sign(node.y) for node in nodes])
         self.weight = self._stack([node.weight for node in nodes])
         self.root = np.sqrt(self.weight)
         # rows times sign and root of the weight: b stands for the dual variable
-        scales = np.split(self.root * self.sign, self.cuts)
+        scales = self._split(self.root * self.sign)
         self.rows = [
             node.X[index] * scale[:, None]
             for node, index, scale in zip(nodes, self.live, scales, strict=True)
@@ -90,9 +90,12 @@ class _CentralPath:
     def _stack(self, parts: list[Array]) -> Array:
         return np.concatenate([part[index] for part, index in zip(parts, self.live, strict=True)])
 
+    def _split(self, values: Array) -> list[Array]:
+        return [values[part] for part in self.parts]
+
     def alphas(self, b: Array | None = None) -> list[Array]:
         """The dual variables of every node at ``b``."""
-        signed = np.split(self.sign * (self.b if b is None else b), self.cuts)
+        signed = self._split(self.sign * (self.b if b is None else b))
         out = []
         for node, index, piece in zip(self.nodes, self.live, signed, strict=True):
             alpha = np.zeros(len(node.y))
@@ -106,8 +109,8 @@ class _CentralPath:
         return self.alphas(np.where(self.upper > self.high - self.b, self.high, b))
 
     def _evaluate(self) -> None:
-        pieces = np.split(self.root * self.b, self.cuts)
-        V = np.stack([piece @ E for piece, E in zip(pieces, self.rows, strict=True)])
+        pieces = self._split(self.root * self.b)
+        V = np.array([piece @ E for piece, E in zip(pieces, self.rows, strict=True)])
         self.response = self.server.relationship.respond(V)
         self.system = DualSystem(self.rows, self.response)
         self.margins = self.system.push(self.response.W) / self.root

@@ -180,7 +180,7 @@ class Server:
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        self.set_moments(np.stack([node.moment() for node in nodes]))
+        self.set_moments(np.array([node.moment() for node in nodes]))
         self.count(len(nodes), vectors=1)
 
     def set_moments(self, V: Array) -> None:

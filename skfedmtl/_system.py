@@ -20,6 +20,15 @@ MAX_DIRECT = 800  #: the largest m d that is solved directly
 
 Product = Callable[[Array], Array]
 
+# a small system is solved in less time than `linalg.lu_factor` takes to look at its arguments
+_getrf, _getrs = linalg.get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
+
+
+def slices(lengths: list[int]) -> list[slice]:
+    """Where parts of these lengths lie, one after another."""
+    ends = np.cumsum(lengths).tolist()
+    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
 
 class DualSystem:
     """Rows ``E`` of every node, and products with ``E``, its transpose and ``E J E'``.
@@ -40,17 +49,17 @@ class DualSystem:
         self.rows = rows
         self._curvature = response.curvature()
         self._product = response.product if product is None else product
-        self._cuts = np.cumsum([len(part) for part in rows])[:-1]
+        self._parts = slices([len(part) for part in rows])
         self.shape = (len(rows), rows[0].shape[1])
         self.n_products = 0
 
     def split(self, t: Array) -> list[Array]:
         """One stacked vector, cut into the nodes' own parts."""
-        return np.split(t, self._cuts)
+        return [t[part] for part in self._parts]
 
     def pull(self, t: Array) -> Array:
         """E' t, one row a node."""
-        return np.stack([part @ E for part, E in zip(self.split(t), self.rows, strict=True)])
+        return np.array([part @ E for part, E in zip(self.split(t), self.rows, strict=True)])
 
     def push(self, W: Array) -> Array:
         """E applied to one row a node, stacked."""
@@ -102,11 +111,11 @@ class DualSystem:
         for node, (E, scale) in enumerate(zip(self.rows, self.split(1.0 / theta), strict=True)):
             part = slice(node * d, (node + 1) * d)
             system[:, part] += J[:, part] @ (E.T @ (scale[:, None] * E))
-        factors = linalg.lu_factor(system, check_finite=False)
+        factors, pivots, _ = _getrf(system)
 
         def solve(rhs: Array) -> Array:
             right = J @ self.pull(rhs / theta).ravel()
-            u = linalg.lu_solve(factors, right, check_finite=False).reshape(m, d)
+            u = _getrs(factors, pivots, right)[0].reshape(m, d)
             return (rhs - self.push(u)) / theta
 
         return solve
