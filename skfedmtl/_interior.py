@@ -112,6 +112,7 @@ class _CentralPath:
         pieces = self._split(self.root * self.b)
         V = np.array([piece @ E for piece, E in zip(pieces, self.rows, strict=True)])
         self.response = self.server.relationship.respond(V)
+        self.server.count(len(self.nodes), vectors=2, scalars=2)
         self.system = DualSystem(self.rows, self.response)
         self.margins = self.system.push(self.response.W) / self.root
 
@@ -158,6 +159,7 @@ class _CentralPath:
         target = mu * max(shrink, min(1.0, 0.1 * mismatch / mu))
         db, d_lower, d_upper = direction(target)
         step = self._longest(below, above, db, d_lower, d_upper)
+        self.server.count(len(self.nodes), scalars=self.system.n_numbers)
         step = self._search(step, db, target)
         self.lower = self.lower + step * d_lower
         self.upper = self.upper + step * d_upper

@@ -106,7 +106,7 @@ class NewtonStepper:
         damping = max(self.damping, 1e-12) if linear else self.damping
         theta = np.concatenate([part.bend for part in rows]) + damping
         t = system.solve(theta, gradient, tol=tol, max_iter=max_iter)
-        server.count(len(nodes), vectors=2 * system.n_products, scalars=2 * system.n_products)
+        server.count(len(nodes), scalars=system.n_numbers)
         moves = [piece / part.root for piece, part in zip(system.split(t), rows, strict=True)]
         return self._search(server, nodes, rows, moves)
 

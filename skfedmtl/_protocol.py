@@ -13,6 +13,8 @@ visit: improve the dual          w_l and a curvature      dv_l, the change of v_
 report: price the weights        w_l                      v_l, loss, conjugate
 probe: one conjugate-gradient    row l of J[dV]           row l of the next dV
 step on the linearised problem                            and inner products
+factors: the same for a small   its part of the step     E'E of its free rows
+problem, solved directly
 ===============================  =======================  ==========================
 
 ====================  =================================================  ========

@@ -21,7 +21,7 @@ MAX_DIRECT = 800  #: the largest m d that is solved directly
 Product = Callable[[Array], Array]
 
 # a small system is solved in less time than `linalg.lu_factor` takes to look at its arguments
-_getrf, _getrs = linalg.get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
+_getrf, _getrs = linalg.lapack.dgetrf, linalg.lapack.dgetrs
 
 
 def slices(lengths: list[int]) -> list[slice]:
@@ -51,7 +51,7 @@ class DualSystem:
         self._product = response.product if product is None else product
         self._parts = slices([len(part) for part in rows])
         self.shape = (len(rows), rows[0].shape[1])
-        self.n_products = 0
+        self.n_numbers = 0  #: what every node has exchanged with the server
 
     def split(self, t: Array) -> list[Array]:
         """One stacked vector, cut into the nodes' own parts."""
@@ -67,7 +67,7 @@ class DualSystem:
 
     def product(self, dV: Array) -> Array:
         """J[dV]."""
-        self.n_products += 1
+        self.n_numbers += 2 * self.shape[1] + 2
         return self._product(dV)
 
     def diagonal(self) -> Array:
@@ -112,8 +112,10 @@ class DualSystem:
             part = slice(node * d, (node + 1) * d)
             system[:, part] += J[:, part] @ (E.T @ (scale[:, None] * E))
         factors, pivots, _ = _getrf(system)
+        self.n_numbers += d * (d + 1) // 2
 
         def solve(rhs: Array) -> Array:
+            self.n_numbers += 2 * d
             right = J @ self.pull(rhs / theta).ravel()
             u = _getrs(factors, pivots, right)[0].reshape(m, d)
             return (rhs - self.push(u)) / theta

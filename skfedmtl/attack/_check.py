@@ -29,13 +29,13 @@ def compare(
         slopes.append(float(np.vdot(game.gradient(kind), direction)))
         here = game.signature()
         for step in _STEPS:
-            smooth, difference = True, 0.0
+            smooth, change = True, 0.0
             for place, weight in _STENCIL:
-                difference += weight / step * game.value(point + place * step * direction)
+                change += weight / step * game.value(point + place * step * direction)
                 smooth &= game.signature() == here
             if smooth:
                 break
-        differences.append(difference)
+        differences.append(change)
         kinks.append(not smooth)
     slope, difference, kink = np.array(slopes), np.array(differences), np.array(kinks)
     return Bunch(
