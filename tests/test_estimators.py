@@ -48,7 +48,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 # equal weights give equal fits only as far as tol reaches
-@pytest.mark.parametrize(("estimator", "check"), checks([]))
+@pytest.mark.parametrize(("estimator", "check"), checks([]) + checks([], solver="mocha"))
 def test_scikit_learn_checks_at_the_default_tolerance(estimator, check):
     check(estimator)
 
