@@ -21,6 +21,7 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
 ``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
 ``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
+``smoothed(width)``          a loss with a second derivative, at most ``width / 8`` above
 ===========================  =======================================================
 
 ``stiffness`` returns ``(scale, softness)``. A row of scale ``r > 0`` answers the change
@@ -68,6 +69,17 @@ class Loss(Protocol):
     def sign(self, y: Array) -> Array: ...
     def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
+    def smoothed(self, width: float) -> SmoothLoss: ...
+
+
+class SmoothLoss(Protocol):
+    """What Newton's method on the primal may use of a loss."""
+
+    def value(self, y: Array, f: Array) -> Array: ...
+    def derivative(self, y: Array, f: Array) -> Array: ...
+    def curvature(self, y: Array, f: Array) -> Array: ...
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
 
 
 class _Plain:
@@ -85,11 +97,14 @@ class _Smooth(_Plain):
 
     linear = False
 
-    def slope_at(self: Loss, y: Array, f: Array, a: Array) -> Array:
+    def slope_at(self: SmoothLoss, y: Array, f: Array, a: Array) -> Array:
         return self.derivative(y, f)
 
-    def stiffness(self: Loss, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
+    def stiffness(self: SmoothLoss, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
         return np.sqrt(s * self.curvature(y, f)), 1.0
+
+    def smoothed(self: SmoothLoss, width: float) -> SmoothLoss:
+        return self
 
 
 class _Squared(_Smooth):
@@ -179,9 +194,36 @@ class Hinge(_Margin, _Plain):
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
         return (self._on_margin(y, a) & (s > 0)).astype(float), 0.0
 
+    def smoothed(self, width: float) -> SmoothLoss:
+        return SmoothHinge(width)
+
     def _on_margin(self, y: Array, a: Array) -> NDArray[np.bool_]:
         b = y * a
         return (b > _AT_BOUND) & (b < 1.0 - _AT_BOUND)
+
+
+class SmoothHinge(_Smooth):
+    """The hinge with a parabola in the place of its kink, where |1 - y f| < width / 2.
+
+    max over b in [0, 1] of b (1 - y f) + width b (1 - b) / 2.
+    """
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+
+    def _dual(self, y: Array, f: Array) -> Array:
+        return np.clip(0.5 + (1.0 - y * f) / self.width, 0.0, 1.0)
+
+    def value(self, y: Array, f: Array) -> Array:
+        b = self._dual(y, f)
+        return b * (1.0 - y * f + 0.5 * self.width * (1.0 - b))
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return -y * self._dual(y, f)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        b = self._dual(y, f)
+        return np.where((b > 0.0) & (b < 1.0), 1.0 / self.width, 0.0)
 
 
 class SquaredHinge(_Margin, _Squared):

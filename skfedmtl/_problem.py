@@ -127,6 +127,12 @@ class FederatedProblem:
             return W[:, :-1].copy(), W[:, -1] * self.intercept_scaling
         return W.copy(), self._node_intercepts(W)
 
+    def weights(self, coef: Array, intercept: Array) -> Array:
+        """Weights in the solver's coordinates; a free intercept follows from the means."""
+        if self.intercept != "feature":
+            return coef.copy()
+        return np.column_stack([coef, intercept / self.intercept_scaling])
+
     def _node_intercepts(self, W: Array) -> Array:
         """b_l = mean y - mean x . w_l; a node without weight takes the mean of the others."""
         x_mean, y_mean = self._x_mean.copy(), self._y_mean.copy()

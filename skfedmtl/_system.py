@@ -17,11 +17,16 @@ from skfedmtl._losses import Array
 from skfedmtl.relationships import Response
 
 MAX_DIRECT = 800  #: the largest m d that is solved directly
+_FEW = 100  #: the largest m d for which that is the fastest way to a rough solution
+
+_NOISE = 1e-26  #: share of an energy that rounding may leave
 
 Product = Callable[[Array], Array]
 
-# a small system is solved in less time than `linalg.lu_factor` takes to look at its arguments
+# a small system is solved in less time than `linalg.lu_factor` takes to look at its arguments,
+# and so is each node's part
 _getrf, _getrs = linalg.lapack.dgetrf, linalg.lapack.dgetrs
+_potrf, _potrs = linalg.lapack.dpotrf, linalg.lapack.dpotrs
 
 
 def slices(lengths: list[int]) -> list[slice]:
@@ -77,16 +82,31 @@ class DualSystem:
         ]
         return np.concatenate(squares)
 
-    def solve(self, theta: Array, rhs: Array, *, tol: float, max_iter: int) -> Array:
-        """Solve the system; `tol` and `max_iter` are those of conjugate gradients."""
-        if self.shape[0] * self.shape[1] <= MAX_DIRECT and theta.min(initial=np.inf) > 0.0:
+    def solve(
+        self,
+        theta: Array,
+        rhs: Array,
+        *,
+        tol: float,
+        max_iter: int,
+        energy: float | None = None,
+    ) -> Array:
+        """Solve the system; `tol` and `max_iter` are those of conjugate gradients.
+
+        With `energy`, that of what ``E`` was applied to for `rhs`, a rough solution ``t`` is
+        enough: one with an error of `tol`, squared, of the energy that ``E' t`` leaves.
+        """
+        few = MAX_DIRECT if energy is None else _FEW
+        if self.shape[0] * self.shape[1] <= few and theta.min(initial=np.inf) > 0.0:
             return self.factor(theta)(rhs)
 
         def product(t: Array) -> Array:
             return theta * t + self.push(self.product(self.pull(t)))
 
         precondition = self._block_solver(theta)
-        return conjugate_gradient(product, rhs, precondition, tol=tol, max_iter=max_iter)
+        return conjugate_gradient(
+            product, rhs, precondition, tol=tol, max_iter=max_iter, energy=energy
+        )
 
     def _block_solver(self, theta: Array) -> Product:
         """Each node's own part of the system, solved at home: the preconditioner."""
@@ -131,25 +151,38 @@ def _local_solver(E: Array, theta: Array, curvature: float) -> Product:
     theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / n)
     theta = np.where(theta > 0.0, theta, 1.0)
     if n <= d:
-        factors = linalg.cho_factor(np.diag(theta) + curvature * (E @ E.T), check_finite=False)
-        return lambda t: linalg.cho_solve(factors, t, check_finite=False)
-    inner = np.eye(d) + curvature * (E.T @ (E / theta[:, None]))
-    factors = linalg.cho_factor(inner, check_finite=False)
+        factors, _ = _potrf(np.diag(theta) + curvature * (E @ E.T))
+        return lambda t: _potrs(factors, t)[0]
+    factors, _ = _potrf(np.eye(d) + curvature * (E.T @ (E / theta[:, None])))
 
     def solve(t: Array) -> Array:
         scaled = t / theta
-        u = linalg.cho_solve(factors, scaled @ E, check_finite=False)
-        return scaled - curvature * (E @ u) / theta
+        return scaled - curvature * (E @ _potrs(factors, scaled @ E)[0]) / theta
 
     return solve
 
 
+def shorten(E: Array) -> Array:
+    """No more rows than columns, with the same E' E."""
+    if len(E) <= E.shape[1]:
+        return E
+    R: Array = np.linalg.qr(E, mode="r")  # type: ignore[assignment]
+    return R
+
+
 def conjugate_gradient(
-    product: Product, rhs: Array, precondition: Product, *, tol: float, max_iter: int
+    product: Product,
+    rhs: Array,
+    precondition: Product,
+    *,
+    tol: float,
+    max_iter: int,
+    energy: float | None = None,
 ) -> Array:
     """Solve a positive semidefinite system to ``||residual|| <= tol ||rhs||``.
 
-    On a singular, consistent system it finds one solution.
+    With `energy`, until the preconditioned residual is `tol`, squared, of what the solution
+    leaves of it. On a singular, consistent system it finds one solution.
     """
     x = np.zeros_like(rhs)
     residual = rhs.copy()
@@ -157,7 +190,10 @@ def conjugate_gradient(
     direction = precondition(residual)
     rho = float(residual @ direction)
     for _ in range(max_iter):
-        if float(np.linalg.norm(residual)) <= target:
+        if energy is None:
+            if float(np.linalg.norm(residual)) <= target:
+                break
+        elif rho <= tol**2 * max(energy - float(x @ rhs), _NOISE * energy):
             break
         image = product(direction)
         bend = float(direction @ image)

@@ -39,6 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
 from skfedmtl._labels import as_labels
+from skfedmtl._smoothed import SmoothedResponse
 
 __all__ = ["clustered", "graph_laplacian", "mean_regularized"]
 
@@ -61,6 +62,13 @@ class Response(Protocol):
     def curvature(self) -> Array: ...
 
 
+class PrimalResponse(Response, Protocol):
+    """The same, found from ``W`` for a regulariser that has a second derivative."""
+
+    V: Array  #: gradient of the regulariser at W
+    penalty: float  #: its value there
+
+
 class Tracker(Protocol):
     """``W(V)`` followed cheaply while ``V`` changes one row at a time."""
 
@@ -77,6 +85,7 @@ class Relationship(Protocol):
     def covariance_factor(self, W: Array) -> Array: ...
     def first_curvature(self) -> Array: ...
     def respond(self, V: Array) -> Response: ...
+    def respond_at(self, W: Array, root: float) -> PrimalResponse: ...
     def track(self, V: Array, curvature: Array) -> Tracker: ...
 
 
@@ -88,8 +97,8 @@ class _LinearResponse:
 
     def __init__(self, relationship: Fixed | Independent, V: Array) -> None:
         self._relationship = relationship
-        self.W = relationship.half_inverse(V)
-        self.value = 0.5 * float(np.vdot(V, self.W))
+        self.V, self.W = V, relationship.half_inverse(V)
+        self.value = self.penalty = 0.5 * float(np.vdot(V, self.W))
         self.rank = int(min(V.shape))
 
     def product(self, dV: Array) -> Array:
@@ -130,6 +139,9 @@ class Independent:
     def respond(self, V: Array) -> Response:
         return _LinearResponse(self, V)
 
+    def respond_at(self, W: Array, root: float) -> PrimalResponse:
+        return _LinearResponse(self, 2.0 * self._lambda2 * W)
+
     def track(self, V: Array, curvature: Array) -> Tracker:
         return _LinearTracker(self, V)
 
@@ -163,6 +175,10 @@ class Fixed:
         return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
 
     def respond(self, V: Array) -> Response:
+        return _LinearResponse(self, V)
+
+    def respond_at(self, W: Array, root: float) -> PrimalResponse:
+        V = 2.0 * (self._lambda1 * (self._precision @ W) + self._lambda2 * W)
         return _LinearResponse(self, V)
 
     def track(self, V: Array, curvature: Array) -> Tracker:
@@ -345,6 +361,9 @@ class Learned:
 
     def respond(self, V: Array) -> Response:
         return _LearnedResponse(V, self._lambda1, self._lambda2)
+
+    def respond_at(self, W: Array, root: float) -> PrimalResponse:
+        return SmoothedResponse(W, self._lambda1, self._lambda2, root)
 
     def covariance_factor(self, W: Array) -> Array:
         """F with F F' = (W W')^(1/2) / trace, the best Sigma for W; the identity's for W = 0."""

@@ -8,7 +8,8 @@ the row's radius.
 H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
 An ascent that insists on a rise in every step soon stops at such an edge. The line search,
 if asked for, therefore shortens a step until H exceeds the least of the last ten values
-[2]_, never lengthens it, and the best rows on the way are the result.
+[2]_, never lengthens it, and the best rows on the way are the result. Where the game itself
+changes (`skfedmtl.attack._continuation`) the last rows are.
 
 References
 ----------
@@ -32,8 +33,12 @@ _PATIENCE = 20  #: steps over which H must rise
 
 
 class Game(Protocol):
-    """H of the injected rows, and its gradient at the rows last given to `value`."""
+    """H of the injected rows, and its gradient at the rows last given to `value`.
 
+    A game that changes on the way is told, before every step, the share of steps behind it.
+    """
+
+    def advance(self, share: float) -> None: ...
     def value(self, rows: Array) -> float: ...
     def gradient(self, kind: str) -> Array: ...
 
@@ -107,6 +112,9 @@ class Ascent:
         Whether steps may be shortened, and the best rows are the result.
     tol : float
         `done` when H rose by less than this, relative, over twenty steps.
+    changing : bool
+        Whether the game changes on the way. Its values are then no measure of progress: every
+        step is made and the last rows are the result.
     """
 
     def __init__(
@@ -120,9 +128,11 @@ class Ascent:
         eta: float,
         line_search: bool,
         tol: float,
+        changing: bool = False,
     ) -> None:
         self._game, self._feasible = game, feasible
         self._gradient, self._tol, self._line_search = gradient, tol, line_search
+        self._changing, self._keeps_best = changing, line_search and not changing
         self._mover = STEPS[step](eta, feasible.radius)
         self._rows = self.best = rows
         self._length = 1.0
@@ -131,8 +141,8 @@ class Ascent:
 
     @property
     def history(self) -> list[float]:
-        """H of the start and after every step; with a line search, of the best rows so far."""
-        if self._line_search:
+        """H of the start and after every step, or of the best rows so far if those count."""
+        if self._keeps_best:
             return np.maximum.accumulate(self._values).tolist()
         return list(self._values)
 
@@ -141,11 +151,11 @@ class Ascent:
         if not self._values:
             self._values.append(self._game.value(self._rows))
         while not self.done and len(self._values) <= max_iter:
-            self._advance()
+            self._advance(len(self._values) / max_iter)
             if after_step is not None:
                 after_step(self)
 
-    def _advance(self) -> None:
+    def _advance(self, share: float) -> None:
         slope = self._game.gradient(self._gradient)
         if not slope.any():
             self.done = True
@@ -153,6 +163,7 @@ class Ascent:
         move = self._mover.step(slope)
         floor = min(self._values[-_WINDOW:]) if self._line_search else -np.inf
         length = self._length
+        self._game.advance(share)
         for _ in range(_SHORTENINGS + 1):
             trial = self._feasible.project(self._rows + length * move)
             value = self._game.value(trial)
@@ -160,12 +171,12 @@ class Ascent:
                 break
             length *= 0.5
         self._rows = trial
-        if not self._line_search or value > max(self._values):
+        if not self._keeps_best or value > max(self._values):
             self.best = trial
         self._values.append(value)
         self._length = min(1.0, 2.0 * length)
         history = self.history
-        if len(history) > _PATIENCE:
+        if len(history) > _PATIENCE and not self._changing:
             rise = history[-1] - history[-1 - _PATIENCE]
             self.done = abs(rise) < self._tol * abs(history[-1])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from skfedmtl._losses import LOSSES, Array
+from skfedmtl._losses import LOSSES, Array, SmoothLoss
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import Evaluation, upper_loss
@@ -94,10 +94,20 @@ class Bilevel:
         else:
             self._evaluation = _by_node(self._victim, evaluation, targets)
             damage = self._other_rows
-        loss = upper_loss(upper, LOSSES[victim.loss]())
-        self._upper = UpperObjective(self._problem, loss, damage, self._injected)
+        self._damage, self._upper_loss = damage, upper
+        self._upper = self._objective(LOSSES[victim.loss]())
         self._solver = SequentialSolver(tol=tol, max_iter=inner_iter or victim.max_iter)
         self._rng = rng
+
+    def _objective(self, loss: SmoothLoss, accuracy: float | None = None) -> UpperObjective:
+        """H for a victim's loss."""
+        return UpperObjective(
+            self._problem,
+            upper_loss(self._upper_loss, loss),
+            self._damage,
+            self._injected,
+            accuracy,
+        )
 
     def _own_rows(self, l: int) -> Damage | None:
         node, share = self._problem.nodes[l], self._shares[l]
@@ -114,6 +124,9 @@ class Bilevel:
         self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._problem.solve(self._solver, self._rng)
         return self._upper.value()
+
+    def advance(self, share: float) -> None:
+        """Told before every change what share of the changes has been made."""
 
     def gradient(self, kind: str) -> Array:
         """Gradient of H with respect to the rows last given to `value`."""
@@ -186,6 +199,10 @@ class WithTargets:
         """The nearest feasible rows and targets."""
         y = np.clip(both[:, -1], self._low / self._unit, self._high / self._unit)
         return np.column_stack([self._feasible.project(both[:, :-1]), y])
+
+    def advance(self, share: float) -> None:
+        """Tell the game."""
+        self._game.advance(share)
 
     def value(self, both: Array) -> float:
         """H of rows and targets."""

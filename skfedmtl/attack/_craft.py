@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._losses import Array
-from skfedmtl.attack._ascent import Ascent, Game
+from skfedmtl.attack._ascent import Ascent, Feasible, Game
 from skfedmtl.attack._bilevel import Bilevel, WithTargets
 from skfedmtl.attack._checkpoint import Checkpoint
+from skfedmtl.attack._continuation import SmoothBilevel
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
+
+_CLEARLY = 1.1  #: how many times H of the start is beyond what smoothing may hide
 
 logger = logging.getLogger("skfedmtl.attack")
 
@@ -30,6 +35,7 @@ class Settings(NamedTuple):
     tol: float
     victim_tol: float
     upper_loss: str
+    smoothing: float
     optimize_labels: bool
     level: int  #: of the log line a step
 
@@ -40,6 +46,7 @@ class Crafted(NamedTuple):
     start: Any  #: `Start`, its y those of the crafted rows
     rows: Array
     history: list[float]
+    value: float  #: H of these rows
 
 
 def craft(
@@ -53,48 +60,91 @@ def craft(
     checkpoint: Checkpoint | None,
 ) -> Crafted:
     """Raise H from `start`, or go on from the checkpoint."""
-    game = Bilevel(
-        victim,
-        clean,
-        start,
-        targets,
-        tol=settings.victim_tol,
-        rng=np.random.default_rng(seed),
-        inner_iter=settings.inner_iter,
-        upper=settings.upper_loss,
-        evaluation=evaluation,
-    )
-    field: Any = start.feasible
-    rows, playing, both = start.X, cast(Game, game), None
-    if settings.optimize_labels:
-        low, high = target_ranges(clean, start.codes)
-        both = WithTargets(game, start.feasible, low, high)
-        field, rows, playing = both, both.join(start.X, start.y.astype(float)), both
+
+    def play(smoothing: float) -> _Playing:
+        kind = partial(SmoothBilevel, smoothing=smoothing) if smoothing > 0.0 else Bilevel
+        game = kind(
+            victim,
+            clean,
+            start,
+            targets,
+            tol=settings.victim_tol,
+            rng=np.random.default_rng(seed),
+            inner_iter=settings.inner_iter,
+            upper=settings.upper_loss,
+            evaluation=evaluation,
+        )
+        return _Playing(game, clean, start, settings.optimize_labels)
+
+    smooth = settings.smoothing > 0.0 and settings.inner_iter is None
+    playing = play(settings.smoothing if smooth else 0.0)
     ascent = Ascent(
-        playing,
-        rows,
-        field,
+        playing.game,
+        playing.start,
+        playing.field,
         gradient=settings.gradient,
         step=settings.step,
         eta=settings.eta,
         line_search=settings.line_search,
         tol=settings.tol,
+        changing=smooth,
     )
     if checkpoint is not None and (state := checkpoint.load()) is not None:
         ascent.restore(state)
-        game.restore(state, *((state["rows"],) if both is None else both.split(state["rows"])))
+        playing.bilevel.restore(state, *playing.split(state["rows"]))
 
     def after_step(ascent: Ascent) -> None:
         done = ascent.history
         logger.log(settings.level, "step %d: H = %.6g", len(done) - 1, done[-1])
         if checkpoint is not None:
-            checkpoint.save({**ascent.state(), **game.state()})
+            checkpoint.save({**ascent.state(), **playing.bilevel.state()})
 
     ascent.run(settings.max_iter, after_step)
-    if both is None:
-        return Crafted(start, ascent.best, ascent.history)
-    rows, y = both.split(ascent.best)
-    return Crafted(start._replace(y=_as_targets(clean, y)), rows, ascent.history)
+    value, found = ascent.history[-1], ascent.best
+    if smooth and len(ascent.history) > 1:
+        value, found = _judge(playing.game, lambda: play(0.0).game, playing.start, found)
+    return playing.crafted(found, ascent.history, value)
+
+
+class _Playing:
+    """A game, and what it is played with: rows, or rows and targets."""
+
+    def __init__(self, game: Bilevel, clean: Any, start: Any, optimize_labels: bool) -> None:
+        self.bilevel, self._clean, self._start = game, clean, start
+        self.game: Game = game
+        self.field: Feasible = start.feasible
+        self.start: Array = start.X
+        self._both = None
+        if optimize_labels:
+            low, high = target_ranges(clean, start.codes)
+            self._both = WithTargets(game, start.feasible, low, high)
+            self.game = self.field = self._both
+            self.start = self._both.join(start.X, start.y.astype(float))
+
+    def split(self, variable: Array) -> tuple[Array] | tuple[Array, Array]:
+        """Rows, and targets if those move, of what is played with."""
+        return (variable,) if self._both is None else self._both.split(variable)
+
+    def crafted(self, variable: Array, history: list[float], value: float) -> Crafted:
+        """The result in the caller's layout."""
+        rows, *moved = self.split(variable)
+        start = self._start
+        if moved:
+            start = start._replace(y=_as_targets(self._clean, moved[0]))
+        return Crafted(start, rows, history, value)
+
+
+def _judge(
+    smooth: Game, make_hard: Callable[[], Game], start: Array, end: Array
+) -> tuple[float, Array]:
+    """H, and where it is: at the end, or at the start if the victim suffers more from that."""
+    smooth.advance(1.0)
+    before, after = smooth.value(start), smooth.value(end)
+    if after > _CLEARLY * before:
+        return after, end
+    hard = make_hard()
+    before, after = hard.value(start), hard.value(end)
+    return (after, end) if after > before else (before, start)
 
 
 def _as_targets(clean: Any, y: Array) -> NDArray[Any]:

@@ -81,6 +81,8 @@ class UpperObjective:
         ``damage(l)`` gives the rows of node ``l`` that are summed over, or None.
     injected : ndarray of shape (n_injected,)
         Positions of the injected rows.
+    accuracy : float or None
+        Of the adjoint solution; None: nearly that of the arithmetic.
     """
 
     def __init__(
@@ -89,9 +91,10 @@ class UpperObjective:
         loss: UpperLoss,
         damage: Callable[[int], Damage | None],
         injected: NDArray[np.intp],
+        accuracy: float | None = None,
     ) -> None:
         self._problem, self._loss = problem, loss
-        self._damage, self._injected = damage, injected
+        self._damage, self._injected, self._accuracy = damage, injected, accuracy
 
     def value(self) -> float:
         """H at the victim's current weights."""
@@ -147,8 +150,13 @@ class UpperObjective:
         system = DualSystem(rows, problem.server.response, product)
         first = product(upper.G)
         rhs = system.push(first)
+        rough = self._accuracy is not None
         t = system.solve(
-            np.full(len(rhs), softness), rhs, tol=_ADJOINT_TOL, max_iter=_ADJOINT_ITERATIONS
+            np.full(len(rhs), softness),
+            rhs,
+            tol=self._accuracy if self._accuracy is not None else _ADJOINT_TOL,
+            max_iter=_ADJOINT_ITERATIONS,
+            energy=float(np.vdot(upper.G, first)) if rough else None,
         )
         u = product(upper.G - system.pull(t))
         answers = []

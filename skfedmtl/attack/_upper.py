@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from skfedmtl._losses import Array, Loss
+from skfedmtl._losses import Array, SmoothLoss
 
 UPPER_LOSSES = ("victim", "ramp")
 _STEEPNESS = 2.0
@@ -27,7 +27,7 @@ class UpperLoss(Protocol):
 
 
 class _Victim:
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: SmoothLoss) -> None:
         self._loss = loss
 
     def value(self, y: Array, f: Array) -> Array:
@@ -48,7 +48,7 @@ class _Ramp:
         return -_STEEPNESS * y * expit(z) * expit(-z)
 
 
-def upper_loss(name: str, loss: Loss) -> UpperLoss:
+def upper_loss(name: str, loss: SmoothLoss) -> UpperLoss:
     """The upper loss of that name for a victim's loss."""
     return _Victim(loss) if name == "victim" else _Ramp()
 

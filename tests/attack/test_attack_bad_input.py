@@ -75,6 +75,10 @@ ROWS = ("radius", "labels", "init")
 
 ATTACKER_ONLY = [
     ("gradient", "numeric"),
+    ("smoothing", -1.0),
+    ("smoothing", np.nan),
+    ("smoothing", np.inf),
+    ("smoothing", "much"),
     ("eta", 0.0),
     ("eta", -1.0),
     ("eta", np.nan),

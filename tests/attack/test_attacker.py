@@ -61,6 +61,7 @@ def test_the_search_never_loses(loss, kind):
             step=step[0],
             eta=step[1],
             init=init,
+            smoothing=0.0,
             max_iter=3,
             victim_tol=1e-10,
             random_state=seed,
@@ -115,7 +116,8 @@ def test_without_a_search_every_step_is_taken(estimator, step):
     X, y, nodes = make_rows(estimator)
     found = []
     for n in range(1, 5):
-        model = attacker(estimator, line_search=False, step=step, eta=300.0, tol=0, max_iter=n)
+        options = {"smoothing": 0.0, "line_search": False, "tol": 0}
+        model = attacker(estimator, step=step, eta=300.0, max_iter=n, **options)
         found.append(model.fit(X, y, nodes=nodes))
         assert model.n_iter_ == n
     # each run prolongs the one before, and returns its last rows, whatever H did
@@ -131,7 +133,7 @@ def test_without_a_search_every_step_is_taken(estimator, step):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_no_iteration_returns_the_rows_as_drawn(estimator, init, make):
     X, y, nodes = make_rows(estimator)
-    model = attacker(estimator, init=init, max_iter=0, budget=0.5, attack="hybrid")
+    model = attacker(estimator, init=init, max_iter=0, smoothing=0.0, budget=0.5, attack="hybrid")
     model.fit(X, y, nodes=nodes)
     other = make(victim(estimator), init=init, budget=0.5, attack="hybrid", random_state=0)
     if make is PoisoningAttacker:
@@ -158,6 +160,7 @@ def test_a_plain_step_is_equation_four(loss, gradient):
         **threat,
         gradient=gradient,
         step="plain",
+        smoothing=0.0,
         line_search=False,
         max_iter=1,
         victim_tol=1e-13,

@@ -40,6 +40,7 @@ def test_the_best_restart_wins_for_any_number_of_workers(estimator):
     "params",
     [
         {},
+        {"smoothing": 0.0},
         {"step": "plain", "eta": 1.0, "line_search": False},
         {"optimize_labels": True},
         {"n_restarts": 2},

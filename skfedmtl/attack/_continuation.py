@@ -1,0 +1,70 @@
+"""Attacks on smoothed victims, which harden into the real one on the way.
+
+What a hinge victim does is full of kinks: rows enter and leave the margin, the rank of W
+changes, and an ascent on H ends at one of them. The victim with a loss and a regulariser
+that have second derivatives has none; its H leads over them. The width of the smoothed
+kink falls geometrically from `smoothing` to a small share of it while the rows are moved,
+a continuation in the sense of [1]_; what is handed over is judged by hard victims again.
+Each victim starts from the weights of the last one and takes a few Newton steps.
+
+References
+----------
+.. [1] E. L. Allgower, K. Georg, "Numerical Continuation Methods", Springer, 1990.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfedmtl._losses import LOSSES, Array
+from skfedmtl._primal import PrimalSolver
+from skfedmtl.attack._bilevel import Bilevel
+
+_LAST_WIDTH = 0.03  #: of the kink, as a share of the first
+_ROOT = 0.3  #: first smoothing of the singular values of W, as a share of its rows' mean length
+_VICTIM_TOL, _VICTIM_STEPS = 1e-6, 20
+_ADJOINT_ACCURACY = 1e-2
+
+
+class SmoothBilevel(Bilevel):
+    """H as a function of the injected rows, through a victim without kinks.
+
+    The parameters are those of `Bilevel`, and `smoothing`, the first width.
+    """
+
+    def __init__(self, victim, *args, smoothing: float, **kwargs) -> None:
+        super().__init__(victim, *args, **kwargs)
+        model = self._victim.model
+        self._loss, self._smoothing = LOSSES[model.loss](), smoothing
+        self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_VICTIM_STEPS)
+        self._W = self._problem.weights(model.coef_, model.intercept_)
+        self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
+        self.advance(0.0)
+
+    def advance(self, share: float) -> None:
+        """Narrow the kink as far as that share of all changes asks."""
+        self._share = share
+        self._root = _ROOT * self._scale * _LAST_WIDTH**share
+        loss = self._loss.smoothed(self._smoothing * _LAST_WIDTH**share)
+        for node in self._problem.nodes:
+            node.loss = loss
+        self._upper = self._objective(loss, _ADJOINT_ACCURACY)
+
+    def value(self, rows: Array, y: Array | None = None) -> float:
+        """H after the smoothed victim has been fitted to these rows, and targets if given."""
+        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        self._W = self._primal.solve(self._problem.server, self._problem.nodes, self._W, self._root)
+        return self._upper.value()
+
+    # -- to stop and go on ----------------------------------------------------------------
+
+    def state(self) -> dict[str, Array]:
+        """What the next solution depends on, beside the rows."""
+        return {"W": self._W, "share": np.array(self._share)}
+
+    def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
+        """Be where a `state` was taken, with the rows of that moment."""
+        self.advance(float(state["share"]))
+        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        still = PrimalSolver(tol=np.inf, max_iter=0)
+        self._W = still.solve(self._problem.server, self._problem.nodes, state["W"], self._root)

@@ -1,0 +1,168 @@
+"""Attacks on victims whose kinks are smoothed, ever less."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from estimators import ESTIMATOR_OF, LOSSES, Watched, estimator_of, make_rows
+from oracles.strategies import problems
+from skfedmtl import FMTLClassifier, PoisoningAttacker, RandomPoisoner
+from skfedmtl._primal import PrimalSolver
+from skfedmtl.attack._continuation import SmoothBilevel
+
+KINDS = ("learned", "none", "omega")
+OMEGA = np.array([[2.0, -0.8, 0.3], [-0.8, 1.5, -0.5], [0.3, -0.5, 1.0]])
+STEP = 1e-5
+
+
+class Playing(Watched):
+    """Makes a game of smoothed victims, solved as far as rounding allows."""
+
+    def game(self, share, smoothing=1.0, **options):
+        game = SmoothBilevel(
+            self.clean_estimator_,
+            self.clean_,
+            self.start_,
+            self.threat_.targets,
+            tol=1e-10,
+            rng=np.random.default_rng(0),
+            smoothing=smoothing,
+            **options,
+        )
+        game._primal = PrimalSolver(tol=1e-16, max_iter=300)
+        game.advance(share)
+        return game
+
+
+def played(loss, kind="learned", intercept=True, attack="hybrid", **params):
+    X, y, nodes = make_rows(ESTIMATOR_OF[loss], (8, 6, 9), n_features=4)
+    victim = ESTIMATOR_OF[loss](
+        lambda1=0.05,
+        lambda2=0.1,
+        loss=loss,
+        relationship=OMEGA if kind == "omega" else kind,
+        fit_intercept=intercept,
+        random_state=0,
+    )
+    sources = {"direct": [0], "indirect": [1, 2], "hybrid": [0, 1]}[attack]
+    threat = {"attack": attack, "target_nodes": [0], "source_nodes": sources}
+    return Playing(victim, random_state=1, budget=0.3, **threat, **params).fit(X, y, nodes=nodes)
+
+
+@pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_total_gradient_against_finite_differences(loss, kind, intercept, attack):
+    poisoner = played(loss, kind, intercept, attack)
+    rng = np.random.default_rng(3)
+    game = poisoner.game(0.2)
+    rows = poisoner.start_.X + 0.3 * rng.normal(size=poisoner.start_.X.shape)
+    game.value(rows)
+    slope = game.gradient("total")
+    found, differences = [], []
+    for direction in rng.normal(size=(4, *rows.shape)):
+        ahead, behind = (game.value(rows + sign * STEP * direction) for sign in (1, -1))
+        differences.append((ahead - behind) / (2 * STEP))
+        found.append(float(np.vdot(slope, direction)))
+    size = np.linalg.norm(slope) * np.sqrt(rows.size)
+    assert_allclose(found, differences, atol=1e-5 * size + 1e-9)
+    if kind != "none" or attack != "indirect":
+        assert np.linalg.norm(slope) > 1e-6
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_with_less_response_are_other_ones(loss):
+    """With a given relationship nothing is held but the dual variables; no gradient is another."""
+    slopes = {}
+    for kind in ("learned", "omega"):
+        poisoner = played(loss, kind)
+        game = poisoner.game(0.2)
+        game.value(poisoner.start_.X)
+        slopes[kind] = [game.gradient(name) for name in ("total", "implicit", "dual")]
+    total, implicit, dual = slopes["omega"]
+    assert_allclose(total, implicit, rtol=1e-9)
+    assert np.linalg.norm(dual - total) > 1e-3 * np.linalg.norm(total)
+    total, implicit, dual = slopes["learned"]
+    assert np.linalg.norm(implicit - total) > 1e-3 * np.linalg.norm(total)
+    assert np.linalg.norm(dual - implicit) > 1e-3 * np.linalg.norm(implicit)
+
+
+def test_a_target_moves_like_its_difference():
+    poisoner = played("squared_error")
+    game, y = poisoner.game(0.2), poisoner.start_.y.astype(float)
+    rows = poisoner.start_.X
+    game.value(rows, y)
+    slope = game.full_gradient("total")[:, -1]
+    for i in range(len(y)):
+        step = STEP * np.eye(len(y))[i]
+        difference = (game.value(rows, y + step) - game.value(rows, y - step)) / (2 * STEP)
+        assert_allclose(slope[i], difference, rtol=1e-4, atol=1e-8)
+
+
+# -- what an attack makes of it -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_end_is_never_below_the_start(loss, kind):
+    """Hard victims judge: of the start and the end the better one is handed over."""
+
+    @given(
+        problems((loss,), max_nodes=4, max_features=4, lambda1=(0.1, 0.02), lambda2=(0.1, 1.0)),
+        st.sampled_from(["direct", "indirect", "hybrid"]),
+        st.sampled_from(["total", "implicit", "dual"]),
+        st.sampled_from([0.5, 2.0, 10.0]),
+        st.integers(0, 1000),
+    )
+    def check(p, attack, gradient, smoothing, seed):
+        assume(attack != "indirect" or len(np.unique(p.nodes)) > 1)
+        assume(np.ptp(p.y) > 0)
+        threat = {"attack": attack, "victim_tol": 1e-9, "random_state": seed}
+        model = PoisoningAttacker(
+            estimator_of(p, kind), gradient=gradient, smoothing=smoothing, max_iter=3, **threat
+        ).fit(p.X, p.y, nodes=p.nodes)
+        start = RandomPoisoner(estimator_of(p, kind), **threat).fit(p.X, p.y, nodes=p.nodes)
+        assert len(model.objective_history_) == model.n_iter_ + 1
+        assert model.objective_ >= start.objective_ * (1 - 1e-4) - 1e-6
+        assert_array_equal(model.poison_nodes_, start.poison_nodes_)
+
+    check()
+
+
+def test_it_reaches_further_than_an_ascent_on_hard_victims():
+    """A hinge victim: the mean over draws, each from the same rows."""
+    reached = {0.0: [], 2.0: []}
+    for seed in range(6):
+        X, y, nodes = make_rows(FMTLClassifier, (30, 25, 28, 20), n_features=6, seed=seed)
+        for smoothing, values in reached.items():
+            victim = FMTLClassifier(lambda1=0.01, lambda2=0.01, random_state=0)
+            model = PoisoningAttacker(victim, smoothing=smoothing, max_iter=30, random_state=seed)
+            values.append(model.fit(X, y, nodes=nodes).objective_)
+    assert np.mean(reached[2.0]) > 1.1 * np.mean(reached[0.0])
+
+
+@pytest.mark.parametrize("line_search", [True, False])
+def test_every_step_is_made_and_none_repeated(line_search):
+    X, y, nodes = make_rows(FMTLClassifier)
+    model = PoisoningAttacker(
+        FMTLClassifier(), max_iter=25, line_search=line_search, tol=1.0, random_state=0
+    ).fit(X, y, nodes=nodes)
+    assert model.n_iter_ == 25
+
+
+def test_a_single_loop_has_no_smoothed_victims():
+    X, y, nodes = make_rows(FMTLClassifier)
+    one, two = (
+        PoisoningAttacker(
+            FMTLClassifier(random_state=0),
+            inner_iter=1,
+            smoothing=smoothing,
+            max_iter=4,
+            random_state=0,
+        ).fit(X, y, nodes=nodes)
+        for smoothing in (0.0, 2.0)
+    )
+    assert_array_equal(one.poison_X_, two.poison_X_)
