@@ -2,7 +2,7 @@
 
 A draw is a seed: of the split of every node's rows (75 % to fit, 25 % to test), of the targets
 (half the nodes), the sources and the rows that all attacks start from. 20 % of a source's rows are
-injected, the radius is the largest norm of its clean rows, lambda1 = lambda2 = 1e-3.
+injected, lambda1 = lambda2 = 1e-3.
 
 Attacks
     random       the rows that the others start from, as drawn
@@ -14,8 +14,9 @@ Attacks
 The three optimised attacks are at their defaults but for `max_iter` and ``line_search=False``: each
 solves as many victims as it makes steps, one more for the start and two to judge the end.
 
-Two scalings of the features, over the rows of all nodes: z-scores with an intercept, and, as
-``min-max``, to [0, 1] without one.
+Two scalings of the features, over the rows of all nodes: z-scores with an intercept, where the
+radius is the largest norm of the source's clean rows; and, as ``min-max``, to [0, 1] without one,
+where it is the largest norm of all clean rows.
 
 How to read the tables
     H            mean loss of the targets' clean training rows, summed over targets, of the victim
@@ -28,7 +29,8 @@ How to read the tables
 Finished cells are kept in the CSV file and not computed again: a run that was stopped goes on.
 
     python benchmarks/attack/real_data.py [--output DIR] [--data-home DIR] [--draws N] [--steps N]
-        [--data NAME ...] [--attack NAME ...] [--kind NAME ...] [--scaling NAME] [--n-jobs N]
+        [--data NAME ...] [--attack NAME ...] [--kind NAME ...] [--scaling NAME] [--init NAME]
+        [--optimize-labels] [--name NAME] [--n-jobs N]
 """
 
 import csv
@@ -64,15 +66,20 @@ CELL = ("scaling", "data", "attack", "kind", "draw", "steps")
 TOL = 1e-4  #: relative duality gap of every victim that is judged
 
 
-def make_poisoner(kind, victim, attack, draw, steps, options):
+def make_poisoner(kind, victim, threat, steps, init, optimize_labels):
     """The attack of that name."""
-    threat = {"attack": attack, "random_state": draw, "victim_tol": TOL}
-    if kind == "random":
-        return RandomPoisoner(victim, **threat)
     if kind == "flip":
         return LabelFlipPoisoner(victim, **threat)
+    threat = {**threat, "init": init}
+    if kind == "random":
+        return RandomPoisoner(victim, **threat)
     return PoisoningAttacker(
-        victim, gradient=kind, max_iter=steps, line_search=False, **threat, **options
+        victim,
+        gradient=kind,
+        max_iter=steps,
+        line_search=False,
+        optimize_labels=optimize_labels,
+        **threat,
     )
 
 
@@ -88,7 +95,10 @@ def compute(cell, data_home, options):
     X, X_test, y, y_test, nodes, nodes_test = rows
     estimator = FMTLRegressor if is_regression(data) else FMTLClassifier
     victim = estimator(tol=TOL, fit_intercept=scaling == "z-scores", random_state=draw)
-    poisoner = make_poisoner(kind, victim, attack, draw, steps, options)
+    threat = {"attack": attack, "random_state": draw, "victim_tol": TOL}
+    if scaling == "min-max" and kind != "flip":
+        threat["radius"] = float(np.linalg.norm(X, axis=1).max())
+    poisoner = make_poisoner(kind, victim, threat, steps, **options)
     start = time.perf_counter()
     poisoner.fit(X, y, nodes=nodes)
     seconds = time.perf_counter() - start
@@ -194,6 +204,7 @@ def main():
     parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=ATTACKS)
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--scaling", choices=SCALINGS, default="z-scores")
+    parser.add_argument("--init", choices=("clean", "ball"), default="clean")
     parser.add_argument("--optimize-labels", action="store_true", help="regression: targets, too")
     parser.add_argument("--name", default="real_data", help="of the CSV file")
     parser.add_argument("--n-jobs", type=int, default=2)
@@ -209,7 +220,7 @@ def main():
         for kind in arguments.kind
         if not (kind == "flip" and is_regression(data))
     ]
-    options = {"optimize_labels": True} if arguments.optimize_labels else {}
+    options = {"init": arguments.init, "optimize_labels": arguments.optimize_labels}
     todo = [cell for cell in cells if cell not in done]
     results = Parallel(n_jobs=arguments.n_jobs, return_as="generator")(
         delayed(compute)(cell, arguments.data_home, options) for cell in todo

@@ -125,6 +125,8 @@ class Bilevel:
         self._problem.solve(self._solver, self._rng)
         return self._upper.value()
 
+    doubt = 0.0  #: what H may have been raised by anything but the rows
+
     def advance(self, share: float) -> None:
         """Told before every change what share of the changes has been made."""
 

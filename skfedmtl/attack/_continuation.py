@@ -32,8 +32,9 @@ class SmoothBilevel(Bilevel):
     The parameters are those of `Bilevel`, and `smoothing`, the first width.
     """
 
-    def __init__(self, victim, *args, smoothing: float, **kwargs) -> None:
-        super().__init__(victim, *args, **kwargs)
+    def __init__(self, victim, clean, start, targets, *, smoothing: float, **kwargs) -> None:
+        super().__init__(victim, clean, start, targets, **kwargs)
+        self._n_targets = len(targets)
         model = self._victim.model
         self._loss, self._smoothing = LOSSES[model.loss](), smoothing
         self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_VICTIM_STEPS)
@@ -44,11 +45,18 @@ class SmoothBilevel(Bilevel):
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
         self._share = share
+        width = self._smoothing * _LAST_WIDTH**share
+        self._excess = width / 8.0 if self._loss.linear else 0.0
         self._root = _ROOT * self._scale * _LAST_WIDTH**share
-        loss = self._loss.smoothed(self._smoothing * _LAST_WIDTH**share)
+        loss = self._loss.smoothed(width)
         for node in self._problem.nodes:
             node.loss = loss
         self._upper = self._objective(loss, _ADJOINT_ACCURACY)
+
+    @property
+    def doubt(self) -> float:
+        """What the smoothing adds to H of given weights at most."""
+        return self._n_targets * self._excess
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the smoothed victim has been fitted to these rows, and targets if given."""

@@ -18,7 +18,7 @@ from skfedmtl.attack._continuation import SmoothBilevel
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 
-_CLEARLY = 1.1  #: how many times H of the start is beyond what smoothing may hide
+_CLEARLY = 1.1  #: how many times H of the start leaves no need to ask the hard victim
 
 logger = logging.getLogger("skfedmtl.attack")
 
@@ -102,7 +102,7 @@ def craft(
     ascent.run(settings.max_iter, after_step)
     value, found = ascent.history[-1], ascent.best
     if smooth and len(ascent.history) > 1:
-        value, found = _judge(playing.game, lambda: play(0.0).game, playing.start, found)
+        value, found = _judge(playing, lambda: play(0.0).game, found)
     return playing.crafted(found, ascent.history, value)
 
 
@@ -134,13 +134,12 @@ class _Playing:
         return Crafted(start, rows, history, value)
 
 
-def _judge(
-    smooth: Game, make_hard: Callable[[], Game], start: Array, end: Array
-) -> tuple[float, Array]:
+def _judge(smooth: _Playing, make_hard: Callable[[], Game], end: Array) -> tuple[float, Array]:
     """H, and where it is: at the end, or at the start if the victim suffers more from that."""
-    smooth.advance(1.0)
-    before, after = smooth.value(start), smooth.value(end)
-    if after > _CLEARLY * before:
+    game, start = smooth.game, smooth.start
+    game.advance(1.0)
+    before, after = game.value(start), game.value(end)
+    if after > _CLEARLY * before + smooth.bilevel.doubt:
         return after, end
     hard = make_hard()
     before, after = hard.value(start), hard.value(end)

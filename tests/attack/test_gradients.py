@@ -1,6 +1,7 @@
 """Gradients of the attacker's objective against central differences of refitted victims."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,12 @@ from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import upper_loss
+from skfedmtl.datasets import (
+    fetch_heart_disease,
+    fetch_human_activity,
+    fetch_landmine,
+    fetch_parkinsons,
+)
 from skfedmtl.relationships import Fixed, Independent, Learned
 
 KINDS = ("none", "omega", "learned")
@@ -200,6 +207,80 @@ def test_nodes_that_are_not_tied_cannot_be_reached(loss, kind, gradient):
 
     check()
     assert seen["indirect"] >= 15, seen
+
+
+REAL = {
+    "landmine": (fetch_landmine, "hinge"),
+    "human activity": (fetch_human_activity, "squared_hinge"),
+    "parkinsons, total": (fetch_parkinsons, "squared_error"),
+    "parkinsons, motor": (partial(fetch_parkinsons, "motor"), "squared_error"),
+    "heart": (fetch_heart_disease, "logistic"),
+}
+
+
+def slice_of_real_data(fetch, loss, folder, n_nodes=4, n_rows=12, n_features=5):
+    """Both classes and `n_rows` rows of the first nodes; z-scores of the features that vary."""
+    X, y, nodes = fetch(data_home=folder, return_X_y_nodes=True)
+    X = np.nan_to_num(np.asarray(X, dtype=float))
+    if loss != "squared_error":
+        y = y == np.unique(y)[-1]
+    labels = np.unique(nodes)[:n_nodes]
+    picked = []
+    for label in labels:
+        rows = np.flatnonzero(nodes == label)
+        if loss != "squared_error":
+            classes = [rows[y[rows] == value] for value in np.unique(y)]
+            rows = np.concatenate([part[: n_rows // 2] for part in classes])
+        picked.append(rows[:: max(1, len(rows) // n_rows)][:n_rows])
+    rows = np.concatenate(picked)
+    X, y = X[rows], y[rows]
+    X = X[:, np.argsort(-np.ptp(X, axis=0) / (np.abs(X).max(axis=0) + 1e-9))[:n_features]]
+    X = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-9)
+    if loss == "squared_error":
+        y = (y - y.mean()) / y.std()
+    else:
+        y = np.where(y, 1.0, -1.0)
+    return X, y.astype(float), np.searchsorted(labels, nodes[rows])
+
+
+@pytest.mark.parametrize(("gradient", "kind"), [("total", "learned"), ("implicit", "omega")])
+@pytest.mark.parametrize("threat", THREATS)
+@pytest.mark.parametrize(("fetch", "loss"), REAL.values(), ids=REAL)
+def test_gradients_on_slices_of_real_data(fetch, loss, threat, gradient, kind, shared_data):
+    X, y, codes = slice_of_real_data(fetch, loss, shared_data)
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(4, 4))
+    p = Problem(
+        X=X,
+        y=y,
+        nodes=codes,
+        sample_weight=None,
+        node_labels=[0, 1, 2, 3],
+        lists_labels=True,
+        lambda1=0.02,
+        lambda2=0.05,
+        loss=loss,
+        fit_intercept=True,
+        kappa=1.0,
+        Omega=root @ root.T + np.eye(4),
+    )
+    sources = {"direct": [0, 1], "indirect": [2, 3], "hybrid": [0, 2]}[threat]
+    start = np.concatenate([np.flatnonzero(codes == source)[:2] for source in sources])
+    attack = Attacked(
+        problem=p,
+        X=np.vstack([X, X[start] + 0.1 * rng.normal(size=(4, X.shape[1]))]),
+        y=np.append(y, -y[start]),
+        codes=np.append(codes, codes[start]),
+        weight=np.ones(len(y) + 4),
+        targets=np.array([0, 1]),
+        sources=np.array(sources),
+    )
+    expected = fd_gradient(*attack.task(gradient, kind), **attack.model())
+    assert expected is not None  # no kink lies within the differences
+    found = attack.solve(relationship(p, kind))[1].gradient(gradient)
+    size = np.linalg.norm(expected)
+    assert size > 1e-6
+    assert np.linalg.norm(found - expected) <= 1e-5 * size
 
 
 class Playing(Watched):
