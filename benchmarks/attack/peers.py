@@ -16,7 +16,7 @@ where n = 110, clean and injected rows: the penalties match where the victim is 
 and the random victim are fitted for this table with the n of their own rows.
 
 Nothing of `PoisoningAttacker` is tuned: all but the threat model is at its default, for both
-victims and all seeds. The rows with "x 8" have ``n_restarts=8``: seven more starts, drawn anew, of
+victims and all seeds. The rows with "x 4" have ``n_restarts=4``: three more starts, drawn anew, of
 which the attack itself keeps the one that ends with the highest loss of the validation rows. SecML
 runs with steps of 0.05 and at most 100 of them a row, ART with steps of 0.1 and at most 100. A peer
 that cannot be imported, or fails, gets a row that says so.
@@ -62,6 +62,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _common import make_parser, print_table, write_csv
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl._primal import PrimalSolver
 from skfedmtl._problem import FederatedProblem
 
 SEEDS = (0, 1, 2)
@@ -145,15 +146,21 @@ def judge(kind, data, rows, labels):
 
 
 @contextlib.contextmanager
-def counted(owner, name):
-    """Count the calls of a method."""
-    method, calls = getattr(owner, name), []
+def counted(solvers):
+    """Count the calls of methods, pairs of a class and a name."""
+    calls = []
 
-    def call(*args, **kwargs):
-        calls.append(name)
-        return method(*args, **kwargs)
+    def counting(method):
+        def call(*args, **kwargs):
+            calls.append(method)
+            return method(*args, **kwargs)
 
-    with mock.patch.object(owner, name, call):
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for owner, name in solvers:
+            patch = mock.patch.object(owner, name, counting(getattr(owner, name)))
+            stack.enter_context(patch)
         yield calls
 
 
@@ -219,7 +226,7 @@ def run_art(kind, data):
 #: Name -> how to run it, its victims, whether it is ours.
 ATTACKS = {
     "skfedmtl": (run_ours, VICTIMS, True),
-    "skfedmtl x 8": (partial(run_ours, n_restarts=8), VICTIMS, True),
+    "skfedmtl x 4": (partial(run_ours, n_restarts=4), VICTIMS, True),
     "SecML": (run_secml, VICTIMS, False),
     "ART": (run_art, ("svm",), False),
 }
@@ -229,10 +236,12 @@ def measure(name, kind, seed, repeats):
     """One row of the table."""
     run, _, ours = ATTACKS[name]
     data = load_split(seed)
-    solver = (FederatedProblem, "solve") if ours else (type(make_peer(kind)), "fit")
+    solvers = [(FederatedProblem, "solve"), (PrimalSolver, "solve")]
+    if not ours:
+        solvers = [(type(make_peer(kind)), "fit")]
     times = []
     for _ in range(repeats + 1 if ours else 1):
-        with counted(*solver) as calls:
+        with counted(solvers) as calls:
             begin = np.array([time.perf_counter(), time.process_time()])
             rows, labels, poisoned = run(kind, data)
             times.append(np.array([time.perf_counter(), time.process_time()]) - begin)
