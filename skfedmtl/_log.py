@@ -54,8 +54,7 @@ class Log:
         now = server.certify(nodes)
         bound = min(self.best.dual_objective, now.dual_objective)
         self.best = self.best._replace(dual_objective=bound)
-        if now.dual_objective == bound:
-            self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
+        self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
         self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
 
     def enter(

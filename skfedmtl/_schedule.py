@@ -57,12 +57,11 @@ def make_schedule(local_epochs: Any, participation: float, labels: NDArray[Any])
         fixed = _by_label(local_epochs, labels)
         return Schedule(fixed, fixed, participation)
     pair = local_epochs if isinstance(local_epochs, tuple) else (local_epochs, local_epochs)
-    if len(pair) != 2 or not all(_is_number(value) and value > 0 for value in pair):
+    numbers = len(pair) == 2 and all(_is_number(value) for value in pair)
+    if not numbers or not 0 < pair[0] <= pair[1]:
         raise ValueError(f"local_epochs must be {_ALLOWED}, got {local_epochs!r}.")
-    low, high = map(float, pair)
-    if low > high:
-        raise ValueError(f"local_epochs must be {_ALLOWED}, got {local_epochs!r}.")
-    return Schedule(np.full(m, low), np.full(m, high), participation)
+    low, high = (np.full(m, float(value)) for value in pair)
+    return Schedule(low, high, participation)
 
 
 def _by_label(local_epochs: dict[Any, Any], labels: NDArray[Any]) -> Array:

@@ -417,14 +417,8 @@ class PoisoningAttacker(BasePoisoner):
         """The file of the restart that begins at `start`; None without `checkpoint`."""
         if self.checkpoint is None:
             return None
-        told = [
-            (name, [step for step, _ in value] if name == "estimator__steps" else value)
-            for name, value in sorted(self.get_params().items())
-            # a nested estimator is told by its own parameters, and its class
-            if name.rpartition("__")[2] not in ("checkpoint", "memory", "n_jobs", "verbose")
-        ]
         data = [*clean, *start[:3], *(evaluation or ())]
-        return Checkpoint(self.checkpoint, fingerprint([version("skfedmtl"), *told, *data]))
+        return Checkpoint(self.checkpoint, fingerprint(version("skfedmtl"), self, *data))
 
     def _upper_value(self, rows, targets):
         return upper_value(self.estimator_, rows, targets, self.upper_loss)

@@ -30,7 +30,8 @@ def node_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
 
 def upper_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
     """H of a fitted victim: the mean upper loss of every target node's rows, summed."""
-    seen, model = Victim(victim).forward(rows.X), Victim(victim).model
+    fitted = Victim(victim)
+    seen, model = fitted.forward(rows.X), fitted.model
     f = model._decision(seen, rows.codes)
     values = upper_loss(loss, LOSSES[model.loss]()).value(signed_targets(model, rows.y), f)
     return float(node_shares(rows.codes, targets) @ values)
@@ -132,7 +133,7 @@ class Bilevel:
 
     def gradient(self, kind: str) -> Array:
         """Gradient of H with respect to the rows last given to `value`."""
-        return self._victim.pull_back(self._upper.gradient(kind))
+        return self.full_gradient(kind)[:, :-1]
 
     def full_gradient(self, kind: str) -> Array:
         """The same, with respect to the targets in the last column."""

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,45 @@ import numpy as np
 
 from skfedmtl._losses import Array
 
+_WITHOUT_EFFECT = ("checkpoint", "memory", "n_jobs", "verbose")
 
-def fingerprint(parts: Iterable[Any]) -> str:
-    """One name for arrays and things with a telling ``repr``; other parts, another name."""
+
+def fingerprint(*parts: Any) -> str:
+    """One name for what was told; anything else, another name."""
     digest = hashlib.sha256()
     for part in parts:
-        if isinstance(part, tuple) and len(part) == 2 and hasattr(part[1], "get_params"):
-            part = part[0], type(part[1]).__qualname__
-        elif isinstance(part, tuple) and len(part) == 2 and hasattr(part[1], "__array__"):
-            digest.update(part[0].encode())
-            part = np.asarray(part[1])
-        if isinstance(part, np.ndarray) and part.dtype != object:
-            digest.update(f"{part.dtype} {part.shape}".encode())
-            digest.update(np.ascontiguousarray(part).tobytes())
-        else:
-            digest.update(repr(part).encode())
-        digest.update(b"\0")
+        _tell(digest.update, part)
     return digest.hexdigest()[:40]
+
+
+def _tell(update: Callable[[bytes], None], thing: Any) -> None:
+    """Tell arrays by their bytes, containers by their entries, all else by its `repr`."""
+    if hasattr(thing, "get_params") and not isinstance(thing, type):
+        thing = type(thing).__qualname__, _parameters(thing)
+    if isinstance(thing, dict):
+        thing = sorted(thing.items(), key=repr)
+    if isinstance(thing, (list, tuple)):
+        update(f"{len(thing)} of them".encode())
+        for entry in thing:
+            _tell(update, entry)
+        return
+    if hasattr(thing, "__array__"):
+        array = np.asarray(thing)
+        _tell(update, [list(getattr(thing, axis, ())) for axis in ("index", "columns")])
+        update(f"{array.dtype} {array.shape}".encode())
+        if array.dtype == object:
+            _tell(update, array.ravel().tolist())
+        else:
+            update(np.ascontiguousarray(array).tobytes())
+    else:
+        update(repr(thing).encode())
+    update(b"\0")
+
+
+def _parameters(estimator: Any) -> dict[str, Any]:
+    """Those that the result depends on."""
+    given = estimator.get_params(deep=False)
+    return {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
 
 
 class Checkpoint:

@@ -6,12 +6,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from estimators import make_rows
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl.attack._checkpoint import fingerprint
 
 ATTRIBUTES = ("poison_X_", "poison_y_", "poison_nodes_", "objective_history_", "objective_")
 
@@ -129,6 +134,34 @@ def test_a_search_does_not_mix_up_its_clones(tmp_path):
     assert len(set(scores[0])) == 4
     assert_array_equal(scores[0], scores[1])
     assert_array_equal(scores[0], scores[2])
+
+
+def test_a_fingerprint_tells_apart_what_differs():
+    """To the last bit of an array, wherever it hides; not what has no effect."""
+    low = np.linspace(-1.0, 0.0, 3)
+    nudged = low + np.array([0.0, 1e-12, 0.0])
+    series = pd.Series(low, index=["a", "b", "c"])
+    told = [
+        attack(feature_range=(low, 1.0)),
+        attack(feature_range=(nudged, 1.0)),
+        attack(feature_range=(series, 1.0)),
+        attack(feature_range=(series.set_axis(["a", "c", "b"]), 1.0)),
+        attack(one_hot_groups=[[0, 1], [2]]),
+        attack(one_hot_groups=[[0], [1, 2]]),
+        attack(FMTLClassifier),
+        make_pipeline(StandardScaler(), FMTLRegressor()),
+        make_pipeline(MinMaxScaler(), FMTLRegressor()),
+        make_pipeline(MinMaxScaler(), FMTLRegressor(lambda1=0.2)),
+        np.array(["ab", "c"], dtype=object),
+        np.array(["a", "bc"], dtype=object),
+    ]
+    names = [fingerprint(thing) for thing in told]
+    assert len(set(names)) == len(names)
+    for name, thing in zip(names, told, strict=True):
+        again = clone(thing) if hasattr(thing, "get_params") else thing.copy()
+        assert fingerprint(again) == name
+    quiet = attack(feature_range=(low, 1.0), verbose=1, n_jobs=2, checkpoint="elsewhere")
+    assert fingerprint(quiet) == names[0]
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
