@@ -75,6 +75,8 @@ class Loss(Protocol):
 class SmoothLoss(Protocol):
     """What Newton's method on the primal may use of a loss."""
 
+    excess: float  #: what it may lie above the loss that was smoothed
+
     def value(self, y: Array, f: Array) -> Array: ...
     def derivative(self, y: Array, f: Array) -> Array: ...
     def curvature(self, y: Array, f: Array) -> Array: ...
@@ -96,6 +98,7 @@ class _Smooth(_Plain):
     """What follows from two derivatives alone."""
 
     linear = False
+    excess = 0.0
 
     def slope_at(self: SmoothLoss, y: Array, f: Array, a: Array) -> Array:
         return self.derivative(y, f)
@@ -209,7 +212,7 @@ class SmoothHinge(_Smooth):
     """
 
     def __init__(self, width: float) -> None:
-        self.width = width
+        self.width, self.excess = width, width / 8.0
 
     def _dual(self, y: Array, f: Array) -> Array:
         return np.clip(0.5 + (1.0 - y * f) / self.width, 0.0, 1.0)

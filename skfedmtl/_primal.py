@@ -95,7 +95,10 @@ class PrimalSolver:
             step, slope = point.step()
             if -slope <= self.tol * abs(point.value):
                 break
-            point = self._search(server, root, nodes, point, step, slope)
+            found = self._search(server, root, nodes, point, step, slope)
+            if found is point:  # no shorter step is better: rounding rules
+                break
+            point = found
         # free of what the decision values gathered on the way
         point = _Point(server, nodes, point.W, root, _margins(nodes, point.W))
         server.V, server.response = point.response.V, point.response

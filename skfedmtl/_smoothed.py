@@ -48,11 +48,10 @@ class SmoothedResponse:
         if self._ready:
             return
         s, r, strength, ridge, root = self._scales
-        both, total = np.multiply.outer(r, r), np.add.outer(s, s)
-        cross = s[:, None] * r + r[:, None] * s
-        skew = np.full_like(both, 1.0 / root)  # the limit of two zeros
-        np.divide(cross, total * both, out=skew, where=total > 0.0)
-        symmetric = root**2 / (skew * both**2)
+        ratio, share, total = s / r, root / r, np.add.outer(s, s)
+        skew = np.full_like(total, 1.0 / root)  # the limit of two zeros
+        np.divide(np.add.outer(ratio, ratio), total, out=skew, where=total > 0.0)
+        symmetric = np.square(np.multiply.outer(share, share)) / (root * skew) / root
         self._symmetric = 0.5 / (strength * symmetric + ridge)
         self._skew = 0.5 / (strength * skew + ridge)
         self._outside = 1.0 / (strength / r + ridge)

@@ -181,3 +181,33 @@ def test_hardly_smoothed_weights_are_the_hard_ones():
     coef, intercept = problem.coefficients(W)
     assert_allclose(coef, model.coef_, atol=2e-3)
     assert_allclose(intercept, model.intercept_, atol=2e-3)
+
+
+def test_a_step_that_cannot_be_made_ends_the_solution(monkeypatch):
+    X, y, nodes = make_rows(FMTLClassifier)
+    model = FMTLClassifier().fit(X, y, nodes=nodes)
+    signed = np.where(y == 1, 1.0, -1.0)
+    problem = model._problem(X, signed, nodes, model.nodes_, np.ones(len(X)))
+    for node in problem.nodes:
+        node.loss = SmoothHinge(1.0)
+    tried = []
+
+    def search(self, server, root, nodes, point, step, slope):
+        tried.append(slope)
+        return point
+
+    monkeypatch.setattr(PrimalSolver, "_search", search)
+    start = np.zeros(problem.server.V.shape)
+    W = PrimalSolver(tol=1e-9, max_iter=20).solve(problem.server, problem.nodes, start, 0.1)
+    assert len(tried) == 1
+    assert_array_equal(W, start)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-100, 1.0, 1e100])
+def test_singular_values_of_any_size(scale):
+    rng = np.random.default_rng(0)
+    W, dV = rng.normal(size=(2, 3, 4))
+    expected = Learned(3, 0.3, 0.2).respond_at(W, 0.1).product(dV)
+    with np.errstate(all="raise", under="ignore"):
+        found = Learned(3, 0.3, 0.2).respond_at(scale * W, scale * 0.1).product(dV)
+    assert_allclose(found, expected, rtol=1e-9)

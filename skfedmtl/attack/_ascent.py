@@ -8,8 +8,9 @@ the row's radius.
 H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
 An ascent that insists on a rise in every step soon stops at such an edge. The line search,
 if asked for, therefore shortens a step until H exceeds the least of the last ten values
-[2]_, never lengthens it, and the best rows on the way are the result. Where the game itself
-changes (`skfedmtl.attack._continuation`) the last rows are.
+[2]_, never lengthens it, and the best rows on the way are the result. Where H falls
+because the game changes (`skfedmtl.attack._continuation`) there is no search, and the last
+rows are.
 
 References
 ----------
@@ -113,8 +114,8 @@ class Ascent:
     tol : float
         `done` when H rose by less than this, relative, over twenty steps.
     changing : bool
-        Whether the game changes on the way. Its values are then no measure of progress: every
-        step is made and the last rows are the result.
+        Whether H falls as the game changes on the way, whatever the rows. Its values are then no
+        measure of progress: every step is taken in full and the last rows are the result.
     """
 
     def __init__(
@@ -131,8 +132,8 @@ class Ascent:
         changing: bool = False,
     ) -> None:
         self._game, self._feasible = game, feasible
-        self._gradient, self._tol, self._line_search = gradient, tol, line_search
-        self._changing, self._keeps_best = changing, line_search and not changing
+        self._gradient, self._tol = gradient, tol
+        self._changing, self._searches = changing, line_search and not changing
         self._mover = STEPS[step](eta, feasible.radius)
         self._rows = self.best = rows
         self._length = 1.0
@@ -141,8 +142,8 @@ class Ascent:
 
     @property
     def history(self) -> list[float]:
-        """H of the start and after every step, or of the best rows so far if those count."""
-        if self._keeps_best:
+        """H of the start and after every step; with a search, of the best rows so far."""
+        if self._searches:
             return np.maximum.accumulate(self._values).tolist()
         return list(self._values)
 
@@ -161,7 +162,7 @@ class Ascent:
             self.done = True
             return
         move = self._mover.step(slope)
-        floor = min(self._values[-_WINDOW:]) if self._line_search else -np.inf
+        floor = min(self._values[-_WINDOW:]) if self._searches else -np.inf
         length = self._length
         self._game.advance(share)
         for _ in range(_SHORTENINGS + 1):
@@ -171,7 +172,7 @@ class Ascent:
                 break
             length *= 0.5
         self._rows = trial
-        if not self._keeps_best or value > max(self._values):
+        if not self._searches or value > max(self._values):
             self.best = trial
         self._values.append(value)
         self._length = min(1.0, 2.0 * length)

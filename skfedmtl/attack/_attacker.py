@@ -85,9 +85,11 @@ class PoisoningAttacker(BasePoisoner):
         Rows move against victims whose kinks are rounded off, ever less: the hinge becomes a
         parabola where ``|1 - y f| < width / 2``, whose width falls from `smoothing` to 3 % of it
         over `max_iter` steps; for all losses, singular values ``s`` of W count as
-        ``sqrt(s^2 + root^2)``, ``root`` falling from 0.3 to 0.009 of the mean length of the clean
-        rows of W. Such ascents are faster, and as a rule end much higher, than those on the victim
-        itself, which stop where rows enter or leave the margin. 0: every step on the victim itself.
+        ``sqrt(s^2 + root^2)``, ``root`` falling from 0.3 to 0.009 of the root mean square length of
+        the rows of the clean W, or 0.009 from the start if the loss has no kink. Such ascents are
+        faster, and on a hinge as a rule end much higher, than ascents on the victim itself, which
+        stop where rows enter or leave the margin. 0, and with `inner_iter`: every step on the
+        victim itself.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
         of the radius.
@@ -95,21 +97,21 @@ class PoisoningAttacker(BasePoisoner):
         Momentum with per-coordinate scaling, or Eq. 4 of [1]_.
     line_search : bool, default=True
         Shorten a step, three times at most, until the objective exceeds the least of its last ten
-        values. Without smoothing the best rows on the way are the result then, and
-        `objective_history_` never falls; else the last rows are, or those of the start if the
-        victim suffers more from them.
+        values, and return the best rows on the way, so that `objective_history_` never falls.
+        Otherwise, and for a smoothed hinge, whose loss falls as it hardens, every step is taken and
+        the last rows are the result; or those of the start, if the victim suffers more from them.
     max_iter : int, default=50
         Steps at most; 0 keeps the rows as drawn.
     inner_iter : int or None, default=None
-        Rounds of the victim's solver after every step, without smoothing; 1 is the single loop of
+        Rounds of the victim's solver after every step, and no smoothing; 1 is the single loop of
         [1]_, Algorithm 1. None: as many as it takes.
     victim_tol : float, default=1e-8
         Relative duality gap of the victim in the final fits and, without smoothing, after every
         step, if that is smaller than the estimator's own `tol`. Smoothed victims are solved by
         Newton's method until a step promises less than 1e-6 of their objective.
     tol : float, default=1e-4
-        Without smoothing, stop when the objective rose by less than this, relative, over twenty
-        steps.
+        Stop when the objective rose by less than this, relative, over twenty steps; not for a
+        smoothed hinge, which hardens over all steps.
     n_restarts : int, default=1
         Ascents, each from rows drawn anew; the one that ends highest is the result.
     checkpoint : str, path-like or None, default=None
@@ -141,8 +143,8 @@ class PoisoningAttacker(BasePoisoner):
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_iter_ + 1,)
         H of the start and after every step, of the victim that the step was taken against, smoothed
-        as much as it was, in its own loss; without smoothing and with `line_search` that of the
-        best rows so far.
+        as much as it was, in its own loss; with `line_search`, but for a smoothed hinge, that of
+        the best rows so far.
     objective_ : float
         H of `estimator_`, which is not smoothed.
     n_iter_ : int
@@ -333,7 +335,7 @@ class PoisoningAttacker(BasePoisoner):
         """Compare the gradient with central differences of the refitted victim.
 
         At random points near the start of an attack, along random directions of all injected
-        rows at once; every victim is solved as far as rounding allows.
+        rows at once; every victim is solved as far as rounding allows, and none is smoothed.
 
         Parameters
         ----------

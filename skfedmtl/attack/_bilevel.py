@@ -72,6 +72,7 @@ class Bilevel:
         upper: str = "victim",
         evaluation: Evaluation | None = None,
     ) -> None:
+        self.doubt = 0.0  #: what smoothing may add to H of given weights
         n, k = len(clean.codes), len(start.codes)
         self._victim = Victim(victim)
         victim = self._victim.model
@@ -125,8 +126,6 @@ class Bilevel:
         self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._problem.solve(self._solver, self._rng)
         return self._upper.value()
-
-    doubt = 0.0  #: what H may have been raised by anything but the rows
 
     def advance(self, share: float) -> None:
         """Told before every change what share of the changes has been made."""

@@ -21,7 +21,7 @@ from skfedmtl._primal import PrimalSolver
 from skfedmtl.attack._bilevel import Bilevel
 
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
-_ROOT = 0.3  #: first smoothing of the singular values of W, as a share of its rows' mean length
+_ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
 _VICTIM_TOL, _VICTIM_STEPS = 1e-6, 20
 _ADJOINT_ACCURACY = 1e-2
 
@@ -45,18 +45,14 @@ class SmoothBilevel(Bilevel):
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
         self._share = share
-        width = self._smoothing * _LAST_WIDTH**share
-        self._excess = width / 8.0 if self._loss.linear else 0.0
-        self._root = _ROOT * self._scale * _LAST_WIDTH**share
-        loss = self._loss.smoothed(width)
+        narrow = _LAST_WIDTH**share
+        loss = self._loss.smoothed(self._smoothing * narrow)
+        self.doubt = self._n_targets * loss.excess
+        # a larger root shrinks W: where nothing else changes, H is to be comparable on the way
+        self._root = _ROOT * self._scale * (narrow if loss.excess > 0.0 else _LAST_WIDTH)
         for node in self._problem.nodes:
             node.loss = loss
         self._upper = self._objective(loss, _ADJOINT_ACCURACY)
-
-    @property
-    def doubt(self) -> float:
-        """What the smoothing adds to H of given weights at most."""
-        return self._n_targets * self._excess
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the smoothed victim has been fitted to these rows, and targets if given."""

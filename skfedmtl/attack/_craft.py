@@ -76,7 +76,8 @@ def craft(
         )
         return _Playing(game, clean, start, settings.optimize_labels)
 
-    smooth = settings.smoothing > 0.0 and settings.inner_iter is None
+    # without a step, or in a single loop, nothing is smoothed
+    smooth = settings.max_iter > 0 and settings.inner_iter is None and settings.smoothing > 0.0
     playing = play(settings.smoothing if smooth else 0.0)
     ascent = Ascent(
         playing.game,
@@ -87,7 +88,7 @@ def craft(
         eta=settings.eta,
         line_search=settings.line_search,
         tol=settings.tol,
-        changing=smooth,
+        changing=playing.bilevel.doubt > 0.0,
     )
     if checkpoint is not None and (state := checkpoint.load()) is not None:
         ascent.restore(state)
@@ -101,7 +102,7 @@ def craft(
 
     ascent.run(settings.max_iter, after_step)
     value, found = ascent.history[-1], ascent.best
-    if smooth and len(ascent.history) > 1:
+    if smooth:
         value, found = _judge(playing, lambda: play(0.0).game, found)
     return playing.crafted(found, ascent.history, value)
 
@@ -137,12 +138,15 @@ class _Playing:
 def _judge(smooth: _Playing, make_hard: Callable[[], Game], end: Array) -> tuple[float, Array]:
     """H, and where it is: at the end, or at the start if the victim suffers more from that."""
     game, start = smooth.game, smooth.start
-    game.advance(1.0)
-    before, after = game.value(start), game.value(end)
-    if after > _CLEARLY * before + smooth.bilevel.doubt:
-        return after, end
+    if end is not start:
+        game.advance(1.0)
+        before, after = game.value(start), game.value(end)
+        if after > _CLEARLY * before + smooth.bilevel.doubt:
+            return after, end
     hard = make_hard()
     before, after = hard.value(start), hard.value(end)
+    if before >= after and end is not start:
+        logger.info("the rows that the attack begins with do more than those it ends with")
     return (after, end) if after > before else (before, start)
 
 

@@ -100,12 +100,8 @@ class UpperObjective:
         """H at the victim's current weights."""
         return self._upper().value
 
-    def gradient(self, kind: str) -> Array:
-        """Gradient of H with respect to the injected rows, shape (n_injected, d)."""
-        return GRADIENTS[kind](self)[:, :-1]
-
     def full_gradient(self, kind: str) -> Array:
-        """The same, and with respect to their targets in the last column."""
+        """Gradient of H with respect to the injected rows, their targets in the last column."""
         return GRADIENTS[kind](self)
 
     def _upper(self) -> _Upper:

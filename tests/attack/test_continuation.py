@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import ESTIMATOR_OF, LOSSES, Watched, estimator_of, make_rows
 from oracles.strategies import problems
-from skfedmtl import FMTLClassifier, PoisoningAttacker, RandomPoisoner
+from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
 from skfedmtl._primal import PrimalSolver
 from skfedmtl.attack._continuation import SmoothBilevel
 
@@ -144,13 +144,48 @@ def test_it_reaches_further_than_an_ascent_on_hard_victims():
     assert np.mean(reached[2.0]) > 1.1 * np.mean(reached[0.0])
 
 
-@pytest.mark.parametrize("line_search", [True, False])
-def test_every_step_is_made_and_none_repeated(line_search):
+def test_on_a_hinge_every_step_is_made_in_full():
+    """Values fall with the width of the kink: measured by them, no step would be long enough."""
     X, y, nodes = make_rows(FMTLClassifier)
-    model = PoisoningAttacker(
-        FMTLClassifier(), max_iter=25, line_search=line_search, tol=1.0, random_state=0
-    ).fit(X, y, nodes=nodes)
-    assert model.n_iter_ == 25
+    one, two = (
+        PoisoningAttacker(
+            FMTLClassifier(random_state=0),
+            max_iter=50,
+            line_search=line_search,
+            tol=1.0,
+            random_state=0,
+        ).fit(X, y, nodes=nodes)
+        for line_search in (True, False)
+    )
+    assert one.n_iter_ == 50
+    assert_array_equal(one.poison_X_, two.poison_X_)
+    assert_array_equal(one.objective_history_, two.objective_history_)
+
+
+def test_without_a_kink_the_best_rows_are_the_result():
+    """Features of unlike scales, so that late steps lose what early ones won."""
+    X, y, nodes = make_rows(FMTLRegressor)
+    X = X * [30.0, 1.0, 1 / 30]
+    victim = FMTLRegressor(max_iter=300, random_state=0)
+    model = PoisoningAttacker(victim, max_iter=10, random_state=0).fit(X, y, nodes=nodes)
+    history = model.objective_history_
+    assert (np.diff(history) >= 0).all()
+    start = RandomPoisoner(victim, random_state=0).fit(X, y, nodes=nodes)
+    assert model.objective_ > 1.3 * start.objective_
+    assert_allclose(model.objective_, history[-1], rtol=0.05)
+
+
+def test_restarts_without_steps_are_judged_by_the_victim_itself():
+    """The smoothed victim ranks these four starts otherwise."""
+    X, y, nodes = make_rows(FMTLClassifier, seed=7)
+    single, several = (
+        PoisoningAttacker(
+            FMTLClassifier(random_state=0), max_iter=0, n_restarts=n, random_state=0
+        ).fit(X, y, nodes=nodes)
+        for n in (1, 4)
+    )
+    assert several.objective_ > 1.3 * single.objective_
+    assert_allclose(several.objective_history_, [several.objective_], rtol=1e-4)
 
 
 def test_a_single_loop_has_no_smoothed_victims():
