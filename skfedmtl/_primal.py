@@ -28,15 +28,20 @@ _ROUNDING = 1e-15
 
 
 class _Point:
-    """P at weights W, whose decision values are `f`, and the dual variables there."""
+    """P at weights W, whose decision values may be known, and the dual variables there."""
 
     def __init__(
-        self, server: Server, nodes: list[Node], W: Array, root: float, f: list[Array]
+        self,
+        server: Server,
+        nodes: list[Node],
+        W: Array,
+        root: float,
+        f: list[Array] | None = None,
     ) -> None:
-        self.W, self.f = W, f
+        self.W, self.f = W, _margins(nodes, W) if f is None else f
         self.response = server.relationship.respond_at(W, root)
         self.value = self.response.penalty
-        for node, own in zip(nodes, f, strict=True):
+        for node, own in zip(nodes, self.f, strict=True):
             self.value += float(node.weight @ node.loss.value(node.y, own))
         self._nodes = nodes
 
@@ -49,12 +54,8 @@ class _Point:
 
     def step(self) -> tuple[Array, float]:
         """The Newton step, and the slope of P along it."""
-        F = self.response.V - np.array(
-            [
-                (node.weight * alpha) @ node.X
-                for node, alpha in zip(self._nodes, self.alphas(), strict=True)
-            ]
-        )
+        pairs = zip(self._nodes, self.alphas(), strict=True)
+        F = self.response.V - np.array([node.moment_of(alpha) for node, alpha in pairs])
         rows = []
         for node, own in zip(self._nodes, self.f, strict=True):
             scale = np.sqrt(node.weight * node.loss.curvature(node.y, own))
@@ -90,7 +91,7 @@ class PrimalSolver:
 
     def solve(self, server: Server, nodes: list[Node], W: Array, root: float) -> Array:
         """Leave the response and the dual variables of the minimum, and return its weights."""
-        point = _Point(server, nodes, W, root, _margins(nodes, W))
+        point = _Point(server, nodes, W, root)
         for _ in range(self.max_iter):
             step, slope = point.step()
             if -slope <= self.tol * abs(point.value):
@@ -99,11 +100,7 @@ class PrimalSolver:
             if found is point:  # no shorter step is better: rounding rules
                 break
             point = found
-        # free of what the decision values gathered on the way
-        point = _Point(server, nodes, point.W, root, _margins(nodes, point.W))
-        server.V, server.response = point.response.V, point.response
-        for node, alpha in zip(nodes, point.alphas(), strict=True):
-            node.alpha = alpha
+        settle(server, nodes, point.W, root)
         return point.W
 
     def _search(
@@ -125,6 +122,14 @@ class PrimalSolver:
                 return trial
             length *= 0.5
         return point
+
+
+def settle(server: Server, nodes: list[Node], W: Array, root: float) -> None:
+    """Give server and nodes what belongs to these weights, whatever way led to them."""
+    point = _Point(server, nodes, W, root)
+    server.V, server.response = point.response.V, point.response
+    for node, alpha in zip(nodes, point.alphas(), strict=True):
+        node.alpha = alpha
 
 
 def _margins(nodes: list[Node], W: Array) -> list[Array]:

@@ -98,7 +98,7 @@ class Node:
         self._pending = self.alpha.copy()
         rows = rng.permutation(self.live)
         self._visit(rows, curvature, n_passes, self._pending, np.array(w))
-        return (self.weight * (self._pending - self.alpha)) @ self.X
+        return self.moment_of(self._pending - self.alpha)
 
     def _visit(
         self, rows: NDArray[np.intp], curvature: float, n_passes: int, alpha: Array, w: Array
@@ -154,7 +154,10 @@ class Node:
         self.alpha = self._pending
 
     def moment(self) -> Array:
-        return (self.weight * self.alpha) @ self.X
+        return self.moment_of(self.alpha)
+
+    def moment_of(self, alpha: Array) -> Array:
+        return (self.weight * alpha) @ self.X
 
     def tighten(self) -> None:
         """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""

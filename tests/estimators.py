@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner
+from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
 #: Every estimator once.
@@ -19,6 +20,9 @@ LOSSES = tuple(ESTIMATOR_OF)
 
 #: Every kind of relationship of the solver: learned, none, a given precision.
 KINDS = ("learned", "none", "omega")
+
+#: A given precision for three nodes.
+OMEGA = np.array([[2.0, -0.8, 0.3], [-0.8, 1.5, -0.5], [0.3, -0.5, 1.0]])
 
 #: Every builder of a precision matrix, called with the number of nodes.
 BUILDERS = {
@@ -92,10 +96,22 @@ def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
     return X, y, nodes
 
 
-class Watched(RandomPoisoner):
-    """Keeps what a restart of an attack would be given."""
+class Watched(PoisoningAttacker):
+    """Keeps what a restart of an attack would be given, and makes its game."""
 
     def _craft(self, clean, threat, rng, draw, evaluation):
-        start = draw(rng)
-        self.clean_, self.start_, self.threat_ = clean, start, threat
-        return start, start.X
+        self.clean_, self.start_, self.threat_ = clean, draw(rng), threat
+        self.evaluation_ = evaluation
+        self.objective_history_, self.n_iter_ = np.zeros(1), 0
+        return self.start_, self.start_.X
+
+    def game(self, kind=Bilevel, start=None, seed=0, **options):
+        return kind(
+            self.clean_estimator_,
+            self.clean_,
+            self.start_ if start is None else start,
+            self.threat_.targets,
+            tol=1e-13,
+            rng=np.random.default_rng(seed),
+            **options,
+        )

@@ -50,6 +50,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import root_mean_squared_error, zero_one_loss
 from sklearn.preprocessing import MinMaxScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -115,9 +116,9 @@ def compute(cell, data_home, options):
     row["H"] = poisoner.objective_
     row["error"] = poisoner.score(X_test, y_test, nodes=nodes_test)
     clean = poisoner.clean_estimator_.predict(X_test, nodes=nodes_test)
-    row["clean"] = np.mean(
-        [_error(data, y_test[own], clean[own]) for own in _each(nodes_test, poisoner.target_nodes_)]
-    )
+    metric = root_mean_squared_error if is_regression(data) else zero_one_loss
+    targets = [nodes_test == target for target in poisoner.target_nodes_]
+    row["clean"] = np.mean([metric(y_test[own], clean[own]) for own in targets])
     row["seconds"] = seconds
     return row
 
@@ -128,15 +129,6 @@ def _load(data, data_home):
     X, y, nodes = load_rows("human_activity", data_home)
     kept = np.isin(nodes, np.unique(nodes)[:10])
     return X[kept], y[kept], nodes[kept]
-
-
-def _each(nodes, targets):
-    return [nodes == target for target in targets]
-
-
-def _error(data, y, predicted):
-    wrong = y - predicted if is_regression(data) else y != predicted
-    return np.sqrt(np.mean(np.square(wrong))) if is_regression(data) else np.mean(wrong)
 
 
 def read_rows(path):

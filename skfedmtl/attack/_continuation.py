@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._losses import LOSSES, Array
-from skfedmtl._primal import PrimalSolver
+from skfedmtl._primal import PrimalSolver, settle
 from skfedmtl.attack._bilevel import Bilevel
 
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
@@ -70,5 +70,5 @@ class SmoothBilevel(Bilevel):
         """Be where a `state` was taken, with the rows of that moment."""
         self.advance(float(state["share"]))
         self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
-        still = PrimalSolver(tol=np.inf, max_iter=0)
-        self._W = still.solve(self._problem.server, self._problem.nodes, state["W"], self._root)
+        self._W = state["W"]
+        settle(self._problem.server, self._problem.nodes, self._W, self._root)

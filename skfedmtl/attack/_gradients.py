@@ -146,13 +146,12 @@ class UpperObjective:
         system = DualSystem(rows, problem.server.response, product)
         first = product(upper.G)
         rhs = system.push(first)
-        rough = self._accuracy is not None
         t = system.solve(
             np.full(len(rhs), softness),
             rhs,
-            tol=self._accuracy if self._accuracy is not None else _ADJOINT_TOL,
+            tol=self._accuracy or _ADJOINT_TOL,
             max_iter=_ADJOINT_ITERATIONS,
-            energy=float(np.vdot(upper.G, first)) if rough else None,
+            energy=float(np.vdot(upper.G, first)) if self._accuracy else None,
         )
         u = product(upper.G - system.pull(t))
         answers = []

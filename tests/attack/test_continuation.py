@@ -6,34 +6,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import ESTIMATOR_OF, LOSSES, Watched, estimator_of, make_rows
+from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, estimator_of, make_rows
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
 from skfedmtl._primal import PrimalSolver
 from skfedmtl.attack._continuation import SmoothBilevel
 
-KINDS = ("learned", "none", "omega")
-OMEGA = np.array([[2.0, -0.8, 0.3], [-0.8, 1.5, -0.5], [0.3, -0.5, 1.0]])
 STEP = 1e-5
 
 
-class Playing(Watched):
-    """Makes a game of smoothed victims, solved as far as rounding allows."""
-
-    def game(self, share, smoothing=1.0, **options):
-        game = SmoothBilevel(
-            self.clean_estimator_,
-            self.clean_,
-            self.start_,
-            self.threat_.targets,
-            tol=1e-10,
-            rng=np.random.default_rng(0),
-            smoothing=smoothing,
-            **options,
-        )
-        game._primal = PrimalSolver(tol=1e-16, max_iter=300)
-        game.advance(share)
-        return game
+def smooth_game(poisoner):
+    """A game on its way, whose victims are solved as far as rounding allows."""
+    game = poisoner.game(SmoothBilevel, smoothing=1.0)
+    game._primal = PrimalSolver(tol=1e-16, max_iter=300)
+    game.advance(0.2)
+    return game
 
 
 def played(loss, kind="learned", intercept=True, attack="hybrid", **params):
@@ -48,7 +35,7 @@ def played(loss, kind="learned", intercept=True, attack="hybrid", **params):
     )
     sources = {"direct": [0], "indirect": [1, 2], "hybrid": [0, 1]}[attack]
     threat = {"attack": attack, "target_nodes": [0], "source_nodes": sources}
-    return Playing(victim, random_state=1, budget=0.3, **threat, **params).fit(X, y, nodes=nodes)
+    return Watched(victim, random_state=1, budget=0.3, **threat, **params).fit(X, y, nodes=nodes)
 
 
 @pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])
@@ -58,7 +45,7 @@ def played(loss, kind="learned", intercept=True, attack="hybrid", **params):
 def test_the_total_gradient_against_finite_differences(loss, kind, intercept, attack):
     poisoner = played(loss, kind, intercept, attack)
     rng = np.random.default_rng(3)
-    game = poisoner.game(0.2)
+    game = smooth_game(poisoner)
     rows = poisoner.start_.X + 0.3 * rng.normal(size=poisoner.start_.X.shape)
     game.value(rows)
     slope = game.gradient("total")
@@ -79,7 +66,7 @@ def test_gradients_with_less_response_are_other_ones(loss):
     slopes = {}
     for kind in ("learned", "omega"):
         poisoner = played(loss, kind)
-        game = poisoner.game(0.2)
+        game = smooth_game(poisoner)
         game.value(poisoner.start_.X)
         slopes[kind] = [game.gradient(name) for name in ("total", "implicit", "dual")]
     total, implicit, dual = slopes["omega"]
@@ -92,7 +79,7 @@ def test_gradients_with_less_response_are_other_ones(loss):
 
 def test_a_target_moves_like_its_difference():
     poisoner = played("squared_error")
-    game, y = poisoner.game(0.2), poisoner.start_.y.astype(float)
+    game, y = smooth_game(poisoner), poisoner.start_.y.astype(float)
     rows = poisoner.start_.X
     game.value(rows, y)
     slope = game.full_gradient("total")[:, -1]

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import ESTIMATOR_OF, LOSSES, Watched, estimator_of, make_rows, relationship_of
+from estimators import (
+    ESTIMATOR_OF,
+    LOSSES,
+    OMEGA,
+    Watched,
+    estimator_of,
+    make_rows,
+    relationship_of,
+)
 from oracles.gradients import dense_gradient
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
@@ -17,7 +25,6 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._solver import SequentialSolver
-from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._check import ROUNDS
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import upper_loss
@@ -285,18 +292,6 @@ def test_gradients_on_slices_of_real_data(fetch, loss, threat, gradient, kind, s
     assert np.linalg.norm(found - expected) <= 1e-5 * size
 
 
-class Playing(Watched):
-    """Makes the game of its attack."""
-
-    def game(self, start, seed=0):
-        rng = np.random.default_rng(seed)
-        targets = self.threat_.targets
-        return Bilevel(self.clean_estimator_, self.clean_, start, targets, tol=1e-13, rng=rng)
-
-
-OMEGA = np.array([[2.0, -0.8, 0.3], [-0.8, 1.5, -0.5], [0.3, -0.5, 1.0]])
-
-
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
@@ -311,16 +306,16 @@ def test_moved_rows_give_what_a_fresh_problem_gives(estimator, kind, intercept, 
         fit_intercept=intercept,
         random_state=0,
     )
-    poisoner = Playing(
+    poisoner = Watched(
         victim, attack="hybrid", target_nodes=[0], source_nodes=[0, 1], random_state=1
     ).fit(X, y, nodes=nodes)
     start = poisoner.start_
-    game, rng = poisoner.game(start), np.random.default_rng(2)
+    game, rng = poisoner.game(), np.random.default_rng(2)
     for _ in range(3):
         rows = start.X + 0.5 * rng.normal(size=start.X.shape)
         game.value(rows + rng.normal(size=rows.shape))
         moved, slope = game.value(rows), game.gradient(gradient)
-    fresh = poisoner.game(start._replace(X=rows), seed=5)
+    fresh = poisoner.game(start=start._replace(X=rows), seed=5)
     assert_allclose(moved, fresh.value(rows), rtol=1e-7)
     expected = fresh.gradient(gradient)
     assert_allclose(slope, expected, atol=1e-6 * np.linalg.norm(expected) + 1e-9)
@@ -346,9 +341,9 @@ def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
         Omega=OMEGA,
     )
     threat = {"attack": "indirect", "target_nodes": ["n2"], "source_nodes": ["n0", "n1"]}
-    poisoner = Playing(estimator_of(p, "omega"), budget=0.3, random_state=0, **threat)
+    poisoner = Watched(estimator_of(p, "omega"), budget=0.3, random_state=0, **threat)
     start = poisoner.fit(X, y, nodes=nodes).start_
-    game = poisoner.game(start)
+    game = poisoner.game()
     game.value(start.X)
     attack = Attacked(
         problem=p,

@@ -6,11 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from estimators import ESTIMATOR_OF, ESTIMATORS
+from estimators import ESTIMATOR_OF, ESTIMATORS, Watched
+from interruptions import fit_in_pieces
 from pipelines import frame, model, pipeline, poisoner, scaled, uneven
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl.attack import _checkpoint
-from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 
@@ -19,16 +18,6 @@ every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 def attacker(victim, **params):
     return poisoner(PoisoningAttacker, victim, **{"target_nodes": [0], **params})
-
-
-class Watched(PoisoningAttacker):
-    """Keeps what the ascent is given."""
-
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        self.clean_, self.start_, self.threat_ = clean, draw(rng), threat
-        self.evaluation_ = evaluation
-        self.objective_history_, self.n_iter_ = np.zeros(1), 0
-        return self.start_, self.start_.X
 
 
 @pytest.mark.parametrize("others", [False, True])
@@ -57,16 +46,7 @@ def test_the_full_gradient_is_that_of_the_value(loss, upper, others):
             assert_array_equal(found, given)
 
     def play(rows, labels):
-        game = Bilevel(
-            attack.clean_estimator_,
-            attack.clean_,
-            attack.start_,
-            attack.threat_.targets,
-            tol=1e-13,
-            rng=np.random.default_rng(0),
-            upper=upper,
-            evaluation=evaluation,
-        )
+        game = attack.game(upper=upper, evaluation=evaluation)
         return game, game.value(rows) if labels is None else game.value(rows, labels)
 
     spread = np.maximum(X.std(axis=0), 0.1)
@@ -154,23 +134,8 @@ def test_a_stopped_attack_goes_on_to_the_same_bits(params, tmp_path, monkeypatch
     X, y, nodes = uneven()
     attack = attacker(pipeline([StandardScaler(), None]), max_iter=8, tol=0, **params)
     whole = clone(attack).fit(X, y, nodes=nodes)
-    save, saves = _checkpoint.Checkpoint.save, []
-
-    def save_and_stop(self, state):
-        save(self, state)
-        saves.append(1)
-        if len(saves) < 15:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(_checkpoint.Checkpoint, "save", save_and_stop)
     attack.set_params(checkpoint=tmp_path)
-    for _ in range(40):
-        try:
-            attack.fit(X, y, nodes=nodes)
-        except KeyboardInterrupt:
-            continue
-        break
-    assert len(saves) >= 8
+    assert fit_in_pieces(attack, X, y, nodes, monkeypatch, n_stops=14) >= 8
     for name in ("poison_X_", "poison_y_", "objective_history_", "objective_"):
         assert_array_equal(getattr(attack, name), getattr(whole, name))
     assert_array_equal(attack.estimator_[-1].coef_, whole.estimator_[-1].coef_)

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from estimators import make_rows
+from interruptions import fit_in_pieces
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl.attack._checkpoint import fingerprint
 
@@ -56,26 +57,8 @@ def test_a_longer_run_goes_on_from_the_file_of_a_shorter_one(params, tmp_path, m
     """Stopped after every step, an attack ends as if it had never been."""
     X, y, nodes = make_rows(FMTLRegressor)
     whole = attack(**params).fit(X, y, nodes=nodes)
-    from skfedmtl.attack import _checkpoint
-
-    save = _checkpoint.Checkpoint.save
-    saves = []
-
-    def save_and_stop(self, state):
-        save(self, state)
-        saves.append(1)
-        if len(saves) < 20:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(_checkpoint.Checkpoint, "save", save_and_stop)
     stopped = attack(checkpoint=tmp_path, **params)
-    for _ in range(60):
-        try:
-            stopped.fit(X, y, nodes=nodes)
-        except KeyboardInterrupt:
-            continue
-        break
-    assert len(saves) >= 12
+    assert fit_in_pieces(stopped, X, y, nodes, monkeypatch, n_stops=19) >= 12
     check_same(whole, stopped)
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from estimators import ESTIMATOR_OF, Watched, make_rows
 from oracles.victim import solve_victim
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl.attack._bilevel import Bilevel, WithTargets
+from skfedmtl.attack._bilevel import WithTargets
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 
@@ -24,18 +24,6 @@ def watched(loss, intercept, seed):
         victim, attack="hybrid", target_nodes=[0], source_nodes=[0, 1], random_state=seed
     )
     return poisoner.fit(X, y, nodes=nodes)
-
-
-def game(poisoner, **options):
-    return Bilevel(
-        poisoner.clean_estimator_,
-        poisoner.clean_,
-        poisoner.start_,
-        poisoner.threat_.targets,
-        tol=1e-13,
-        rng=np.random.default_rng(0),
-        **options,
-    )
 
 
 def differences(poisoner, H, rows, y):
@@ -87,7 +75,7 @@ def compare(loss, make_H, make_options, labels=False):
             poisoner = watched(loss, intercept, seed)
             start = poisoner.start_
             y = start.y.astype(float) * (1.0 if not labels else 0.7)
-            found_game = game(poisoner, **make_options(poisoner))
+            found_game = poisoner.game(**make_options(poisoner))
             found_game.value(start.X, y if labels else None)
             found = found_game.full_gradient("total")
             expected = differences(poisoner, make_H(poisoner), start.X, y if labels else start.y)
@@ -143,7 +131,7 @@ def test_gradient_of_targets():
 
 def test_rows_and_targets_as_one_variable():
     poisoner = watched("squared_error", True, 0)
-    start, inner = poisoner.start_, game(poisoner)
+    start, inner = poisoner.start_, poisoner.game()
     low, high = target_ranges(poisoner.clean_, start.codes)
     both = WithTargets(inner, start.feasible, low, high)
     rows, y = both.split(both.join(start.X, start.y))
@@ -155,7 +143,7 @@ def test_rows_and_targets_as_one_variable():
     assert_allclose(y, high, rtol=1e-14)
     assert np.all(y <= high)
     value = both.value(both.join(start.X, 0.5 * start.y))
-    assert_allclose(value, game(poisoner).value(start.X, np.clip(0.5 * start.y, low, high)))
+    assert_allclose(value, poisoner.game().value(start.X, np.clip(0.5 * start.y, low, high)))
 
 
 # -- through the estimator ----------------------------------------------------------------

@@ -1,0 +1,23 @@
+"""Fits that are stopped again and again."""
+
+from skfedmtl.attack._checkpoint import Checkpoint
+
+
+def fit_in_pieces(attack, X, y, nodes, monkeypatch, n_stops):
+    """Fit an attack, stopped right after each of its first checkpoints; how many it wrote."""
+    save, saves = Checkpoint.save, []
+
+    def save_and_stop(self, state):
+        save(self, state)
+        saves.append(1)
+        if len(saves) <= n_stops:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", save_and_stop)
+    for _ in range(3 * n_stops):
+        try:
+            attack.fit(X, y, nodes=nodes)
+        except KeyboardInterrupt:
+            continue
+        break
+    return len(saves)
