@@ -23,8 +23,8 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._losses import Array
-from skfedmtl._protocol import Node, Server
-from skfedmtl._system import MAX_DIRECT, DualSystem, slices
+from skfedmtl._protocol import Certificate, Node, Server
+from skfedmtl._system import DualSystem, is_small, slices
 
 _TO_BOUNDARY = 0.995
 _ROUNDING = 1e-11  #: a relative gap below which rounding rules
@@ -33,7 +33,7 @@ _ON_BOUND = 1e-12
 
 def applies(server: Server, nodes: list[Node]) -> bool:
     """Whether rows rest at bounds and the problem is small enough."""
-    return nodes[0].loss.linear and server.V.size <= MAX_DIRECT
+    return nodes[0].loss.linear and is_small(server.response)
 
 
 def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -> bool:
@@ -41,23 +41,22 @@ def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -
     before = [node.alpha for node in nodes]
     path = _CentralPath(server, nodes)
     for _ in range(max_iter):
-        if path.relative_gap() <= max(tol, _ROUNDING) or path.ends() or not path.advance():
+        if path.relative_gap() <= max(tol, _ROUNDING) or path.is_at_a_wall() or not path.advance():
             break
-    value = _dual(server, nodes, before)
-    if (
-        _dual(server, nodes, path.at_bounds()) > value
-        or _dual(server, nodes, path.alphas()) > value
-    ):
-        return True
-    _dual(server, nodes, before)
-    return False
+    # on their bounds the rows have the better dual, but maybe weights that are far off
+    least = _certificate(server, nodes, before).dual_objective
+    ends = [(alphas, _certificate(server, nodes, alphas)) for alphas in path.ends()]
+    better = [(alphas, end) for alphas, end in ends if end.dual_objective > least]
+    better.sort(key=lambda pair: (not pair[1].meets(tol), -pair[1].dual_objective))
+    _certificate(server, nodes, better[0][0] if better else before)
+    return bool(better)
 
 
-def _dual(server: Server, nodes: list[Node], alphas: list[Array]) -> float:
-    """Set the dual variables and return the dual objective there."""
+def _certificate(server: Server, nodes: list[Node], alphas: list[Array]) -> Certificate:
+    """Set the dual variables and price them."""
     for node, alpha in zip(nodes, alphas, strict=True):
         node.alpha = alpha
-    return server.dual_objective(nodes)
+    return server.certify(nodes)
 
 
 class _CentralPath:
@@ -93,9 +92,9 @@ class _CentralPath:
     def _split(self, values: Array) -> list[Array]:
         return [values[part] for part in self.parts]
 
-    def alphas(self, b: Array | None = None) -> list[Array]:
+    def alphas(self, b: Array) -> list[Array]:
         """The dual variables of every node at ``b``."""
-        signed = self._split(self.sign * (self.b if b is None else b))
+        signed = self._split(self.sign * b)
         out = []
         for node, index, piece in zip(self.nodes, self.live, signed, strict=True):
             alpha = np.zeros(len(node.y))
@@ -103,10 +102,12 @@ class _CentralPath:
             out.append(alpha)
         return out
 
-    def at_bounds(self) -> list[Array]:
-        """The same, with every row on the bound whose multiplier is larger than its slack."""
+    def ends(self) -> tuple[list[Array], list[Array]]:
+        """The dual variables with every row on the bound whose multiplier is larger than its
+        slack, and as they are."""
         b = np.where(self.lower > self.b - self.low, self.low, self.b)
-        return self.alphas(np.where(self.upper > self.high - self.b, self.high, b))
+        b = np.where(self.upper > self.high - self.b, self.high, b)
+        return self.alphas(b), self.alphas(self.b)
 
     def _evaluate(self) -> None:
         pieces = self._split(self.root * self.b)
@@ -129,7 +130,7 @@ class _CentralPath:
         dual = -float(self.weight @ conjugate) - self.response.value
         return (primal - dual) / max(primal, np.finfo(float).tiny)
 
-    def ends(self) -> bool:
+    def is_at_a_wall(self) -> bool:
         """Whether a row is so near a bound that the next system would be singular."""
         return float(min((self.b - self.low).min(), (self.high - self.b).min())) < _ON_BOUND
 

@@ -32,6 +32,7 @@ from skfedmtl.relationships import Response
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12
 _DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
+_LEAST_DAMPING = 1e-6  #: least one: with less, rounding moves dual variables that are not unique
 
 
 class Anchor(NamedTuple):
@@ -103,7 +104,7 @@ class NewtonStepper:
         self._scale = float(system.diagonal().mean())
         if self.damping is None:
             self.damping = _DAMPING * self._scale if linear else 0.0
-        damping = max(self.damping, 1e-12) if linear else self.damping
+        damping = max(self.damping, _LEAST_DAMPING * self._scale) if linear else self.damping
         theta = np.concatenate([part.bend for part in rows]) + damping
         t = system.solve(theta, gradient, tol=tol, max_iter=max_iter)
         server.count(len(nodes), scalars=system.n_numbers)
@@ -116,7 +117,7 @@ class NewtonStepper:
         """Backtrack along the projected step on the true dual, and adopt the first success."""
         assert self.damping is not None
         start = [node.alpha for node in nodes]
-        before = server.dual_objective(nodes)
+        before, rounding = server.rounded_dual(nodes)
         length = 1.0
         for _ in range(_HALVINGS):
             promise = 0.0
@@ -129,7 +130,8 @@ class NewtonStepper:
                 )
                 node.alpha = alpha
             rise = server.dual_objective(nodes) - before
-            if rise >= _SUFFICIENT * promise and rise >= 0.0:
+            # where a step promises less than rounding hides, the values cannot judge it
+            if rise >= (_SUFFICIENT * promise if promise > rounding else -rounding):
                 self._adapt(length)
                 return length == 1.0
             length *= 0.5

@@ -20,14 +20,13 @@ from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
 from skfedmtl._system import DualSystem, shorten
 
-_ACCURACY = 0.1  #: of a Newton step
 _MAX_PRODUCTS = 300
 _SUFFICIENT = 1e-4  #: share of the promised fall that a step must reach
 _HALVINGS = 15
 _ROUNDING = 1e-15
 
 
-class _Point:
+class Point:
     """P at weights W, whose decision values may be known, and the dual variables there."""
 
     def __init__(
@@ -52,8 +51,8 @@ class _Point:
             for node, own in zip(self._nodes, self.f, strict=True)
         ]
 
-    def step(self) -> tuple[Array, float]:
-        """The Newton step, and the slope of P along it."""
+    def step(self, accuracy: float) -> tuple[Array, float, int]:
+        """The Newton step, the slope of P along it, and what every node sent for it."""
         pairs = zip(self._nodes, self.alphas(), strict=True)
         F = self.response.V - np.array([node.moment_of(alpha) for node, alpha in pairs])
         rows = []
@@ -67,12 +66,12 @@ class _Point:
         t = system.solve(
             np.ones_like(rhs),
             rhs,
-            tol=_ACCURACY,
+            tol=accuracy,
             max_iter=_MAX_PRODUCTS,
             energy=float(np.vdot(F, first)),
         )
         step = -system.product(F + system.pull(t))
-        return step, float(np.vdot(F, step))
+        return step, float(np.vdot(F, step)), system.n_numbers
 
 
 class PrimalSolver:
@@ -84,39 +83,53 @@ class PrimalSolver:
         Stop when a step promises to lower P by less than this, relative.
     max_iter : int
         Newton steps at most.
+    accuracy : float
+        Of a Newton step, as a share of its own length.
     """
 
-    def __init__(self, *, tol: float, max_iter: int) -> None:
-        self.tol, self.max_iter = tol, max_iter
+    def __init__(self, *, tol: float, max_iter: int, accuracy: float = 0.1) -> None:
+        self.tol, self.max_iter, self.accuracy = tol, max_iter, accuracy
 
     def solve(self, server: Server, nodes: list[Node], W: Array, root: float) -> Array:
         """Leave the response and the dual variables of the minimum, and return its weights."""
-        point = _Point(server, nodes, W, root)
+        W, _ = self.minimise(server, nodes, W, root)
+        settle(server, nodes, W, root)
+        return W
+
+    def minimise(
+        self, server: Server, nodes: list[Node], W: Array, root: float
+    ) -> tuple[Array, bool]:
+        """The weights of the minimum, and whether it was reached."""
+        point = Point(server, nodes, W, root)
         for _ in range(self.max_iter):
-            step, slope = point.step()
-            if -slope <= self.tol * abs(point.value):
-                break
+            step, slope, n_numbers = point.step(self.accuracy)
+            server.count(len(nodes), vectors=2, scalars=n_numbers)
+            if -slope <= self._enough(nodes, point):
+                return point.W, True
             found = self._search(server, root, nodes, point, step, slope)
             if found is point:  # no shorter step is better: rounding rules
-                break
+                return point.W, True
             point = found
-        settle(server, nodes, point.W, root)
-        return point.W
+        return point.W, False
+
+    def _enough(self, nodes: list[Node], point: Point) -> float:
+        """The promise that is no longer worth a step."""
+        return self.tol * abs(point.value)
 
     def _search(
         self,
         server: Server,
         root: float,
         nodes: list[Node],
-        point: _Point,
+        point: Point,
         step: Array,
         slope: float,
-    ) -> _Point:
+    ) -> Point:
         along = _margins(nodes, step)
         length = 1.0
         for _ in range(_HALVINGS):
             f = [own + length * change for own, change in zip(point.f, along, strict=True)]
-            trial = _Point(server, nodes, point.W + length * step, root, f)
+            trial = Point(server, nodes, point.W + length * step, root, f)
             allowed = point.value + _SUFFICIENT * length * slope
             if trial.value <= allowed + _ROUNDING * abs(point.value):
                 return trial
@@ -126,7 +139,7 @@ class PrimalSolver:
 
 def settle(server: Server, nodes: list[Node], W: Array, root: float) -> None:
     """Give server and nodes what belongs to these weights, whatever way led to them."""
-    point = _Point(server, nodes, W, root)
+    point = Point(server, nodes, W, root)
     server.V, server.response = point.response.V, point.response
     for node, alpha in zip(nodes, point.alphas(), strict=True):
         node.alpha = alpha

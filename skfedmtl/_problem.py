@@ -29,6 +29,7 @@ from skfedmtl.relationships import Relationship
 
 Intercept = Literal["none", "feature", "centred"]
 
+_CHUNK = 2**14  #: rows that are copied at a time
 _NOISE = 8.0 * float(np.finfo(float).eps)
 
 
@@ -67,16 +68,14 @@ class FederatedProblem:
         self._place = np.empty(len(codes), dtype=np.intp)
         self._place[self._order] = np.arange(len(codes))
         self._weight = self._shares(sample_weight[self._order])
-        self._rows = self._solver_rows(X[self._order])
-        self._targets = y[self._order]
-        # what the nodes own: their parts of these arrays, or centred copies
+        # what centred rows are made of, shared with the caller until it is to change
+        self._given, self._owned = (X, y), False
+        self._rows, self._targets = self._solver_rows(X, self._order), y[self._order]
         centred = intercept == "centred"
-        rows = self._rows.copy() if centred else self._rows
-        targets = self._targets.copy() if centred else self._targets
         self._x_mean = np.zeros((m, self._rows.shape[1]))
         self._y_mean = np.zeros(m)
         self.nodes = [
-            Node(rows[part], targets[part], self._weight[part], loss, centred=centred)
+            Node(self._rows[part], self._targets[part], self._weight[part], loss, centred=centred)
             for part in self._slices()
         ]
         self.server = Server(relationship, self._rows.shape[1])
@@ -93,16 +92,22 @@ class FederatedProblem:
         scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         return weight * scale[self._codes]
 
-    def _solver_rows(self, X: Array) -> Array:
-        if self.intercept != "feature":
-            return np.ascontiguousarray(X)
-        return np.column_stack([X, np.full(len(X), self.intercept_scaling)])
+    def _solver_rows(self, X: Array, order: NDArray[np.intp]) -> Array:
+        """These rows in the coordinates of the solver, not yet centred: a copy."""
+        d = X.shape[1]
+        rows = np.empty((len(order), d + (self.intercept == "feature")))
+        for start in range(0, len(order), _CHUNK):  # no second copy of all rows
+            part = order[start : start + _CHUNK]
+            rows[start : start + _CHUNK, :d] = X[part]
+        rows[:, d:] = self.intercept_scaling
+        return rows
 
     def _centre(self, which: range | NDArray[np.int64]) -> None:
         """Subtract the weighted means of the rows of these nodes."""
+        X, y = self._given
         for l in which:
             node, part = self.nodes[l], slice(self._starts[l], self._starts[l + 1])
-            node.X[:], node.y[:] = self._rows[part], self._targets[part]
+            node.X[:], node.y[:] = X[self._order[part]], y[self._order[part]]
             self._x_mean[l], self._y_mean[l] = 0.0, 0.0
             for _ in range(2):  # once more for what rounding left
                 x_mean, y_mean = node.weight @ node.X, float(node.weight @ node.y)
@@ -166,20 +171,28 @@ class FederatedProblem:
 
     def node_rows(self, l: int, X: Array, y: Array) -> tuple[Array, Array]:
         """Other rows and targets of node ``l``, in the coordinates of its own."""
-        return self._solver_rows(X) - self._x_mean[l], y - self._y_mean[l]
+        return self._solver_rows(X, np.arange(len(X))) - self._x_mean[l], y - self._y_mean[l]
 
     def replace_rows(self, index: NDArray[np.intp], X: Array, y: Array | None = None) -> None:
         """Put rows, and targets if given, in the place of the caller's rows ``index``."""
         places = self._place[index]
         touched = np.unique(self._codes[places])
+        if self.intercept == "centred":
+            self._replace_given(index, X, y)
+            self._centre(touched)
+            return
         self._rows[places, : self.n_features] = X
         if y is not None:
             self._targets[places] = y
-        if self.intercept == "centred":
-            self._centre(touched)
-        else:
-            for l in touched:
-                self.nodes[l].refresh()
+        for l in touched:
+            self.nodes[l].refresh()
+
+    def _replace_given(self, index: NDArray[np.intp], X: Array, y: Array | None) -> None:
+        if not self._owned:
+            self._given, self._owned = (self._given[0].copy(), self._given[1].copy()), True
+        self._given[0][index] = X
+        if y is not None:
+            self._given[1][index] = y
 
 
 def _subtract(values: Array, mean: Array | float) -> None:

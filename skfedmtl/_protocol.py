@@ -35,6 +35,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._blocks import N_BLOCKS, BlockModel
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array, Loss
 from skfedmtl.relationships import Relationship, Response, Tracker
@@ -53,6 +54,10 @@ class Certificate(NamedTuple):
     @property
     def gap(self) -> float:
         return self.objective - self.dual_objective
+
+    @property
+    def relative_gap(self) -> float:
+        return self.gap / max(self.objective, float(np.finfo(float).tiny))
 
     def meets(self, tol: float) -> bool:
         """Whether the gap is within ``tol``, relative, or within what rounding can resolve."""
@@ -157,7 +162,11 @@ class Node:
         return self.moment_of(self.alpha)
 
     def moment_of(self, alpha: Array) -> Array:
-        return (self.weight * alpha) @ self.X
+        """Sum of weight_i a_i x_i, at the price of the rows whose dual variable is not zero."""
+        some = np.flatnonzero(alpha)
+        if 2 * len(some) > len(alpha):
+            return (self.weight * alpha) @ self.X
+        return (self.weight[some] * alpha[some]) @ self.X[some]
 
     def tighten(self) -> None:
         """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
@@ -181,12 +190,21 @@ class Server:
         self.response: Response = relationship.respond(self.V)
         self.bytes = 0
         self._curvature = relationship.first_curvature()
+        self._caution = relationship.first_caution()
         self._tracker: Tracker | None = None
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
         self.set_moments(np.array([node.moment() for node in nodes]))
         self.count(len(nodes), vectors=1)
+
+    def restore(self, nodes: list[Node], alphas: list[Array]) -> None:
+        """Go back to dual variables of before, if these are others."""
+        if all(node.alpha is alpha for node, alpha in zip(nodes, alphas, strict=True)):
+            return
+        for node, alpha in zip(nodes, alphas, strict=True):
+            node.alpha = alpha
+        self.gather(nodes)
 
     def set_moments(self, V: Array) -> None:
         """Take new moments, and W from them."""
@@ -206,21 +224,58 @@ class Server:
                 node.adopt()
                 return
 
+    def sweep(self, nodes: list[Node], n_passes: int, rng: np.random.Generator) -> None:
+        """A round of visits in a drawn order."""
+        order = rng.permutation(len(nodes))
+        model = self.relationship.follow(self.V, self._caution)
+        if model is None:
+            for index in order:
+                self.visit(int(index), nodes[index], n_passes, rng)
+            return
+        self._tracker = None
+        for block in np.array_split(order, N_BLOCKS):
+            self._visit_block(model, block, nodes, n_passes, rng)
+
+    def _visit_block(
+        self,
+        model: BlockModel,
+        block: NDArray[np.intp],
+        nodes: list[Node],
+        n_passes: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """Visits to a block of nodes, until their changes cannot lower the dual."""
+        while True:
+            model.begin(block)
+            for place, index in enumerate(block):
+                w, curvature = model.row(place), model.curvature(place)
+                model.add(place, nodes[index].propose(w, curvature, n_passes, rng))
+            self.count(len(block), vectors=2, scalars=1)
+            if model.accept():
+                for index in block:
+                    nodes[index].adopt()
+                return
+
     def memory(self) -> dict[str, Array]:
         """What visits have taught, beside the nodes' dual variables."""
-        return {"curvature": self._curvature.copy()}
+        return {"curvature": self._curvature.copy(), "caution": self._caution.copy()}
 
     def remember(self, memory: dict[str, Array]) -> None:
         """Know what a `memory` knows."""
         self._curvature = np.array(memory["curvature"])
+        self._caution = np.array(memory["caution"])
         self._tracker = None
 
     def certify(self, nodes: list[Node]) -> Certificate:
         """Price the current weights against the current dual variables."""
         for node in nodes:
             node.tighten()
+        return self.price(nodes)
+
+    def price(self, nodes: list[Node], W: Array | None = None) -> Certificate:
+        """Price weights, by default those that belong to the dual variables, against these."""
         self.gather(nodes)
-        W = self.response.W
+        W = self.response.W if W is None else W
         loss = conjugate = 0.0
         for node, w in zip(nodes, W, strict=True):
             loss += node.loss_at(w)
@@ -232,9 +287,14 @@ class Server:
 
     def dual_objective(self, nodes: list[Node]) -> float:
         """The dual objective at the nodes' current dual variables."""
+        return self.rounded_dual(nodes)[0]
+
+    def rounded_dual(self, nodes: list[Node]) -> tuple[float, float]:
+        """The same, and what rounding may hide of it."""
         self.gather(nodes)
         self.count(len(nodes), scalars=1)
-        return -sum(node.conjugate_at(node.alpha) for node in nodes) - self.response.value
+        conjugate, value = sum(node.conjugate_at(node.alpha) for node in nodes), self.response.value
+        return -conjugate - value, _ROUNDING * (abs(conjugate) + abs(value))
 
     def count(self, n_messages: int, *, vectors: int = 0, scalars: int = 0) -> None:
         """Add the bytes of messages of so many d-vectors and scalars, eight bytes a number."""

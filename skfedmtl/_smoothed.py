@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from skfedmtl._woodbury import Spectral
+
 Array = NDArray[np.float64]
 
 
@@ -57,6 +59,7 @@ class SmoothedResponse:
         self._outside = 1.0 / (strength / r + ridge)
         self._beyond = 1.0 / (strength / root + ridge)
         self._turned = self._diagonal(self._direction)
+        self._turned_inside = self._mix(np.diag(ratio))
         bend = float(np.vdot(self._direction, self._turned))
         self._rank_one = self._strength / (1.0 + self._strength * bend)
         self._ready = True
@@ -65,10 +68,23 @@ class SmoothedResponse:
         U, Zt, outside = self._U, self._Zt, self._outside
         right, left = dV @ Zt.T, U.T @ dV
         M = U.T @ right
-        turned = np.swapaxes(M, -1, -2)
-        inside = self._symmetric * (M + turned) + self._skew * (M - turned)
         above = outside[:, None] * (left - M @ Zt)
-        return U @ (inside @ Zt + above) + ((right - U @ M) * outside) @ Zt
+        return U @ (self._mix(M) @ Zt + above) + ((right - U @ M) * outside) @ Zt
+
+    def _mix(self, M: Array) -> Array:
+        turned = np.swapaxes(M, -1, -2)
+        return self._symmetric * (M + turned) + self._skew * (M - turned)
+
+    def _inside(self, M: Array) -> Array:
+        """What the derivative makes of U M Z', in the same bases."""
+        share = np.einsum("ij,...ij->...", self._turned_inside, M)[..., None, None]
+        return self._mix(M) - self._rank_one * share * self._turned_inside
+
+    def spectral(self) -> Spectral | None:
+        if self._U.shape[0] < self._Zt.shape[1]:
+            return None
+        self._prepare()
+        return Spectral(self._U, self._Zt, self._outside, self._inside)
 
     def product(self, dV: Array) -> Array:
         """The change of W that changes the slope of R by `dV`, which may be a stack."""

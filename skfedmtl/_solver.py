@@ -2,16 +2,23 @@
 
 A round visits the nodes one after another, in a drawn order, with ``W`` kept current
 (MOCHA's method with one machine, [1]_). Coordinate ascent is quick to find which rows
-matter and slow to settle their values; once few rows change sides in a round, a projected
-Newton step on the joint dual ends each round. Where the box of the loss makes the whole
-problem degenerate and it is small, one interior-point run breaks the tie.
+matter and slow to settle their values. What settles them depends on the problem:
 
-Every step keeps or raises the dual, and the duality gap is the only judge of success.
+* a projected Newton step on the joint dual ends each round, once few rows change sides;
+* where the box of the loss makes the problem degenerate and it has few features, one
+  interior-point run breaks the tie;
+* where it has many, the rounds are extrapolated [2]_, and when they gain little, proximal
+  steps take their place until Newton steps can.
+
+Every step of a visiting round keeps or raises the dual; proximal steps may lower it, but
+the best dual variables are kept. The duality gap is the only judge of success.
 
 References
 ----------
 .. [1] V. Smith, C.-K. Chiang, M. Sanjabi, A. Talwalkar, "Federated Multi-Task Learning",
    NeurIPS 2017.
+.. [2] Y. Nesterov, "A method of solving a convex programming problem with convergence rate
+   O(1/k^2)", Soviet Mathematics Doklady 27(2), 1983.
 """
 
 from __future__ import annotations
@@ -21,14 +28,18 @@ import numpy as np
 from skfedmtl import _interior
 from skfedmtl._log import Log, Solution
 from skfedmtl._losses import Array
+from skfedmtl._multipliers import Multipliers
 from skfedmtl._newton import Anchor, NewtonStepper
 from skfedmtl._protocol import Node, Server
+from skfedmtl._system import is_small
 
 _LOCAL_PASSES = 10  #: passes over its moving rows that a node makes in one visit
 _SETTLED = 0.02  #: Newton steps begin when a smaller share of rows changes sides
 _NEWTON_EVERY = 10  #: and are tried once in so many rounds all the same
 _PAID = 0.2  #: a second-order step that leaves less of the gap is followed by another at once
-_INTERIOR_ROUND = 8  #: the round that ends with an interior-point run
+_INTERIOR_ROUND = 4  #: the round that ends with an interior-point run
+_SLOW = 1e-4  #: proximal steps begin when a round raises the dual by a smaller share
+_ROUGH = 1e-3  #: and end when the gap, relative, is smaller
 
 
 class SequentialSolver:
@@ -61,21 +72,43 @@ class SequentialSolver:
         # where W was before the rows were changed, if this is not the first solution
         anchor = Anchor(server.V, server.response) if server.V.any() else None
         log = Log(server, nodes)
+        kept = [node.alpha for node in nodes]
         converged = log.meets(self.tol)
         # after a small change of a solved problem a second-order step is all it takes, and
         # after one that paid the next is likely to do more than visits would
         second_order = not converged and any(node.alpha.any() for node in nodes)
+        ahead, multipliers = _Extrapolation(nodes), _multipliers_for(nodes)
+        rough, proximal = not is_small(server.response), False
         while not converged and log.rounds < self.max_iter:
-            before, gap = _sides(nodes), log.best.gap
-            if not second_order:
-                for index in rng.permutation(len(nodes)):
-                    server.visit(int(index), nodes[index], _LOCAL_PASSES, rng)
-            settled = second_order or _settled(before, nodes)
-            full = self._second_order(server, nodes, log, settled, anchor)
-            anchor = None
-            log.certify(server, nodes)
-            second_order = full and log.best.gap < _PAID * gap
+            best = log.best
+            if multipliers is not None and proximal:
+                W, price, goes_on = multipliers.step(server, nodes, log.W, best.relative_gap)
+                log.enter(server, W, *price)
+            else:
+                before = _sides(nodes)
+                if not second_order:
+                    server.sweep(nodes, _LOCAL_PASSES, rng)
+                    if rough:
+                        ahead.move(server, nodes)
+                full = False
+                if second_order or not rough:
+                    settled = second_order or _settled(before, nodes)
+                    full = self._second_order(server, nodes, log, settled, anchor)
+                anchor = None
+                log.certify(server, nodes)
+                second_order = full and log.best.gap < _PAID * best.gap
+                rise = log.best.dual_objective - best.dual_objective
+                goes_on = rise < _SLOW * abs(log.best.dual_objective)
+            if log.best.dual_objective > best.dual_objective:
+                kept = [node.alpha for node in nodes]
             converged = log.meets(self.tol)
+            rough = rough and log.best.relative_gap > _ROUGH
+            if proximal and (converged or not (goes_on and rough)):
+                server.restore(nodes, kept)
+            proximal = goes_on and rough and multipliers is not None
+            rough = rough and (proximal or not goes_on)
+        if proximal:
+            server.restore(nodes, kept)
         return log.solution(self.tol)
 
     def _second_order(
@@ -86,11 +119,34 @@ class SequentialSolver:
         if round_ == _INTERIOR_ROUND and _interior.applies(server, nodes):
             return _interior.run(server, nodes, tol=0.1 * self.tol)
         if settled or round_ % _NEWTON_EVERY == 0:
-            best = log.best
-            relative = best.gap / max(best.objective, float(np.finfo(float).tiny))
-            accuracy = float(np.clip(relative, 1e-9, 1e-2))
+            accuracy = float(np.clip(log.best.relative_gap, 1e-9, 1e-2))
             return self._newton.step(server, nodes, tol=accuracy, anchor=anchor)
         return False
+
+
+def _multipliers_for(nodes: list[Node]) -> Multipliers | None:
+    """Proximal steps, if the loss needs them."""
+    return Multipliers() if nodes[0].loss.linear else None
+
+
+class _Extrapolation:
+    """Moves the dual variables of a loss without curvature on, as far as the dual rises."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._last = [node.alpha for node in nodes]
+        self._count = 0
+
+    def move(self, server: Server, nodes: list[Node]) -> None:
+        """Go on in the direction of the last round."""
+        now, reached = [node.alpha for node in nodes], server.dual_objective(nodes)
+        share = self._count / (self._count + 3.0)
+        self._count += 1
+        for node, alpha, last in zip(nodes, now, self._last, strict=True):
+            node.alpha = node.loss.clip(node.y, alpha + share * (alpha - last))
+        if server.dual_objective(nodes) < reached:
+            server.restore(nodes, now)
+            self._count = 0
+        self._last = now
 
 
 def _sides(nodes: list[Node]) -> list[Array]:

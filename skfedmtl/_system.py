@@ -1,9 +1,9 @@
 """The linear system behind every second-order step: ``(diag(theta) + E J E') t = rhs``.
 
 ``E`` holds rows of all nodes, each in the block of its node, and ``J`` is the derivative
-of ``W`` with respect to ``V``. A small problem is solved directly through the m d entries
-of ``V`` (Woodbury's identity); a large one by preconditioned conjugate gradients, whose
-every product is one exchange of d numbers with each node.
+of ``W`` with respect to ``V``. A problem of few features, or a small one, is solved directly
+through the m d entries of ``V`` (Woodbury's identity); a large one by preconditioned conjugate
+gradients, whose every product is one exchange of d numbers with each node.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._losses import Array
+from skfedmtl._woodbury import MAX_FEATURES, make_solver
 from skfedmtl.relationships import Response
 
-MAX_DIRECT = 800  #: the largest m d that is solved directly
+MAX_DIRECT = 800  #: the largest m d that is solved directly if the features are many
 _FEW = 100  #: the largest m d for which that is the fastest way to a rough solution
 
+_SHORTENED = 0.01  #: of the accuracy asked for: the way back from the shortened rows loses some
+_EXACT = 1e-8  #: relative residual that a direct solution may leave
+_MANY = 1000  #: iterations, where nothing else is exact
 _NOISE = 1e-26  #: share of an energy that rounding may leave
 
 Product = Callable[[Array], Array]
@@ -33,6 +37,13 @@ def slices(lengths: list[int]) -> list[slice]:
     """Where parts of these lengths lie, one after another."""
     ends = np.cumsum(lengths).tolist()
     return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
+
+def is_small(response: Response, *, rough: bool = False) -> bool:
+    """Whether `DualSystem.factor` is the fastest way, be it to a `rough` solution."""
+    m, d = response.W.shape
+    few_features = d <= MAX_FEATURES and response.spectral() is not None
+    return few_features or m * d <= (_FEW if rough else MAX_DIRECT)
 
 
 class DualSystem:
@@ -52,8 +63,10 @@ class DualSystem:
         self, rows: list[Array], response: Response, product: Product | None = None
     ) -> None:
         self.rows = rows
+        self._response = response
         self._curvature = response.curvature()
         self._product = response.product if product is None else product
+        self._spectral = response.spectral() if product is None else None
         self._parts = slices([len(part) for part in rows])
         self.shape = (len(rows), rows[0].shape[1])
         self.n_numbers = 0  #: what every node has exchanged with the server
@@ -96,17 +109,55 @@ class DualSystem:
         With `energy`, that of what ``E`` was applied to for `rhs`, a rough solution ``t`` is
         enough: one with an error of `tol`, squared, of the energy that ``E' t`` leaves.
         """
-        few = MAX_DIRECT if energy is None else _FEW
-        if self.shape[0] * self.shape[1] <= few and theta.min(initial=np.inf) > 0.0:
+        small = is_small(self._response, rough=energy is not None)
+        if small and theta.min(initial=np.inf) > 0.0:
             return self.factor(theta)(rhs)
 
-        def product(t: Array) -> Array:
-            return theta * t + self.push(self.product(self.pull(t)))
+        if energy is None and len(rhs) > self.shape[0] * self.shape[1] and theta.min() > 0.0:
+            return self._solve_shortened(theta, rhs, tol=tol, max_iter=max_iter)
 
-        precondition = self._block_solver(theta)
+        return self._iterate(theta, rhs, tol=tol, max_iter=max_iter, energy=energy)
+
+    def _iterate(
+        self,
+        theta: Array,
+        rhs: Array,
+        *,
+        tol: float,
+        max_iter: int,
+        energy: float | None = None,
+    ) -> Array:
+        """Conjugate gradients, each node's own part solved at home."""
         return conjugate_gradient(
-            product, rhs, precondition, tol=tol, max_iter=max_iter, energy=energy
+            lambda t: self._image(theta, t),
+            rhs,
+            self._block_solver(theta),
+            tol=tol,
+            max_iter=max_iter,
+            energy=energy,
         )
+
+    def _solve_shortened(self, theta: Array, rhs: Array, *, tol: float, max_iter: int) -> Array:
+        """The same on no more rows than columns a node.
+
+        With ``E / sqrt(theta) = Q R`` the solution is ``(rhs - E u) / theta``, where
+        ``u = J (c - R' s)``, ``(I + R J R') s = R J c`` and ``c = E' (rhs / theta)``.
+        """
+        roots = self.split(np.sqrt(theta))
+        short = [shorten(E / root[:, None]) for E, root in zip(self.rows, roots, strict=True)]
+        system = DualSystem(short, self._response, self._product)
+        c = self.pull(rhs / theta)
+        first = system.product(c)
+        s = system.solve(
+            np.ones(sum(map(len, short))),
+            system.push(first),
+            tol=_SHORTENED * tol,
+            max_iter=max_iter,
+            energy=float(np.vdot(c, first)),
+        )
+        u = system.product(c - system.pull(s))
+        self.n_numbers += system.n_numbers
+        return (rhs - self.push(u)) / theta
 
     def _block_solver(self, theta: Array) -> Product:
         """Each node's own part of the system, solved at home: the preconditioner."""
@@ -122,25 +173,51 @@ class DualSystem:
 
         return solve
 
-    def factor(self, theta: Array) -> Callable[[Array], Array]:
+    def factor(self, theta: Array) -> Product:
         """Direct solver for positive ``theta``, by the factors of ``I + J E' diag(1/theta) E``."""
-        m, d = self.shape
-        units = np.eye(m * d).reshape(m * d, m, d)
-        J = self._product(units).reshape(m * d, m * d)  # symmetric
-        system = np.eye(m * d)
-        for node, (E, scale) in enumerate(zip(self.rows, self.split(1.0 / theta), strict=True)):
-            part = slice(node * d, (node + 1) * d)
-            system[:, part] += J[:, part] @ (E.T @ (scale[:, None] * E))
-        factors, pivots, _ = _getrf(system)
-        self.n_numbers += d * (d + 1) // 2
+        parts = zip(self.rows, self.split(1.0 / theta), strict=True)
+        G = np.array([E.T @ (scale[:, None] * E) for E, scale in parts])
+        self.n_numbers += self.shape[1] * (self.shape[1] + 1) // 2
+        if self._spectral is None or self.shape[0] * self.shape[1] <= _FEW:
+            return self._back(theta, self._dense_solver(G))
+        quick = self._back(theta, make_solver(self._spectral, G))
+        return lambda rhs: self._refined(theta, G, quick, rhs)
+
+    def _back(self, theta: Array, through: Product) -> Product:
+        """The solver that one of ``I + J E' diag(1/theta) E`` leads to."""
 
         def solve(rhs: Array) -> Array:
-            self.n_numbers += 2 * d
-            right = J @ self.pull(rhs / theta).ravel()
-            u = _getrs(factors, pivots, right)[0].reshape(m, d)
-            return (rhs - self.push(u)) / theta
+            self.n_numbers += 2 * self.shape[1]
+            return (rhs - self.push(through(self._product(self.pull(rhs / theta))))) / theta
 
         return solve
+
+    def _refined(self, theta: Array, G: Array, quick: Product, rhs: Array) -> Array:
+        """The quick solution, once corrected; where that is not exact, another way."""
+        t, size = quick(rhs), float(np.linalg.norm(rhs))
+        for correct in (True, False):
+            left = rhs - self._image(theta, t)
+            if float(np.linalg.norm(left)) <= _EXACT * size:
+                return t
+            if correct:
+                t = t + quick(left)
+        if self.shape[0] * self.shape[1] <= MAX_DIRECT:
+            return self._back(theta, self._dense_solver(G))(rhs)
+        return self._iterate(theta, rhs, tol=_EXACT, max_iter=_MANY)
+
+    def _image(self, theta: Array, t: Array) -> Array:
+        """The system applied to `t`."""
+        return theta * t + self.push(self.product(self.pull(t)))
+
+    def _dense_solver(self, G: Array) -> Product:
+        """Solver of ``(I + J G) u = b`` by all m d unknowns at once."""
+        m, d = self.shape
+        units = np.eye(m * d).reshape(m * d, m, d)
+        J = self._product(units).reshape(m * d, m, d)  # symmetric
+        system = np.einsum("alj,ljk->alk", J, G, optimize=True).reshape(m * d, m * d)
+        system[np.arange(m * d), np.arange(m * d)] += 1.0
+        factors, pivots, _ = _getrf(system)
+        return lambda b: _getrs(factors, pivots, b.ravel())[0].reshape(m, d)
 
 
 def _local_solver(E: Array, theta: Array, curvature: float) -> Product:

@@ -38,8 +38,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
+from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
 from skfedmtl._labels import as_labels
+from skfedmtl._shrinkage import conjugate, shrink
 from skfedmtl._smoothed import SmoothedResponse
+from skfedmtl._woodbury import Spectral
 
 __all__ = ["clustered", "graph_laplacian", "mean_regularized"]
 
@@ -60,6 +63,7 @@ class Response(Protocol):
     def product(self, dV: Array) -> Array: ...
     def frozen_product(self, dV: Array) -> Array: ...
     def curvature(self) -> Array: ...
+    def spectral(self) -> Spectral | None: ...
 
 
 class PrimalResponse(Response, Protocol):
@@ -87,6 +91,8 @@ class Relationship(Protocol):
     def respond(self, V: Array) -> Response: ...
     def respond_at(self, W: Array, root: float) -> PrimalResponse: ...
     def track(self, V: Array, curvature: Array) -> Tracker: ...
+    def first_caution(self) -> Array: ...
+    def follow(self, V: Array, caution: Array) -> BlockModel | None: ...
 
 
 # -- a fixed relationship -----------------------------------------------------------------
@@ -108,6 +114,9 @@ class _LinearResponse:
 
     def curvature(self) -> Array:
         return self._relationship.first_curvature()
+
+    def spectral(self) -> Spectral | None:
+        return None
 
 
 class _LinearTracker:
@@ -144,6 +153,13 @@ class Independent:
 
     def track(self, V: Array, curvature: Array) -> Tracker:
         return _LinearTracker(self, V)
+
+    def first_caution(self) -> Array:
+        return np.ones(2)
+
+    def follow(self, V: Array, caution: Array) -> BlockModel | None:
+        """None: its tracker is exact and costs little."""
+        return None
 
     def half_inverse(self, V: Array) -> Array:
         return self._half * V
@@ -184,6 +200,13 @@ class Fixed:
     def track(self, V: Array, curvature: Array) -> Tracker:
         return _LinearTracker(self, V)
 
+    def first_caution(self) -> Array:
+        return np.ones(2)
+
+    def follow(self, V: Array, caution: Array) -> BlockModel | None:
+        """None: its tracker is exact and costs little."""
+        return None
+
     def half_inverse(self, V: Array) -> Array:
         return self._half @ V
 
@@ -202,32 +225,14 @@ class Fixed:
 # -- the learned relationship -------------------------------------------------------------
 
 
-def _shrink(nu: Array, lambda1: float, lambda2: float) -> tuple[int, float, Array]:
-    """Rank k, threshold scale T and singular values of W(V) from those of V, descending."""
-    ranks = np.arange(1, len(nu) + 1)
-    scale = np.cumsum(nu) / (2.0 * lambda2 + 2.0 * lambda1 * ranks)
-    above = np.flatnonzero(nu > 2.0 * lambda1 * scale)
-    if above.size == 0:
-        return 0, 0.0, np.zeros_like(nu)
-    last = int(above[-1])
-    T = float(scale[last])
-    omega = np.maximum(0.0, nu - 2.0 * lambda1 * T) / (2.0 * lambda2)
-    omega[last + 1 :] = 0.0
-    return last + 1, T, omega
-
-
-def _conjugate(nu: Array, T: float, omega: Array, lambda1: float, lambda2: float) -> float:
-    return float(nu @ omega - lambda1 * T * T - lambda2 * (omega @ omega))
-
-
 class _LearnedResponse:
     """grad R* by one thin SVD ``V = U diag(nu) Z'``, and its exact derivative."""
 
     def __init__(self, V: Array, lambda1: float, lambda2: float) -> None:
         self._lambda1, self._lambda2 = lambda1, lambda2
         self._U, nu, self._Zt = linalg.svd(V, full_matrices=False, check_finite=False)
-        self.rank, T, omega = _shrink(nu, lambda1, lambda2)
-        self.value = _conjugate(nu, T, omega, lambda1, lambda2)
+        self.rank, T, omega = shrink(nu, lambda1, lambda2)
+        self.value = conjugate(nu, T, omega, lambda1, lambda2)
         self.W = (self._U[:, : self.rank] * omega[: self.rank]) @ self._Zt[: self.rank]
         self._nu, self._omega = nu, omega
         self._ratio = np.divide(omega, nu, out=np.zeros_like(nu), where=omega > 0)
@@ -242,6 +247,14 @@ class _LearnedResponse:
         right = dV @ Zt.T
         left = U.T @ dV
         M = U.T @ right
+        ratio = self._ratio[:k]
+        outside = (right - U @ M)[..., :k] * ratio
+        above = ratio[:, None] * (left - M @ Zt)[..., :k, :]
+        return U @ (self._inside(M) @ Zt) + outside @ Zt[:k] + U[:, :k] @ above
+
+    def _inside(self, M: Array) -> Array:
+        """What J makes of U M Z', in the same bases."""
+        k = self.rank
         turned = np.swapaxes(M, -1, -2)
         symmetric, skew = self._mixing_weights()
         Y = 0.5 * (symmetric * (M + turned) + skew * (M - turned))
@@ -250,10 +263,12 @@ class _LearnedResponse:
         diagonal = M[..., top, top]
         trace = diagonal.sum(axis=-1, keepdims=True)
         Y[..., top, top] = (0.5 * diagonal - slope * trace) / self._lambda2
-        ratio = self._ratio[:k]
-        outside = (right - U @ M)[..., :k] * ratio
-        above = ratio[:, None] * (left - M @ Zt)[..., :k, :]
-        return U @ (Y @ Zt) + outside @ Zt[:k] + U[:, :k] @ above
+        return Y
+
+    def spectral(self) -> Spectral | None:
+        if self._U.shape[0] < self._Zt.shape[1]:
+            return None
+        return Spectral(self._U, self._Zt, self._ratio, self._inside)
 
     def _mixing_weights(self) -> tuple[Array, Array]:
         """Weights of the symmetric and the skew part of U' dV Z, off the diagonal."""
@@ -303,9 +318,9 @@ class _LearnedTracker:
     def _spectrum(self, gram: Array) -> tuple[Array, Array, float]:
         squares, vectors = linalg.eigh(gram, check_finite=False)
         nu = np.sqrt(np.maximum(squares[::-1], 0.0))
-        rank, T, omega = _shrink(nu, self._lambda1, self._lambda2)
+        rank, T, omega = shrink(nu, self._lambda1, self._lambda2)
         ratio = omega[:rank] / nu[:rank]
-        value = _conjugate(nu, T, omega, self._lambda1, self._lambda2)
+        value = conjugate(nu, T, omega, self._lambda1, self._lambda2)
         return vectors[:, ::-1][:, :rank], ratio, value
 
     def _settle(self, gram: Array) -> None:
@@ -379,6 +394,16 @@ class Learned:
 
     def track(self, V: Array, curvature: Array) -> Tracker:
         return _LearnedTracker(V, self._lambda1, self._lambda2, curvature)
+
+    def first_caution(self) -> Array:
+        """Of `follow`, which corrects it in place."""
+        return np.array([2.0, first_floor(self.n_nodes, self._lambda1, self._lambda2)])
+
+    def follow(self, V: Array, caution: Array) -> BlockModel | None:
+        """A model for whole blocks of nodes, where these are many and of few features."""
+        if self.n_nodes < max(MIN_NODES, V.shape[1]):
+            return None
+        return BlockModel(V, self._lambda1, self._lambda2, caution)
 
 
 def _unit_trace_identity(m: int) -> Array:

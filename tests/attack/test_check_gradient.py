@@ -16,7 +16,7 @@ def check(loss, *, scale=False, n_points=3, **params):
     if scale:
         X = X * [1.0, 30.0] + 5.0
         victim = make_pipeline(StandardScaler(), victim)
-    given = {"target_nodes": [0], "source_nodes": [1, 2], "attack": "indirect", "random_state": 1}
+    given = {"target_nodes": [0], "source_nodes": [1, 2], "attack": "indirect", "random_state": 0}
     attacker = PoisoningAttacker(victim, **{**given, **params})
     return attacker.check_gradient(X, y, nodes=nodes, n_points=n_points)
 
@@ -26,7 +26,8 @@ def check(loss, *, scale=False, n_points=3, **params):
 def test_the_total_gradient_is_exact(loss, scale):
     found = check(loss, scale=scale)
     assert not found.kink.all()
-    assert found.relative_error < 1e-4
+    assert found.gradient.any()  # rows of a hinge may pin the targets down: another seed, then
+    assert found.relative_error < 1e-6
     assert_allclose(found.cosine, 1.0, atol=1e-7)
     assert found.gradient.shape == found.finite_differences.shape == found.kink.shape == (3,)
 
