@@ -41,6 +41,7 @@ from skfedmtl._losses import Array, Loss
 from skfedmtl.relationships import Relationship, Response, Tracker
 
 AVERAGING = 0.3  #: share of the newest local weights in their running mean
+_FEW_ROWS = 100  #: of a node, among which it does not pay to look for dual variables of zero
 _ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
 
 
@@ -85,6 +86,8 @@ class Answer(NamedTuple):
 
 class Node:
     """Rows, targets, weights and dual variables of one node."""
+
+    __slots__ = ("X", "_pending", "alpha", "centred", "live", "loss", "squared_norm", "weight", "y")
 
     def __init__(self, X: Array, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
@@ -163,8 +166,8 @@ class Node:
 
     def moment_of(self, alpha: Array) -> Array:
         """Sum of weight_i a_i x_i, at the price of the rows whose dual variable is not zero."""
-        some = np.flatnonzero(alpha)
-        if 2 * len(some) > len(alpha):
+        some = alpha.nonzero()[0]
+        if 2 * len(some) > len(alpha) or len(alpha) < _FEW_ROWS:
             return (self.weight * alpha) @ self.X
         return (self.weight[some] * alpha[some]) @ self.X[some]
 
@@ -195,7 +198,10 @@ class Server:
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        self.set_moments(np.array([node.moment() for node in nodes]))
+        V = np.empty_like(self.V)
+        for l, node in enumerate(nodes):
+            V[l] = node.moment()
+        self.set_moments(V)
         self.count(len(nodes), vectors=1)
 
     def restore(self, nodes: list[Node], alphas: list[Array]) -> None:
@@ -224,15 +230,18 @@ class Server:
                 node.adopt()
                 return
 
+    def visits_blocks(self) -> bool:
+        """Whether there are so many nodes that they are visited in blocks."""
+        return self.relationship.takes_blocks(self.V.shape[1])
+
     def sweep(self, nodes: list[Node], n_passes: int, rng: np.random.Generator) -> None:
         """A round of visits in a drawn order."""
         order = rng.permutation(len(nodes))
-        model = self.relationship.follow(self.V, self._caution)
-        if model is None:
+        if not self.visits_blocks():
             for index in order:
                 self.visit(int(index), nodes[index], n_passes, rng)
             return
-        self._tracker = None
+        model, self._tracker = self.relationship.follow(self.V, self._caution), None
         for block in np.array_split(order, N_BLOCKS):
             self._visit_block(model, block, nodes, n_passes, rng)
 

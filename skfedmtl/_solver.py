@@ -39,6 +39,8 @@ _NEWTON_EVERY = 10  #: and are tried once in so many rounds all the same
 _PAID = 0.2  #: a second-order step that leaves less of the gap is followed by another at once
 _INTERIOR_ROUND = 4  #: the round that ends with an interior-point run
 _SLOW = 1e-4  #: proximal steps begin when a round raises the dual by a smaller share
+_STALLED = 0.9  #: and leaves more of the gap,
+_PATIENCE = 3  #: so many times in a row
 _ROUGH = 1e-3  #: and end when the gap, relative, is smaller
 
 
@@ -77,8 +79,8 @@ class SequentialSolver:
         # after a small change of a solved problem a second-order step is all it takes, and
         # after one that paid the next is likely to do more than visits would
         second_order = not converged and any(node.alpha.any() for node in nodes)
-        ahead, multipliers = _Extrapolation(nodes), _multipliers_for(nodes)
-        rough, proximal = not is_small(server.response), False
+        ahead, multipliers = _Extrapolation(nodes), _multipliers_for(server, nodes)
+        rough, proximal, slow_rounds = not is_small(server.response), False, 0
         while not converged and log.rounds < self.max_iter:
             best = log.best
             if multipliers is not None and proximal:
@@ -98,7 +100,9 @@ class SequentialSolver:
                 log.certify(server, nodes)
                 second_order = full and log.best.gap < _PAID * best.gap
                 rise = log.best.dual_objective - best.dual_objective
-                goes_on = rise < _SLOW * abs(log.best.dual_objective)
+                slow = rise < _SLOW * abs(log.best.dual_objective)
+                slow_rounds = slow_rounds + 1 if slow and log.best.gap > _STALLED * best.gap else 0
+                goes_on = slow_rounds >= _PATIENCE
             if log.best.dual_objective > best.dual_objective:
                 kept = [node.alpha for node in nodes]
             converged = log.meets(self.tol)
@@ -124,9 +128,10 @@ class SequentialSolver:
         return False
 
 
-def _multipliers_for(nodes: list[Node]) -> Multipliers | None:
-    """Proximal steps, if the loss needs them."""
-    return Multipliers() if nodes[0].loss.linear else None
+def _multipliers_for(server: Server, nodes: list[Node]) -> Multipliers | None:
+    """Proximal steps, if the loss needs them; with many nodes visits are worth more."""
+    few = not server.visits_blocks()
+    return Multipliers() if nodes[0].loss.linear and few else None
 
 
 class _Extrapolation:
@@ -138,14 +143,15 @@ class _Extrapolation:
 
     def move(self, server: Server, nodes: list[Node]) -> None:
         """Go on in the direction of the last round."""
-        now, reached = [node.alpha for node in nodes], server.dual_objective(nodes)
-        share = self._count / (self._count + 3.0)
+        now, share = [node.alpha for node in nodes], self._count / (self._count + 3.0)
         self._count += 1
-        for node, alpha, last in zip(nodes, now, self._last, strict=True):
-            node.alpha = node.loss.clip(node.y, alpha + share * (alpha - last))
-        if server.dual_objective(nodes) < reached:
-            server.restore(nodes, now)
-            self._count = 0
+        if share > 0.0:
+            reached = server.dual_objective(nodes)
+            for node, alpha, last in zip(nodes, now, self._last, strict=True):
+                node.alpha = node.loss.clip(node.y, alpha + share * (alpha - last))
+            if server.dual_objective(nodes) < reached:
+                server.restore(nodes, now)
+                self._count = 0
         self._last = now
 
 

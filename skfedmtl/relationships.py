@@ -92,7 +92,8 @@ class Relationship(Protocol):
     def respond_at(self, W: Array, root: float) -> PrimalResponse: ...
     def track(self, V: Array, curvature: Array) -> Tracker: ...
     def first_caution(self) -> Array: ...
-    def follow(self, V: Array, caution: Array) -> BlockModel | None: ...
+    def takes_blocks(self, n_features: int) -> bool: ...
+    def follow(self, V: Array, caution: Array) -> BlockModel: ...
 
 
 # -- a fixed relationship -----------------------------------------------------------------
@@ -157,9 +158,12 @@ class Independent:
     def first_caution(self) -> Array:
         return np.ones(2)
 
-    def follow(self, V: Array, caution: Array) -> BlockModel | None:
-        """None: its tracker is exact and costs little."""
-        return None
+    def takes_blocks(self, n_features: int) -> bool:
+        """No: its tracker is exact and costs little."""
+        return False
+
+    def follow(self, V: Array, caution: Array) -> BlockModel:
+        raise NotImplementedError
 
     def half_inverse(self, V: Array) -> Array:
         return self._half * V
@@ -203,9 +207,12 @@ class Fixed:
     def first_caution(self) -> Array:
         return np.ones(2)
 
-    def follow(self, V: Array, caution: Array) -> BlockModel | None:
-        """None: its tracker is exact and costs little."""
-        return None
+    def takes_blocks(self, n_features: int) -> bool:
+        """No: its tracker is exact and costs little."""
+        return False
+
+    def follow(self, V: Array, caution: Array) -> BlockModel:
+        raise NotImplementedError
 
     def half_inverse(self, V: Array) -> Array:
         return self._half @ V
@@ -399,10 +406,12 @@ class Learned:
         """Of `follow`, which corrects it in place."""
         return np.array([2.0, first_floor(self.n_nodes, self._lambda1, self._lambda2)])
 
-    def follow(self, V: Array, caution: Array) -> BlockModel | None:
-        """A model for whole blocks of nodes, where these are many and of few features."""
-        if self.n_nodes < max(MIN_NODES, V.shape[1]):
-            return None
+    def takes_blocks(self, n_features: int) -> bool:
+        """Whether the nodes are so many, and of so few features, that `follow` is faster."""
+        return self.n_nodes >= max(MIN_NODES, n_features)
+
+    def follow(self, V: Array, caution: Array) -> BlockModel:
+        """A model for whole blocks of nodes."""
         return BlockModel(V, self._lambda1, self._lambda2, caution)
 
 

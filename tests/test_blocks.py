@@ -63,12 +63,11 @@ def test_with_the_largest_floor_every_block_is_accepted():
 
 
 def test_who_is_visited_in_blocks():
-    V = np.zeros((MIN_NODES, 3))
-    assert Learned(MIN_NODES, 1.0, 1.0).follow(V, np.ones(2)) is not None
-    assert Learned(MIN_NODES - 1, 1.0, 1.0).follow(V[1:], np.ones(2)) is None
-    assert Learned(MIN_NODES, 1.0, 1.0).follow(np.zeros((MIN_NODES, 200)), np.ones(2)) is None
+    assert Learned(MIN_NODES, 1.0, 1.0).takes_blocks(3)
+    assert not Learned(MIN_NODES - 1, 1.0, 1.0).takes_blocks(3)
+    assert not Learned(MIN_NODES, 1.0, 1.0).takes_blocks(200)
     for exact in (Independent(MIN_NODES, 1.0), Fixed(np.eye(MIN_NODES), 1.0, 1.0)):
-        assert exact.follow(V, exact.first_caution()) is None
+        assert not exact.takes_blocks(3)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -80,7 +79,7 @@ def test_many_nodes_reach_the_optimum(estimator, monkeypatch):
     model = estimator(**params).fit(X, y, nodes=nodes)
     assert model.dual_gap_ <= 1e-9 * model.objective_
     assert np.all(np.diff(model.history_["dual_objective"]) >= 0)
-    monkeypatch.setattr(Learned, "follow", lambda *_: None)
+    monkeypatch.setattr(Learned, "takes_blocks", lambda *_: False)
     other = estimator(**params).fit(X, y, nodes=nodes)
     assert_allclose(model.objective_, other.objective_, rtol=2e-9)
     assert_allclose(model.coef_, other.coef_, atol=2e-3 * np.abs(other.coef_).max())
