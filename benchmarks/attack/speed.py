@@ -27,7 +27,7 @@ seconds are wall clock, on one thread unless said otherwise.
 The CSV file holds the parts that were run last.
 
     python benchmarks/attack/speed.py [--data-home DIR] [--output DIR] [--part NAME ...]
-        [--steps N] [--draws N] [--repeats N] [--processes N]
+        [--data NAME] [--steps N] [--draws N] [--repeats N] [--processes N]
 """
 
 import json
@@ -44,7 +44,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _common import at_least_one, make_parser, print_table, write_csv
 from _timing import median_seconds, watched
-from real_data import ATTACKS, compute, prepare
+from real_data import ATTACKS, DATA, compute, prepare
 
 from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._constraints import FeasibleSet
@@ -201,7 +201,7 @@ def main(argv=None):
     """Time, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--data", default="human_activity", help="of the part `one`")
+    parser.add_argument("--data", choices=DATA, default="human_activity", help="of the part `one`")
     parser.add_argument("--steps", type=at_least_one, help=f"of all parts (default: {STEPS})")
     parser.add_argument("--draws", type=at_least_one, default=10, help="(default: 10)")
     parser.add_argument("--repeats", type=at_least_one, default=3, help="(default: 3)")

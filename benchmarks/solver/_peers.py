@@ -91,14 +91,12 @@ def fit_clarabel(problem, tol, limit):
     else:
         risk = share @ cp.logistic(-cp.multiply(y, f))
     program = cp.Problem(cp.Minimize(risk + penalty))
+    tolerances = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), tol)
     start = time.perf_counter()
-    program.solve(
-        solver=cp.CLARABEL,
-        tol_gap_abs=tol,
-        tol_gap_rel=tol,
-        tol_feas=tol,
-        time_limit=float(limit),
-    )
+    try:
+        program.solve(solver=cp.CLARABEL, time_limit=float(limit), **tolerances)
+    except cp.SolverError as error:
+        raise RuntimeError(str(error)) from error
     if program.status != cp.OPTIMAL:
         seconds = time.perf_counter() - start
         raise RuntimeError(f"Clarabel ended as {program.status!r} after {seconds:.0f} s")

@@ -28,7 +28,7 @@ How to read the table
               ``dual_coef_`` alone. Methods without dual variables are held against the D of our own
               fit to a hundredth of the least gap asked for (at most that much too wide)
     seconds   the median
-    solver s  Clarabel's own part of it; the rest is cvxpy's translation
+    solver s  Clarabel's own part of it, in the last call; the rest is cvxpy's translation
     ratio     seconds over those of the independent fits with this loss
     rounds    visits of all nodes; iterations of L-BFGS and Clarabel
 
