@@ -1,4 +1,4 @@
-"""What the benchmarks share: rows of the real data sets, tables on the screen, CSV files."""
+"""What the benchmarks share: rows, real and generated, tables on the screen, CSV files."""
 
 import argparse
 import contextlib
@@ -21,13 +21,20 @@ from skfedmtl.datasets import (
 
 __all__ = [
     "DATA",
+    "LAMBDA1",
+    "LAMBDA2",
+    "at_least_one",
     "is_regression",
     "load_rows",
+    "load_scaled",
     "make_parser",
     "make_scaler",
     "print_table",
+    "related_rows",
     "write_csv",
 ]
+
+LAMBDA1 = LAMBDA2 = 1e-3
 
 SITTING = 4  #: the code of the activity that is told from the five others
 
@@ -83,6 +90,52 @@ def _heart_disease(data_home):
 def make_scaler():
     """Z-scores over the rows of all nodes, after missing values became medians."""
     return make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+
+
+def load_scaled(name, data_home=None):
+    """Z-scores over all rows, targets and nodes of the data set `name`."""
+    X, y, nodes = load_rows(name, data_home)
+    return make_scaler().fit_transform(X), y, nodes
+
+
+def related_rows(n_nodes, n_rows, n_features, *, regression, rank=3, seed=0):
+    """Rows of nodes whose true weights span `rank` dimensions.
+
+    Features are standard normal, as are the decision values ``x . w``; noise has half their
+    standard deviation, and a class is the sign of the sum. Beside `X` nothing of its size is
+    ever in memory.
+
+    Parameters
+    ----------
+    n_nodes, n_rows, n_features : int
+        Nodes, rows of each, features.
+    regression : bool
+        Whether targets are numbers rather than classes 0 and 1.
+    rank : int
+    seed : int
+
+    Returns
+    -------
+    X : ndarray of shape (n_nodes * n_rows, n_features)
+    y : ndarray of shape (n_nodes * n_rows,)
+    nodes : ndarray of shape (n_nodes * n_rows,)
+        Sorted.
+    """
+    rng = np.random.default_rng(seed)
+    W = rng.standard_normal((n_nodes, rank)) @ rng.standard_normal((rank, n_features))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    X = rng.standard_normal((n_nodes * n_rows, n_features))
+    y = np.einsum("lij,lj->li", X.reshape(n_nodes, n_rows, n_features), W).ravel()
+    y += 0.5 * rng.standard_normal(len(y))
+    return X, y if regression else (y > 0).astype(np.int64), np.repeat(np.arange(n_nodes), n_rows)
+
+
+def at_least_one(text):
+    """A whole number above 0, as the type of an option."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
 
 
 def make_parser(doc, results):

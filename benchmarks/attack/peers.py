@@ -39,7 +39,6 @@ SecML 0.15.6 asks for an older Python but runs with numpy 1.26 and scikit-learn 
 ``pip install --no-deps --ignore-requires-python secml==0.15.6``.
 """
 
-import contextlib
 import logging
 import os
 import sys
@@ -48,7 +47,6 @@ import time
 from collections import namedtuple
 from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -59,7 +57,8 @@ from sklearn.svm import SVC
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import make_parser, print_table, write_csv
+from _common import at_least_one, make_parser, print_table, write_csv
+from _timing import watched
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
 from skfedmtl._primal import PrimalSolver
@@ -145,25 +144,6 @@ def judge(kind, data, rows, labels):
     return {"peer": accuracy(model, data.X_test, data.y_test), "loss": loss.mean()}
 
 
-@contextlib.contextmanager
-def counted(solvers):
-    """Count the calls of methods, pairs of a class and a name."""
-    calls = []
-
-    def counting(method):
-        def call(*args, **kwargs):
-            calls.append(method)
-            return method(*args, **kwargs)
-
-        return call
-
-    with contextlib.ExitStack() as stack:
-        for owner, name in solvers:
-            patch = mock.patch.object(owner, name, counting(getattr(owner, name)))
-            stack.enter_context(patch)
-        yield calls
-
-
 # -- the attacks: rows, labels, and the poisoned accuracy if the victim is not scikit-learn's ------
 
 
@@ -236,12 +216,12 @@ def measure(name, kind, seed, repeats):
     """One row of the table."""
     run, _, ours = ATTACKS[name]
     data = load_split(seed)
-    solvers = [(FederatedProblem, "solve"), (PrimalSolver, "solve")]
+    solvers = {"hard": (FederatedProblem, "solve"), "smoothed": (PrimalSolver, "solve")}
     if not ours:
-        solvers = [(type(make_peer(kind)), "fit")]
+        solvers = {"peer": (type(make_peer(kind)), "fit")}
     times = []
     for _ in range(repeats + 1 if ours else 1):
-        with counted(solvers) as calls:
+        with watched(solvers) as fits:
             begin = np.array([time.perf_counter(), time.process_time()])
             rows, labels, poisoned = run(kind, data)
             times.append(np.array([time.perf_counter(), time.process_time()]) - begin)
@@ -252,7 +232,7 @@ def measure(name, kind, seed, repeats):
     row["first s"] = times[0][0]
     if ours:
         row["s"] = np.min(times[1:], axis=0)[0]
-    row["cpu s"], row["fits"] = np.min(times, axis=0)[1], len(calls)
+    row["cpu s"], row["fits"] = np.min(times, axis=0)[1], sum(part.calls for part in fits.values())
     return row
 
 
@@ -279,11 +259,11 @@ def mean_row(rows):
 def main(argv=None):
     """Attack, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
-    parser.add_argument("--repeats", type=int, default=5, help="later attacks timed (default: 5)")
+    parser.add_argument(
+        "--repeats", type=at_least_one, default=5, help="later attacks timed (default: 5)"
+    )
     parser.add_argument("--only", nargs="+", choices=list(ATTACKS), default=list(ATTACKS))
     arguments = parser.parse_args(argv)
-    if arguments.repeats < 1:
-        parser.error(f"--repeats must be at least 1, got {arguments.repeats}")
     logging.disable(logging.WARNING)  # the peers log every step
     table = []
     with tempfile.TemporaryDirectory() as folder:

@@ -93,10 +93,9 @@ def make_poisoner(kind, victim, threat, steps, init, optimize_labels):
     )
 
 
-def compute(cell, data_home, options):
-    """One attack of one draw: a row of the table."""
+def prepare(cell, data_home, options):
+    """One attack of one draw before it begins: the poisoner, rows to fit and rows to test."""
     scaling, data, attack, kind, draw, steps = cell
-    warnings.simplefilter("ignore", ConvergenceWarning)
     X, y, nodes = _load(data, data_home)
     X = make_scaler().fit_transform(X)
     if scaling == "min-max":
@@ -109,6 +108,13 @@ def compute(cell, data_home, options):
     if scaling == "min-max" and kind != "flip":
         threat["radius"] = float(np.linalg.norm(X, axis=1).max())
     poisoner = make_poisoner(kind, victim, threat, steps, **options)
+    return poisoner, (X, y, nodes), (X_test, y_test, nodes_test)
+
+
+def compute(cell, data_home, options):
+    """One attack of one draw: a row of the table."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    poisoner, (X, y, nodes), (X_test, y_test, nodes_test) = prepare(cell, data_home, options)
     start = time.perf_counter()
     poisoner.fit(X, y, nodes=nodes)
     seconds = time.perf_counter() - start
@@ -116,7 +122,7 @@ def compute(cell, data_home, options):
     row["H"] = poisoner.objective_
     row["error"] = poisoner.score(X_test, y_test, nodes=nodes_test)
     clean = poisoner.clean_estimator_.predict(X_test, nodes=nodes_test)
-    metric = root_mean_squared_error if is_regression(data) else zero_one_loss
+    metric = root_mean_squared_error if is_regression(row["data"]) else zero_one_loss
     targets = [nodes_test == target for target in poisoner.target_nodes_]
     row["clean"] = np.mean([metric(y_test[own], clean[own]) for own in targets])
     row["seconds"] = seconds

@@ -22,7 +22,7 @@ References
 import math
 
 import numpy as np
-from _common import is_regression, load_rows, make_scaler
+from _common import LAMBDA1, LAMBDA2, is_regression, load_scaled
 
 from skfedmtl._losses import Hinge, SquaredError
 from skfedmtl._problem import FederatedProblem
@@ -42,17 +42,10 @@ __all__ = [
     "safe_curvature",
 ]
 
-LAMBDA1 = LAMBDA2 = 1e-3
 OURS, PLAIN = "skfedmtl", "plain"  #: names of two methods in tables and figures
 
 _MOST = 0.5 / LAMBDA2  #: safe for every relationship, whatever the other nodes do
 _TINY = 1e-4  #: share of it below which (1/2) B_ll says nothing yet
-
-
-def load_scaled(name, data_home=None):
-    """Z-scores over all rows, targets and nodes of the data set `name`."""
-    X, y, nodes = load_rows(name, data_home)
-    return make_scaler().fit_transform(X), y, nodes
 
 
 def make_problem(name, X, y, nodes):

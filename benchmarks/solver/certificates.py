@@ -37,16 +37,25 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Ridge
-from sklearn.svm import LinearSVC
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import DATA, is_regression, load_rows, make_parser, make_scaler, print_table, write_csv
+from _certificate import Learned, Problem
+from _common import (
+    DATA,
+    LAMBDA1,
+    LAMBDA2,
+    at_least_one,
+    is_regression,
+    load_scaled,
+    make_parser,
+    print_table,
+    write_csv,
+)
+from _peers import fit_independent
 
 from skfedmtl import FMTLClassifier, FMTLRegressor
 
-LAMBDA1 = LAMBDA2 = 1e-3
 TOLERANCES = (1e-4, 1e-6)
 SOLVERS = {"sequential": {}, "mocha": {"solver": "mocha", "local_epochs": 10.0, "max_iter": 5000}}
 COLUMNS = {
@@ -66,63 +75,6 @@ COLUMNS = {
 }
 
 
-def conjugate_bound(V):
-    """R*(V), or a little more should rounding misplace t."""
-    nu = np.linalg.svd(V, compute_uv=False)
-    ranks = np.arange(1, len(nu) + 1)
-    # t = sum_i max(0, nu_i - 2 lambda1 t) / (2 lambda2), solved for each number of terms
-    candidates = np.cumsum(nu) / (2 * LAMBDA2 + 2 * LAMBDA1 * ranks)
-    excess = np.maximum(0.0, nu - 2 * LAMBDA1 * candidates[:, None])
-    return float(np.min(LAMBDA1 * candidates**2 + (excess**2).sum(axis=1) / (4 * LAMBDA2)))
-
-
-def penalty(W):
-    """lambda1 ||W||_*^2 + lambda2 ||W||_F^2."""
-    return LAMBDA1 * np.linalg.norm(W, "nuc") ** 2 + LAMBDA2 * np.linalg.norm(W) ** 2
-
-
-def classifier_certificate(model, X, y, nodes):
-    """P and P - D of hinge fits; the intercept is the penalised weight of a feature of ones."""
-    W = np.column_stack([model.coef_, model.intercept_])
-    X = np.column_stack([X, np.ones(len(X))])
-    signs = np.where(y == model.classes_[1], 1.0, -1.0)
-    inner = np.clip(signs * model.dual_coef_, 0.0, 1.0)  # the domain of the conjugate
-    loss, conjugate, V = 0.0, 0.0, np.zeros_like(W)
-    for l, label in enumerate(model.nodes_):
-        own = nodes == label
-        loss += np.maximum(0.0, 1.0 - signs[own] * (X[own] @ W[l])).mean()
-        conjugate -= inner[own].mean()
-        V[l] = (signs[own] * inner[own]) @ X[own] / own.sum()
-    P = loss + penalty(W)
-    return P, P + conjugate + conjugate_bound(V)
-
-
-def regressor_certificate(model, X, y, nodes):
-    """P and P - D of least squares; free intercepts make the dual that of centred rows."""
-    W, alpha = model.coef_, model.dual_coef_
-    loss, conjugate, V = 0.0, 0.0, np.zeros_like(W)
-    for l, label in enumerate(model.nodes_):
-        own = nodes == label
-        loss += np.mean((X[own] @ W[l] + model.intercept_[l] - y[own]) ** 2)
-        centred = y[own] - y[own].mean()
-        conjugate += np.mean(alpha[own] ** 2 / 4 - alpha[own] * centred)
-        V[l] = alpha[own] @ (X[own] - X[own].mean(axis=0)) / own.sum()
-    P = loss + penalty(W)
-    return P, P + conjugate + conjugate_bound(V)
-
-
-def fit_peers(X, y, nodes, regression):
-    """One independent model a node, as scikit-learn fits it."""
-    for label in np.unique(nodes):
-        own = nodes == label
-        if regression:
-            Ridge(alpha=LAMBDA2 * own.sum()).fit(X[own], y[own])
-        else:
-            C = 1.0 / (2.0 * LAMBDA2 * own.sum())
-            svc = LinearSVC(loss="hinge", tol=1e-4, C=C, max_iter=100_000, random_state=0)
-            svc.fit(X[own], y[own])
-
-
 def fastest(call, repeats):
     """The least wall-clock and the least processor seconds of `repeats` calls."""
     seconds = []
@@ -135,18 +87,17 @@ def fastest(call, repeats):
 
 def measure(name, data_home, repeats, solver):
     """One row of the table a tolerance."""
-    X, y, nodes = load_rows(name, data_home)
-    X = make_scaler().fit_transform(X)
-    regression = is_regression(name)
-    estimator = FMTLRegressor if regression else FMTLClassifier
-    certificate = regressor_certificate if regression else classifier_certificate
-    _, peer_cpu = fastest(lambda: fit_peers(X, y, nodes, regression), repeats)
+    X, y, nodes = load_scaled(name, data_home)
+    estimator = FMTLRegressor if is_regression(name) else FMTLClassifier
+    loss = estimator().loss
+    problem = Problem(X, y, nodes, loss, Learned())
+    _, peer_cpu = fastest(lambda: fit_independent(X, y, nodes, loss), repeats)
     for tol in TOLERANCES:
         model = estimator(
             lambda1=LAMBDA1, lambda2=LAMBDA2, tol=tol, random_state=0, **SOLVERS[solver]
         )
         seconds, cpu = fastest(lambda model=model: model.fit(X, y, nodes=nodes), repeats)
-        P, gap = certificate(model, X, y, nodes)
+        P, gap = problem.gap(model)
         yield {
             "data": name,
             "solver": solver,
@@ -168,13 +119,13 @@ def measure(name, data_home, repeats, solver):
 def main(argv=None):
     """Fit, certify, print and write; exit status 1 if a gap exceeds its tolerance."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
-    parser.add_argument("--repeats", type=int, default=3, help="fits timed a row (default: 3)")
+    parser.add_argument(
+        "--repeats", type=at_least_one, default=3, help="fits timed a row (default: 3)"
+    )
     parser.add_argument(
         "--solver", choices=SOLVERS, default="sequential", help="(default: sequential)"
     )
     arguments = parser.parse_args(argv)
-    if arguments.repeats < 1:
-        parser.error(f"--repeats must be at least 1, got {arguments.repeats}")
     warnings.simplefilter("always", ConvergenceWarning)  # a fit that gave up shows itself
     rows = []
     for name in DATA:
