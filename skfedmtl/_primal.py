@@ -9,7 +9,9 @@ the rows ``sqrt(weight_i L''_i) x_i`` the Newton step is::
 
     dW = -J (F + E' t),        (I + E J E') t = -E J F
 
-shortened until P falls by a share of what its slope promises.
+shortened until P falls by a share of what its slope promises. Rows beyond the parabolas of
+a smoothed kink have no curvature, so that a step may be far too long; the next ones are then
+damped, by a multiple of the identity in the Hessian of ``R`` (Levenberg's method).
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _MAX_PRODUCTS = 300
 _SUFFICIENT = 1e-4  #: share of the promised fall that a step must reach
 _HALVINGS = 15
 _ROUNDING = 1e-15
+_SHORT = 0.3  #: a shorter step was drawn too far by what the parabolas do not see
+_DAMPING, _LEAST_DAMPING, _CHANGE = 2e-3, 1e-4, 4.0
 
 
 class Point:
@@ -51,8 +55,9 @@ class Point:
             for node, own in zip(self._nodes, self.f, strict=True)
         ]
 
-    def step(self, accuracy: float) -> tuple[Array, float, int]:
+    def step(self, accuracy: float, damping: float) -> tuple[Array, float, int]:
         """The Newton step, the slope of P along it, and what every node sent for it."""
+        response = self.response.damped(damping) if damping > 0.0 else self.response
         pairs = zip(self._nodes, self.alphas(), strict=True)
         F = self.response.V - np.array([node.moment_of(alpha) for node, alpha in pairs])
         rows = []
@@ -60,7 +65,7 @@ class Point:
             scale = np.sqrt(node.weight * node.loss.curvature(node.y, own))
             moving = np.flatnonzero(scale)
             rows.append(shorten(node.X[moving] * scale[moving, None]))
-        system = DualSystem(rows, self.response)
+        system = DualSystem(rows, response)
         first = system.product(F)
         rhs = -system.push(first)
         t = system.solve(
@@ -89,6 +94,7 @@ class PrimalSolver:
 
     def __init__(self, *, tol: float, max_iter: int, accuracy: float = 0.1) -> None:
         self.tol, self.max_iter, self.accuracy = tol, max_iter, accuracy
+        self.damping = 0.0  #: what the last step left; part of what a next solution depends on
 
     def solve(self, server: Server, nodes: list[Node], W: Array, root: float) -> Array:
         """Leave the response and the dual variables of the minimum, and return its weights."""
@@ -102,7 +108,7 @@ class PrimalSolver:
         """The weights of the minimum, and whether it was reached."""
         point = Point(server, nodes, W, root)
         for _ in range(self.max_iter):
-            step, slope, n_numbers = point.step(self.accuracy)
+            step, slope, n_numbers = point.step(self.accuracy, self.damping)
             server.count(len(nodes), vectors=2, scalars=n_numbers)
             if -slope <= self._enough(nodes, point):
                 return point.W, True
@@ -132,9 +138,17 @@ class PrimalSolver:
             trial = Point(server, nodes, point.W + length * step, root, f)
             allowed = point.value + _SUFFICIENT * length * slope
             if trial.value <= allowed + _ROUNDING * abs(point.value):
+                self._adapt(length)
                 return trial
             length *= 0.5
         return point
+
+    def _adapt(self, length: float) -> None:
+        """Damp the next step more after one that was too long, less after a full one."""
+        if length < _SHORT:
+            self.damping = max(_CHANGE * self.damping, _DAMPING)
+        elif length == 1.0:
+            self.damping = self.damping / _CHANGE if self.damping > _LEAST_DAMPING else 0.0
 
 
 def settle(server: Server, nodes: list[Node], W: Array, root: float) -> None:

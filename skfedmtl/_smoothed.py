@@ -12,6 +12,8 @@ its inverse is as cheap as itself, O(m d min(m, d)).
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
@@ -44,6 +46,13 @@ class SmoothedResponse:
         self.value = float(np.vdot(self.V, W)) - self.penalty
         self._scales = s, r, self._strength * T, 2.0 * lambda2, root
         self._ready = False
+
+    def damped(self, damping: float) -> SmoothedResponse:
+        """The same point with ``(damping / 2) ||dW||_F^2`` added to the derivative's inverse."""
+        other = copy(self)
+        s, r, strength, ridge, root = self._scales
+        other._scales, other._ready = (s, r, strength, ridge + damping, root), False
+        return other
 
     def _prepare(self) -> None:
         """The inverse of the Hessian, for the first product that needs it."""

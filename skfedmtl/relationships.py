@@ -72,6 +72,8 @@ class PrimalResponse(Response, Protocol):
     V: Array  #: gradient of the regulariser at W
     penalty: float  #: its value there
 
+    def damped(self, damping: float) -> Response: ...
+
 
 class Tracker(Protocol):
     """``W(V)`` followed cheaply while ``V`` changes one row at a time."""
@@ -112,6 +114,10 @@ class _LinearResponse:
         return self._relationship.half_inverse(dV)
 
     frozen_product = product
+
+    def damped(self, damping: float) -> Response:
+        """Itself: the regulariser is quadratic, and Newton's method needs no damping for it."""
+        return self
 
     def curvature(self) -> Array:
         return self._relationship.first_curvature()

@@ -34,6 +34,12 @@ def steps(monkeypatch):
     return taken
 
 
+def begin_early(monkeypatch):
+    """Proximal steps as soon as a round raises the dual by less than a tenth."""
+    for name, value in (("_SLOW", 0.1), ("_STALLED", 0.0), ("_PATIENCE", 1)):
+        monkeypatch.setattr(_solver, name, value)
+
+
 def check_certificate(model, X, y, codes):
     """Both objectives are those of the public coefficients and dual variables."""
     m, signed, share = len(model.nodes_), np.where(y == 1, 1.0, -1.0), 1 / np.bincount(codes)
@@ -50,7 +56,7 @@ def check_certificate(model, X, y, codes):
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
 def test_a_wide_problem_is_certified(tol, monkeypatch, steps):
-    monkeypatch.setattr(_solver, "_SLOW", 1e-2)  # begin early
+    begin_early(monkeypatch)
     X, y, nodes = wide_rows()
     model = FMTLClassifier(lambda1=0.01, lambda2=0.01, tol=tol, random_state=0)
     model.fit(X, y, nodes=nodes)
@@ -65,7 +71,7 @@ def test_a_wide_problem_is_certified(tol, monkeypatch, steps):
 @pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 def test_every_stop_keeps_the_best_dual_variables(n_newton, monkeypatch, steps):
     """Proximal steps may lower the dual, and fail if Newton's method is cut short."""
-    monkeypatch.setattr(_solver, "_SLOW", 0.1)
+    begin_early(monkeypatch)
     monkeypatch.setattr(_multipliers, "_NEWTON_STEPS", n_newton)
     X, y, nodes = wide_rows(m=10, seed=1)
     for max_iter in range(1, 12):

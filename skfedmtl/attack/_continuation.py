@@ -64,11 +64,12 @@ class SmoothBilevel(Bilevel):
 
     def state(self) -> dict[str, Array]:
         """What the next solution depends on, beside the rows."""
-        return {"W": self._W, "share": np.array(self._share)}
+        damping = np.array(self._primal.damping)
+        return {"W": self._W, "share": np.array(self._share), "damping": damping}
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
         self.advance(float(state["share"]))
         self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
-        self._W = state["W"]
+        self._W, self._primal.damping = state["W"], float(state["damping"])
         settle(self._problem.server, self._problem.nodes, self._W, self._root)
