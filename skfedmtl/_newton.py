@@ -32,7 +32,7 @@ from skfedmtl.relationships import Response
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12
 _DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
-_LEAST_DAMPING = 1e-6  #: least one: with less, rounding moves dual variables that are not unique
+_LEAST_DAMPING = 1e-5  #: least one: with less, rounding moves dual variables that are not unique
 
 
 class Anchor(NamedTuple):
@@ -90,7 +90,7 @@ class NewtonStepper:
         variables: after rows were moved under a solved problem these are far off, while the
         old weights are still near the new ones.
         """
-        server.gather(nodes)
+        before = server.rounded_dual(nodes)
         response, W = server.response, server.response.W
         if anchor is not None:
             response = anchor.response
@@ -109,15 +109,20 @@ class NewtonStepper:
         t = system.solve(theta, gradient, tol=tol, max_iter=max_iter)
         server.count(len(nodes), scalars=system.n_numbers)
         moves = [piece / part.root for piece, part in zip(system.split(t), rows, strict=True)]
-        return self._search(server, nodes, rows, moves)
+        return self._search(server, nodes, rows, moves, *before)
 
     def _search(
-        self, server: Server, nodes: list[Node], rows: list[_FreeRows], moves: list[Array]
+        self,
+        server: Server,
+        nodes: list[Node],
+        rows: list[_FreeRows],
+        moves: list[Array],
+        before: float,
+        rounding: float,
     ) -> bool:
         """Backtrack along the projected step on the true dual, and adopt the first success."""
         assert self.damping is not None
         start = [node.alpha for node in nodes]
-        before, rounding = server.rounded_dual(nodes)
         length = 1.0
         for _ in range(_HALVINGS):
             promise = 0.0

@@ -329,7 +329,7 @@ class _LearnedTracker:
         self._settle(self._gram)
 
     def _spectrum(self, gram: Array) -> tuple[Array, Array, float]:
-        squares, vectors = linalg.eigh(gram, check_finite=False)
+        squares, vectors = np.linalg.eigh(gram)
         nu = np.sqrt(np.maximum(squares[::-1], 0.0))
         rank, T, omega = shrink(nu, self._lambda1, self._lambda2)
         ratio = omega[:rank] / nu[:rank]

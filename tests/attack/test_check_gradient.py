@@ -27,7 +27,7 @@ def test_the_total_gradient_is_exact(loss, scale):
     found = check(loss, scale=scale)
     assert not found.kink.all()
     assert found.gradient.any()  # rows of a hinge may pin the targets down: another seed, then
-    assert found.relative_error < 1e-6
+    assert found.relative_error < (1e-4 if scale else 1e-6)
     assert_allclose(found.cosine, 1.0, atol=1e-7)
     assert found.gradient.shape == found.finite_differences.shape == found.kink.shape == (3,)
 
