@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._losses import Array
-from skfedmtl._woodbury import MAX_FEATURES, make_solver
+from skfedmtl._woodbury import MAX_FEATURES, Spectral, make_solver
 from skfedmtl.relationships import Response
 
 MAX_DIRECT = 800  #: the largest m d that is solved directly if the features are many
@@ -39,11 +39,13 @@ def slices(lengths: list[int]) -> list[slice]:
     return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
 
-def is_small(response: Response, *, rough: bool = False) -> bool:
-    """Whether `DualSystem.factor` is the fastest way, be it to a `rough` solution."""
-    m, d = response.W.shape
-    few_features = d <= MAX_FEATURES and response.spectral() is not None
-    return few_features or m * d <= (_FEW if rough else MAX_DIRECT)
+def is_small(response: Response) -> bool:
+    """Whether `DualSystem.factor` is the fastest way to solve a system with J."""
+    return _few_features(response.spectral()) or response.W.size <= MAX_DIRECT
+
+
+def _few_features(form: Spectral | None) -> bool:
+    return form is not None and len(form.rho) <= MAX_FEATURES
 
 
 class DualSystem:
@@ -109,7 +111,8 @@ class DualSystem:
         With `energy`, that of what ``E`` was applied to for `rhs`, a rough solution ``t`` is
         enough: one with an error of `tol`, squared, of the energy that ``E' t`` leaves.
         """
-        small = is_small(self._response, rough=energy is not None)
+        few = MAX_DIRECT if energy is None else _FEW
+        small = _few_features(self._spectral) or self.shape[0] * self.shape[1] <= few
         if small and theta.min(initial=np.inf) > 0.0:
             return self.factor(theta)(rhs)
 

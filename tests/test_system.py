@@ -82,3 +82,16 @@ def test_the_derivative_in_its_spectral_form(shape, smoothed, seed):
     u = make_solver(form, blocks)(b)
     image = u + response.product(np.einsum("ljk,lk->lj", blocks, u))
     assert_allclose(image, b, atol=1e-6 * np.linalg.norm(b))
+
+
+def test_another_derivative_of_many_nodes_is_not_solved_by_all_unknowns(monkeypatch):
+    """Only J has a spectral form; a derivative in its place takes iterations."""
+    rng = np.random.default_rng(0)
+    response = Learned(200, 0.1, 0.1).respond(rng.normal(size=(200, 9)))
+    rows = [rng.normal(size=(2, 9)) for _ in range(200)]
+    system = DualSystem(rows, response, response.frozen_product)
+    monkeypatch.setattr(DualSystem, "_dense_solver", lambda *_: 1 / 0)
+    theta, rhs = np.ones(400), rng.normal(size=400)
+    t = system.solve(theta, rhs, tol=1e-10, max_iter=1000)
+    image = theta * t + system.push(system.product(system.pull(t)))
+    assert_allclose(image, rhs, atol=1e-8 * np.linalg.norm(rhs))
