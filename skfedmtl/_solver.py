@@ -94,7 +94,7 @@ class SequentialSolver:
                         ahead.move(server, nodes)
                 full = False
                 if second_order or not rough:
-                    settled = second_order or (log.rounds > 0 and _settled(before, nodes))
+                    settled = second_order or _settled(before, nodes)
                     full = self._second_order(server, nodes, log, settled, anchor)
                 anchor = None
                 log.certify(server, nodes)
