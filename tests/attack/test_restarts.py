@@ -69,7 +69,7 @@ from skfedmtl import FMTLClassifier, PoisoningAttacker
 data = np.load(sys.argv[1])
 after = float(sys.argv[3])
 attacker = PoisoningAttacker(
-    FMTLClassifier(random_state=0), target_nodes=[0], max_iter=60, tol=0, random_state=0,
+    FMTLClassifier(random_state=0), target_nodes=[0], max_iter=600, tol=0, random_state=0,
     checkpoint=sys.argv[2],
 )
 if after > 0:
@@ -85,9 +85,9 @@ def test_a_killed_attack_resumes_to_the_same_bits(tmp_path):
     """Killed at ten random moments, one after another, and then left to its end."""
     X, y, nodes = make_rows(FMTLClassifier, (40, 30, 35), n_features=5)
     np.savez(tmp_path / "data.npz", X=X, y=y, nodes=nodes)
-    whole = attack(FMTLClassifier, max_iter=60).fit(X, y, nodes=nodes)
+    whole = attack(FMTLClassifier, max_iter=600).fit(X, y, nodes=nodes)
     folder, rng, killed = tmp_path / "files", np.random.default_rng(0), 0
-    for moment in rng.uniform(0.05, 0.6, size=10):
+    for moment in rng.uniform(0.02, 0.6, size=10):
         command = [sys.executable, "-c", VICTIM, str(tmp_path / "data.npz"), str(folder)]
         done = subprocess.run([*command, str(moment)], check=False, env=dict(os.environ))
         assert done.returncode in (0, -signal.SIGKILL)
@@ -95,7 +95,7 @@ def test_a_killed_attack_resumes_to_the_same_bits(tmp_path):
         files = [name for name in os.listdir(folder) if name[0] != "."] if folder.exists() else []
         assert len(files) <= 1
     assert killed >= 1
-    resumed = attack(FMTLClassifier, max_iter=60, checkpoint=folder).fit(X, y, nodes=nodes)
+    resumed = attack(FMTLClassifier, max_iter=600, checkpoint=folder).fit(X, y, nodes=nodes)
     check_same(whole, resumed)
 
 
