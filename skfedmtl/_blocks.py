@@ -14,12 +14,10 @@ visited anew. Since ``R*`` has a curvature of at most 1/(2 lambda2), that ends.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._shrinkage import conjugate, shrink
+from skfedmtl._shrinkage import spectrum
 
 Array = NDArray[np.float64]
 
@@ -28,16 +26,6 @@ N_BLOCKS = 64  #: in a round
 
 _CALMER = 0.8  #: what an accepted block leaves of caution above 1, and of the floor
 _LEAST_FLOOR = 1e-3  #: as a share of the first
-
-
-class _Spectrum(NamedTuple):
-    """What R* and W follow from, of ``V' V``."""
-
-    gram: Array
-    value: float
-    Z: Array
-    nu: Array
-    omega: Array
 
 
 class BlockModel:
@@ -55,21 +43,14 @@ class BlockModel:
         self._lambdas = lambda1, lambda2
         self._V, self._caution = V.copy(), caution
         self._least_floor = _LEAST_FLOOR * first_floor(len(V), lambda1, lambda2)
-        self._now = self._spectrum(V.T @ V)
-
-    def _spectrum(self, gram: Array) -> _Spectrum:
-        squares, vectors = np.linalg.eigh(gram)
-        nu = np.sqrt(np.maximum(squares[::-1], 0.0))
-        rank, T, omega = shrink(nu, *self._lambdas)
-        value = conjugate(nu, T, omega, *self._lambdas)
-        return _Spectrum(gram, value, vectors[:, ::-1][:, :rank], nu[:rank], omega[:rank])
+        self._now = spectrum(V.T @ V, lambda1, lambda2)
 
     def begin(self, nodes: NDArray[np.intp]) -> None:
         """Begin a block, or begin it anew."""
         self._nodes, now = nodes, self._now
-        U = self._V[nodes] @ now.Z / now.nu
-        self._W = (U * now.omega) @ now.Z.T
-        self._U, self._pull = U, self._caution[0] * U * (now.omega / now.nu)
+        U = self._V[nodes] @ now.vectors / now.nu
+        self._W = (U * now.omega) @ now.vectors.T
+        self._U, self._pull = U, self._caution[0] * U * now.ratio
         self._curvature = np.einsum("ij,ij->i", U, self._pull) + self._caution[1]
         self._S = np.zeros((U.shape[1], self._V.shape[1]))
         self._dV = np.zeros((len(nodes), self._V.shape[1]))
@@ -91,11 +72,11 @@ class BlockModel:
         """Keep the block's changes, if R* is no larger than the model says."""
         (caution, floor), now = self._caution, self._now
         dV, V, most = self._dV, self._V[self._nodes], 0.5 / self._lambdas[1]
-        bend = float((now.omega / now.nu) @ np.einsum("ij,ij->i", self._S, self._S))
+        bend = float(now.ratio @ np.einsum("ij,ij->i", self._S, self._S))
         bend = caution * bend + floor * float(np.vdot(dV, dV))
         bound = now.value + float(np.vdot(self._W, dV)) + 0.5 * bend
         cross = V.T @ dV
-        after = self._spectrum(now.gram + cross + cross.T + dV.T @ dV)
+        after = spectrum(now.gram + cross + cross.T + dV.T @ dV, *self._lambdas)
         slack = 1e-13 * (abs(after.value) + abs(bound))
         if after.value > bound + slack and floor < most:
             self._caution[:] = 2.0 * caution, min(2.0 * floor, most)

@@ -140,9 +140,7 @@ class NewtonStepper:
                 self._adapt(length)
                 return length == 1.0
             length *= 0.5
-        for node, old in zip(nodes, start, strict=True):
-            node.alpha = old
-        server.gather(nodes)
+        server.restore(nodes, start)
         self.damping = max(8.0 * self.damping, _DAMPING * self._scale)
         return False
 

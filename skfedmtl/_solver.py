@@ -107,7 +107,7 @@ class SequentialSolver:
                 kept = [node.alpha for node in nodes]
             converged = log.meets(self.tol)
             rough = rough and log.best.relative_gap > _ROUGH
-            if proximal and (converged or not (goes_on and rough)):
+            if proximal and not (goes_on and rough):
                 server.restore(nodes, kept)
             proximal = goes_on and rough and multipliers is not None
             rough = rough and (proximal or not goes_on)

@@ -32,6 +32,7 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -40,7 +41,7 @@ from scipy import linalg
 
 from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
 from skfedmtl._labels import as_labels
-from skfedmtl._shrinkage import conjugate, shrink
+from skfedmtl._shrinkage import conjugate, shrink, spectrum
 from skfedmtl._smoothed import SmoothedResponse
 from skfedmtl._woodbury import Spectral
 
@@ -104,7 +105,7 @@ class Relationship(Protocol):
 class _LinearResponse:
     """R* is the quadratic (1/4) tr(V' B V): W = (1/2) B V and J = (1/2) B."""
 
-    def __init__(self, relationship: Fixed | Independent, V: Array) -> None:
+    def __init__(self, relationship: _Quadratic, V: Array) -> None:
         self._relationship = relationship
         self.V, self.W = V, relationship.half_inverse(V)
         self.value = self.penalty = 0.5 * float(np.vdot(V, self.W))
@@ -129,7 +130,7 @@ class _LinearResponse:
 class _LinearTracker:
     """Keeps W current; the local model is exact, so that every advance is accepted."""
 
-    def __init__(self, relationship: Fixed | Independent, V: Array) -> None:
+    def __init__(self, relationship: _Quadratic, V: Array) -> None:
         self._relationship = relationship
         self._W = relationship.half_inverse(V)
 
@@ -141,22 +142,20 @@ class _LinearTracker:
         return True
 
 
-class Independent:
-    """R(W) = lambda2 ||W||_F^2: nothing ties the nodes."""
+class _Quadratic(ABC):
+    """What the regularisers without a kink have in common: W is linear in V."""
 
-    def __init__(self, n_nodes: int, lambda2: float) -> None:
-        self.n_nodes = n_nodes
-        self._half = 0.5 / lambda2
-        self._lambda2 = lambda2
+    @abstractmethod
+    def half_inverse(self, V: Array) -> Array: ...
 
-    def penalty(self, W: Array) -> float:
-        return self._lambda2 * float(np.vdot(W, W))
+    @abstractmethod
+    def first_curvature(self) -> Array: ...
+
+    @abstractmethod
+    def add_half_column(self, W: Array, node: int, dv: Array) -> None: ...
 
     def respond(self, V: Array) -> Response:
         return _LinearResponse(self, V)
-
-    def respond_at(self, W: Array, root: float) -> PrimalResponse:
-        return _LinearResponse(self, 2.0 * self._lambda2 * W)
 
     def track(self, V: Array, curvature: Array) -> Tracker:
         return _LinearTracker(self, V)
@@ -171,6 +170,21 @@ class Independent:
     def follow(self, V: Array, caution: Array) -> BlockModel:
         raise NotImplementedError
 
+
+class Independent(_Quadratic):
+    """R(W) = lambda2 ||W||_F^2: nothing ties the nodes."""
+
+    def __init__(self, n_nodes: int, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._half = 0.5 / lambda2
+        self._lambda2 = lambda2
+
+    def penalty(self, W: Array) -> float:
+        return self._lambda2 * float(np.vdot(W, W))
+
+    def respond_at(self, W: Array, root: float) -> PrimalResponse:
+        return _LinearResponse(self, 2.0 * self._lambda2 * W)
+
     def half_inverse(self, V: Array) -> Array:
         return self._half * V
 
@@ -184,7 +198,7 @@ class Independent:
         return _unit_trace_identity(self.n_nodes)
 
 
-class Fixed:
+class Fixed(_Quadratic):
     """R(W) = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2 for a given precision Omega."""
 
     def __init__(self, precision: Array, lambda1: float, lambda2: float) -> None:
@@ -200,25 +214,9 @@ class Fixed:
         tied = float(np.vdot(W, self._precision @ W))
         return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
 
-    def respond(self, V: Array) -> Response:
-        return _LinearResponse(self, V)
-
     def respond_at(self, W: Array, root: float) -> PrimalResponse:
         V = 2.0 * (self._lambda1 * (self._precision @ W) + self._lambda2 * W)
         return _LinearResponse(self, V)
-
-    def track(self, V: Array, curvature: Array) -> Tracker:
-        return _LinearTracker(self, V)
-
-    def first_caution(self) -> Array:
-        return np.ones(2)
-
-    def takes_blocks(self, n_features: int) -> bool:
-        """No: its tracker is exact and costs little."""
-        return False
-
-    def follow(self, V: Array, caution: Array) -> BlockModel:
-        raise NotImplementedError
 
     def half_inverse(self, V: Array) -> Array:
         return self._half @ V
@@ -325,46 +323,32 @@ class _LearnedTracker:
         self._curvature = curvature
         self._V = V.copy()
         self._wide = V.shape[0] <= V.shape[1]
-        self._gram = V @ V.T if self._wide else V.T @ V
-        self._settle(self._gram)
-
-    def _spectrum(self, gram: Array) -> tuple[Array, Array, float]:
-        squares, vectors = np.linalg.eigh(gram)
-        nu = np.sqrt(np.maximum(squares[::-1], 0.0))
-        rank, T, omega = shrink(nu, self._lambda1, self._lambda2)
-        ratio = omega[:rank] / nu[:rank]
-        value = conjugate(nu, T, omega, self._lambda1, self._lambda2)
-        return vectors[:, ::-1][:, :rank], ratio, value
-
-    def _settle(self, gram: Array) -> None:
-        self._gram = gram
-        self._vectors, self._ratio, self._value = self._spectrum(gram)
+        self._now = spectrum(V @ V.T if self._wide else V.T @ V, lambda1, lambda2)
+        self._ratio = self._now.ratio
 
     def row(self, node: int) -> Array:
-        Q, ratio = self._vectors, self._ratio
+        Q, ratio = self._now.vectors, self._ratio
         if self._wide:
             return ((Q[node] * ratio) @ Q.T) @ self._V
         return ((self._V[node] @ Q) * ratio) @ Q.T
 
     def advance(self, node: int, dv: Array) -> bool:
-        curvature = self._curvature[node]
-        gram = self._moved_gram(node, dv)
-        spectrum = self._spectrum(gram)
+        curvature, now = self._curvature[node], self._now
+        after = spectrum(self._moved_gram(node, dv), self._lambda1, self._lambda2)
         length = float(dv @ dv)
-        bound = self._value + float(self.row(node) @ dv) + 0.5 * curvature * length
-        slack = 1e-13 * (abs(self._value) + abs(bound))
-        if spectrum[2] > bound + slack and curvature < self._most:
+        bound = now.value + float(self.row(node) @ dv) + 0.5 * curvature * length
+        slack = 1e-13 * (abs(now.value) + abs(bound))
+        if after.value > bound + slack and curvature < self._most:
             self._curvature[node] = min(2.0 * curvature, self._most)
             return False
         if length > 0.0:
             self._curvature[node] = max(self._SHRINK * curvature, 1e-3 * self._most)
-        self._gram = gram
-        self._vectors, self._ratio, self._value = spectrum
+        self._now, self._ratio = after, after.ratio
         self._V[node] += dv
         return True
 
     def _moved_gram(self, node: int, dv: Array) -> Array:
-        gram = self._gram.copy()
+        gram = self._now.gram.copy()
         if self._wide:
             across = self._V @ dv
             gram[node] += across
