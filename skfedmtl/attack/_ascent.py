@@ -3,8 +3,8 @@
 ``"plain"`` is Eq. 4 of the paper, ``x <- Proj(x + eta * grad)``. ``"adaptive"`` keeps a
 running mean of the gradient and of its squares, coordinate by coordinate [1]_, so that
 every coordinate moves a comparable distance. Its steps shorten evenly to a tenth of the first,
-so that rows settle; all of them together, however many, are `eta` percent of the diameter of
-the row's ball long.
+so that rows settle. With ``eta = 100`` the first is a tenth of the row's radius, or less, so
+that all together are no longer than its diameter; other values of `eta` are in proportion.
 
 H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
 An ascent that insists on a rise in every step soon stops at such an edge. The line search,
@@ -70,9 +70,10 @@ class _Plain:
 class _Adaptive:
     _MEAN, _SQUARE = 0.9, 0.999  #: how much of the past the running means keep
     _LAST = 0.1  #: length of the last step, as a share of the first
+    _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in radii
 
     def __init__(self, eta: float, radius: Array) -> None:
-        self._path = 0.02 * eta * radius[:, None]
+        self._unit = 0.01 * eta * radius[:, None]
         self._count = 0
         self._mean = self._square = np.zeros(())
 
@@ -83,9 +84,9 @@ class _Adaptive:
         mean = self._mean / (1.0 - self._MEAN**self._count)
         root = np.sqrt(self._square / (1.0 - self._SQUARE**self._count))
         scaled = np.divide(mean, root, out=np.zeros_like(gradient), where=root > 0.0)
-        shares = 1.0 - (1.0 - self._LAST) * np.arange(1, n_steps + 1) / n_steps
-        length = self._path * (shares[self._count - 1] / shares.sum())
-        return length / np.sqrt(gradient.shape[1]) * scaled
+        shares = 1.0 - (1.0 - self._LAST) * np.arange(n_steps) / n_steps
+        share = shares[self._count - 1] * min(self._FIRST, self._ALL / shares.sum())
+        return self._unit * (share / np.sqrt(gradient.shape[1])) * scaled
 
     def state(self) -> dict[str, Array]:
         return {"count": np.array(self._count), "mean": self._mean, "square": self._square}

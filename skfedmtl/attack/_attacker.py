@@ -91,8 +91,9 @@ class PoisoningAttacker(BasePoisoner):
         stop where rows enter or leave the margin. 0, and with `inner_iter`: every step on the
         victim itself.
     eta : float, default=100.0
-        Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: what all
-        `max_iter` steps together may come to, in percent of the diameter of the row's ball.
+        Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
+        of the radius, and less where `max_iter` such steps would be longer together than twice
+        `eta` percent of it.
     step : {"adaptive", "plain"}, default="adaptive"
         Momentum with per-coordinate scaling, every step a little shorter than the last, or Eq. 4
         of [1]_.
