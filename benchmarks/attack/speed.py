@@ -21,8 +21,8 @@ seconds are wall clock, on one thread unless said otherwise.
     Medians over ``--processes`` fresh processes: an import of scikit-learn's modules that every
     estimator needs, of the package, of the package after those (what it adds to them), after
     scikit-learn's own linear models, and after all modules of others that it loads (its own
-    part); and the first and the second small fit of a process, as a pair. An editable install looks for changed sources at import: install a
-    wheel for this part.
+    part); and the first and the second small fit of a process, as a pair. An editable install
+    looks for changed sources at import: install a wheel for this part.
 
 The CSV file holds the parts that were run last.
 
