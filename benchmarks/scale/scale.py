@@ -25,9 +25,9 @@ grow, by least squares of logarithms over the upper half of the sizes. ``scale.p
 it; it needs matplotlib.
 
 ``--large`` makes something else: a fit of each estimator at 100,000 nodes (``--nodes``) of 20 rows
-and 50 features (X has 0.8 GB) to a gap of 1e-2, and an attack of three steps on ten nodes through
-a hundred others (a tenth of the nodes at most), its victims to the same gap, as a matter of time
-and memory only. It writes ``large.csv``.
+and 50 features (X has 0.8 GB) to a gap of 1e-2, and an attack of one step on ten nodes through a
+hundred others (a tenth of the nodes at most), its victims to a gap of 0.1, as a matter of time and
+memory only. It writes ``large.csv``.
 
     python benchmarks/scale/scale.py [--output DIR] [--axis NAME ...] [--points N] [--repeats N]
                                      [--large] [--nodes N]
@@ -67,7 +67,7 @@ AXES = {
 ESTIMATORS = {"FMTLRegressor": FMTLRegressor, "FMTLClassifier": FMTLClassifier}
 TOLERANCES = (1e-2, 1e-3)
 LARGE = {"n_rows": 20, "n_features": 50}
-TARGETS, SOURCES, STEPS = 10, 100, 3  #: of the large attack
+TARGETS, SOURCES, STEPS, ATTACK_TOL = 10, 100, 1, 0.1  #: of the large attack
 COLUMNS = {
     "axis": "s",
     "size": "d",
@@ -242,11 +242,12 @@ def draw(rows, path):
 def run_large(n_nodes):
     """The fits and the attack at that many nodes."""
     shape = {**LARGE, "n_nodes": n_nodes}
-    tasks = [(fit, name, (1,)) for name in ESTIMATORS] + [(attack, "FMTLClassifier", ())]
-    for task, estimator, rest in tasks:
+    tasks = [(fit, name, TOLERANCES[0], (1,)) for name in ESTIMATORS]
+    tasks.append((attack, "FMTLClassifier", ATTACK_TOL, ()))
+    for task, estimator, tol, rest in tasks:
         print(f"{task.__name__} of {estimator} ...", file=sys.stderr, flush=True)
         try:
-            row = in_fresh_process(task, estimator, shape, TOLERANCES[0], *rest)
+            row = in_fresh_process(task, estimator, shape, tol, *rest)
         except BrokenProcessPool:
             print(f"{task.__name__} of {estimator}: killed, out of memory most likely")
             continue
