@@ -26,13 +26,14 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._system import DualSystem
+from skfedmtl._system import DualSystem, is_small, scaled_rows
 from skfedmtl.relationships import Response
 
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12
 _DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
 _LEAST_DAMPING = 1e-5  #: least one: with less, rounding moves dual variables that are not unique
+_ROUGH = 1e-3  #: tolerance from which single precision is enough
 
 
 class Anchor(NamedTuple):
@@ -45,7 +46,7 @@ class Anchor(NamedTuple):
 class _FreeRows:
     """The rows of one node that a second-order step may move."""
 
-    def __init__(self, node: Node, w: Array) -> None:
+    def __init__(self, node: Node, w: Array, *, rough: bool) -> None:
         low, high = node.loss.bounds
         sign = node.loss.sign(node.y)
         slope = -node.loss.conjugate_slope(node.y, node.alpha) - node.X @ w
@@ -53,7 +54,9 @@ class _FreeRows:
         stuck = ((inner <= low) & (push <= 0.0)) | ((inner >= high) & (push >= 0.0))
         self.index = np.flatnonzero((node.weight > 0.0) & ~stuck)
         self.root = np.sqrt(node.weight[self.index])
-        self.E = node.X[self.index] * self.root[:, None]
+        scale = np.zeros(len(slope))
+        scale[self.index] = self.root
+        self.E = scaled_rows(node.X, scale, node.squared_norm, rough=rough)
         self.gradient = self.root * slope[self.index]
         self.bend = node.loss.conjugate_curvature(node.y, node.alpha)[self.index]
 
@@ -95,7 +98,8 @@ class NewtonStepper:
         if anchor is not None:
             response = anchor.response
             W = response.W + response.product(server.V - anchor.V)
-        rows = [_FreeRows(node, w) for node, w in zip(nodes, W, strict=True)]
+        rough = tol >= _ROUGH and not is_small(response)
+        rows = [_FreeRows(node, w, rough=rough) for node, w in zip(nodes, W, strict=True)]
         gradient = np.concatenate([part.gradient for part in rows])
         if gradient.size == 0:
             return False

@@ -154,7 +154,8 @@ class DualSystem:
         ``u = J (c - R' s)``, ``(I + R J R') s = R J c`` and ``c = E' (rhs / theta)``.
         """
         roots = self.split(np.sqrt(theta))
-        short = [shorten(E / root[:, None]) for E, root in zip(self.rows, roots, strict=True)]
+        pairs = zip(self.rows, roots, strict=True)
+        short = [shorten(E / root[:, None].astype(E.dtype)) for E, root in pairs]
         system = DualSystem(short, self._response, self._product)
         c = self.pull(rhs / theta)
         first = system.product(c)
