@@ -1,7 +1,7 @@
 """Data sets whose rows belong to nodes: airlines, patients, hospitals, subjects, land mine fields.
 
-``load_flights`` needs no file but the package's own; the ``fetch_*`` functions read files that lie
-in the data home (see :func:`get_data_home`).
+``load_flights`` needs no file but the package's own; the ``fetch_*`` functions download what is not
+in the data home yet (see :func:`get_data_home`).
 """
 
 from skfedmtl.datasets._base import get_data_home
