@@ -1,4 +1,4 @@
-"""Zip archives that nobody vouches for.
+"""Archives that nobody vouches for.
 
 Their members are read into memory, never written to disk under the names that an archive gives
 them. Of a member neither more is inflated than its known size, nor is anything returned that has
@@ -6,16 +6,28 @@ another sha256.
 """
 
 import io
+import os
 import stat
 import zlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
 
 from skfedmtl.datasets._source import Member
 
-_UNREADABLE = (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
+# what damaged archives make zipfile and numpy raise
+_UNREADABLE = (
+    BadZipFile,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+)
 
 
 def unpack(
@@ -98,3 +110,40 @@ def _read(archive: ZipFile, info: ZipInfo, limit: int) -> bytes:
     # an entry that lies about its size is cut there, and then fails its checksum
     with archive.open(info) as stream:
         return stream.read(limit)
+
+
+def read_npz(
+    path: str | os.PathLike[str], limit: float = np.inf
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Read the arrays of an .npz file, without pickle.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    limit : float, default=inf
+        Bytes that the arrays may have together, unpacked.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        The arrays by name.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is no readable .npz file, or too large.
+    """
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile) or archive.zip is None:
+                raise ValueError("it holds a single array")
+            size = sum(info.file_size for info in archive.zip.infolist())
+            if size > limit:
+                raise ValueError(f"unpacked it has {size} bytes; at most {limit} are expected")
+            return dict(archive)
+        except (*_UNREADABLE, OSError) as error:
+            raise ValueError(f"no readable .npz file: {error}") from error

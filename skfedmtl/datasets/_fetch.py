@@ -3,19 +3,15 @@
 import contextlib
 import os
 import secrets
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skfedmtl.datasets._archives import unpack
+from skfedmtl.datasets._archives import read_npz, unpack
 from skfedmtl.datasets._base import DATA_HOME_VARIABLE, get_data_home
 from skfedmtl.datasets._download import download
 from skfedmtl.datasets._source import Member, Source, digest
-
-_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def fetch_arrays(
@@ -85,17 +81,10 @@ def fetch_arrays(
 def _read_kept(path: Path, source: Source) -> dict[str, np.ndarray]:
     arrays = {}
     try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile) or archive.zip is None:
-                raise ValueError("a single array")
-            size = sum(info.file_size for info in archive.zip.infolist())
-            if size > source.limit:
-                raise ValueError(f"{size} bytes unpacked; at most {source.limit} are expected")
-            arrays = dict(archive)
+        arrays = read_npz(path, source.limit)
         found = digest(arrays)
-    except _UNREADABLE as error:
-        found = f"no readable arrays ({error})"
+    except ValueError as error:
+        found = str(error)
     if found != source.sha256:
         raise OSError(
             f"{str(path)!r} is damaged or not the expected file: the sha256 of its arrays should "

@@ -378,12 +378,12 @@ def test_bombs_pickles_and_single_arrays_are_refused(tmp_path):
             fetch_heart_disease(data_home=tmp_path)
 
     np.savez_compressed(path, X=np.zeros(10**7))
-    refuse("bytes unpacked; at most")
+    refuse("unpacked it has .* bytes; at most")
     np.savez(path, X=np.array([print], dtype=object))
     refuse("allow_pickle")
     with open(path, "wb") as file:
         np.save(file, np.zeros(3))
-    refuse("a single array")
+    refuse("it holds a single array")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit"])
