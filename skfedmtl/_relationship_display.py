@@ -183,7 +183,7 @@ class RelationshipDisplay:
         """
         m = len(self.matrix)
         limit = 1.0 if self.kind == "correlation" else np.abs(self.matrix).max() or 1.0
-        side = float(np.clip(2.4 + 0.42 * m, 3.6, 7.5))
+        side = float(np.clip(2.4 + 0.42 * m, 4.2, 7.5))
         with drawing(self, ax, (side + 1.1, side), "compressed", **FRAMED) as ax:
             self.image_ = ax.imshow(
                 self.matrix, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest"
@@ -206,6 +206,7 @@ class RelationshipDisplay:
         ax.set_yticks(ticks, names)
 
     def _write_numbers(self, ax, limit):
+        """Write every number, with fewer digits the larger they get; 0.0 turns -0 into 0."""
         digits = 2 if limit < 10 else 1 if limit < 100 else 0
         text = np.empty(self.matrix.shape, dtype=object)
         for (row, column), value in np.ndenumerate(self.matrix):
@@ -213,7 +214,7 @@ class RelationshipDisplay:
             text[row, column] = ax.text(
                 column,
                 row,
-                f"{value:.{digits}f}".replace("-0.00", "0.00"),
+                f"{round(value, digits) + 0.0:.{digits}f}",
                 ha="center",
                 va="center",
                 fontsize=8,

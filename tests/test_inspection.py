@@ -152,6 +152,8 @@ def test_large_numbers_are_written_short():
     display = RelationshipDisplay.from_matrix(np.diag([1.0, 31.415, 2718.28]), kind="precision")
     assert display.text_[2, 2].get_text() == "2718"
     assert display.text_[0, 1].get_text() == "0"
+    small = RelationshipDisplay.from_matrix([[1.0, -1e-9], [-1e-9, 1.0]])
+    assert small.text_[0, 1].get_text() == "0.00"
 
 
 @pytest.mark.parametrize(

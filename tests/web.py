@@ -207,7 +207,7 @@ def in_turn(*answers):
     return answer
 
 
-def wait_until(condition, seconds=20.0):
+def wait_until(condition, seconds=60.0):
     """Wait for a condition to hold."""
     end = time.monotonic() + seconds
     while not condition():
