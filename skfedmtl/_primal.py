@@ -20,11 +20,11 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._system import DualSystem, shorten
+from skfedmtl._system import DualSystem, is_small, scaled_rows, shorten
 
 _MAX_PRODUCTS = 300
 _SUFFICIENT = 1e-4  #: share of the promised fall that a step must reach
-_HALVINGS = 15
+_SHORTENINGS, _LEAST, _MOST = 15, 0.1, 0.5  #: of a step, and by how much at once
 _ROUNDING = 1e-15
 _SHORT = 0.3  #: a shorter step was drawn too far by what the parabolas do not see
 _DAMPING, _LEAST_DAMPING, _CHANGE = 2e-3, 1e-4, 4.0
@@ -60,11 +60,10 @@ class Point:
         response = self.response.damped(damping) if damping > 0.0 else self.response
         pairs = zip(self._nodes, self.alphas(), strict=True)
         F = self.response.V - np.array([node.moment_of(alpha) for node, alpha in pairs])
-        rows = []
+        rows, rough = [], not is_small(response)
         for node, own in zip(self._nodes, self.f, strict=True):
             scale = np.sqrt(node.weight * node.loss.curvature(node.y, own))
-            moving = np.flatnonzero(scale)
-            rows.append(shorten(node.X[moving] * scale[moving, None]))
+            rows.append(shorten(scaled_rows(node.X, scale, node.squared_norm, rough=rough)))
         system = DualSystem(rows, response)
         first = system.product(F)
         rhs = -system.push(first)
@@ -133,14 +132,16 @@ class PrimalSolver:
     ) -> Point:
         along = _margins(nodes, step)
         length = 1.0
-        for _ in range(_HALVINGS):
+        for _ in range(_SHORTENINGS):
             f = [own + length * change for own, change in zip(point.f, along, strict=True)]
             trial = Point(server, nodes, point.W + length * step, root, f)
             allowed = point.value + _SUFFICIENT * length * slope
             if trial.value <= allowed + _ROUNDING * abs(point.value):
                 self._adapt(length)
                 return trial
-            length *= 0.5
+            # the least of the parabola through what is known, not too near either end
+            bend = trial.value - point.value - length * slope
+            length *= float(np.clip(-0.5 * length * slope / bend, _LEAST, _MOST))
         return point
 
     def _adapt(self, length: float) -> None:

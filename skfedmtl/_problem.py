@@ -166,8 +166,12 @@ class FederatedProblem:
         return [ordered[part] for part in self._slices()]
 
     def join(self, parts: list[Array]) -> Array:
-        """The nodes' arrays, one value or vector a row, in the caller's order."""
+        """The nodes' arrays, one value a row, in the caller's order."""
         return np.concatenate(parts)[self._place]
+
+    def codes_of(self, index: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The nodes of the caller's rows ``index``."""
+        return self._codes[self._place[index]]
 
     def node_rows(self, l: int, X: Array, y: Array) -> tuple[Array, Array]:
         """Other rows and targets of node ``l``, in the coordinates of its own."""

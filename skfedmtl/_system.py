@@ -30,7 +30,11 @@ Product = Callable[[Array], Array]
 # a small system is solved in less time than `linalg.lu_factor` takes to look at its arguments,
 # and so is each node's part
 _getrf, _getrs = linalg.lapack.dgetrf, linalg.lapack.dgetrs
-_potrf, _potrs = linalg.lapack.dpotrf, linalg.lapack.dpotrs
+_CHOLESKY = {
+    np.dtype(np.float64): (linalg.lapack.dpotrf, linalg.lapack.dpotrs),
+    np.dtype(np.float32): (linalg.lapack.spotrf, linalg.lapack.spotrs),
+}
+_SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
 
 
 def slices(lengths: list[int]) -> list[slice]:
@@ -54,7 +58,7 @@ class DualSystem:
     Parameters
     ----------
     rows : list of m ndarrays of shape (n_l, d)
-        The rows of each node, already scaled.
+        The rows of each node, already scaled; in single precision, rough solutions are faster.
     response : Response
         Gives the products with J.
     product : callable or None
@@ -79,11 +83,14 @@ class DualSystem:
 
     def pull(self, t: Array) -> Array:
         """E' t, one row a node."""
-        return np.array([part @ E for part, E in zip(self.split(t), self.rows, strict=True)])
+        pairs = zip(self.split(t), self.rows, strict=True)
+        return np.array([part.astype(E.dtype, copy=False) @ E for part, E in pairs], dtype=float)
 
     def push(self, W: Array) -> Array:
         """E applied to one row a node, stacked."""
-        return np.concatenate([E @ w for E, w in zip(self.rows, W, strict=True)])
+        pairs = zip(self.rows, W, strict=True)
+        parts = [E @ w.astype(E.dtype, copy=False) for E, w in pairs]
+        return np.concatenate(parts, dtype=float)
 
     def product(self, dV: Array) -> Array:
         """J[dV]."""
@@ -228,18 +235,36 @@ def _local_solver(E: Array, theta: Array, curvature: float) -> Product:
     n, d = E.shape
     if n == 0:  # older LAPACK wrappers refuse empty systems
         return lambda t: t
+    potrf, potrs = _CHOLESKY[E.dtype]
     theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / n)
     theta = np.where(theta > 0.0, theta, 1.0)
+    scale = E.dtype.type(curvature)
     if n <= d:
-        factors, _ = _potrf(np.diag(theta) + curvature * (E @ E.T))
-        return lambda t: _potrs(factors, t)[0]
-    factors, _ = _potrf(np.eye(d) + curvature * (E.T @ (E / theta[:, None])))
+        factors, _ = potrf(np.diag(theta.astype(E.dtype)) + scale * (E @ E.T))
+        return lambda t: potrs(factors, t)[0]
+    factors, _ = potrf(np.eye(d, dtype=E.dtype) + scale * (E.T @ (E / theta[:, None])))
 
     def solve(t: Array) -> Array:
         scaled = t / theta
-        return scaled - curvature * (E @ _potrs(factors, scaled @ E)[0]) / theta
+        return scaled - curvature * (E @ potrs(factors, scaled @ E)[0]) / theta
 
     return solve
+
+
+def scaled_rows(X: Array, scale: Array, squared_norm: Array, *, rough: bool = False) -> Array:
+    """The rows with a scale, times that.
+
+    In single precision if rough solutions are enough, unless their lengths go beyond it.
+    """
+    moving = np.flatnonzero(scale)
+    E, factors = X[moving], scale[moving, None]
+    if rough and len(moving):
+        longest = float((np.square(scale) * squared_norm).max())
+        if 1.0 / _SINGLE < longest < _SINGLE:
+            single: Array = np.empty(E.shape, dtype=np.float32)
+            return np.multiply(E, factors, out=single, casting="same_kind")
+    E *= factors
+    return E
 
 
 def shorten(E: Array) -> Array:

@@ -19,10 +19,10 @@ seconds are wall clock, on one thread unless said otherwise.
     bits. ``ratio`` is the time with two workers over that with one; 0.5 would be perfect.
 ``start``
     Medians over ``--processes`` fresh processes: an import of scikit-learn's modules that every
-    estimator needs, of the package, of the package after those (what it adds to them), and after
-    all modules of others that it loads (its own part); and the first and the second small fit
-    of a process, as a pair. An editable install looks for changed sources at import: install a
-    wheel for this part.
+    estimator needs, of the package, of the package after those (what it adds to them), after
+    scikit-learn's own linear models, and after all modules of others that it loads (its own
+    part); and the first and the second small fit of a process, as a pair. An editable install
+    looks for changed sources at import: install a wheel for this part.
 
 The CSV file holds the parts that were run last.
 
@@ -64,6 +64,7 @@ MANY = ("landmine", "parkinsons_total", "parkinsons_motor")
 STEPS = {"one": 60, "all": 30, "jobs": 30}
 RESTARTS = 8
 BASIS = ["sklearn.base", "sklearn.utils.validation"]
+ESTIMATORS = "sklearn.linear_model"  #: of scikit-learn, with all that they load
 COLUMNS = {
     "part": "s",
     "data": "s",
@@ -178,6 +179,7 @@ def start_up(arguments):
         f"import {', '.join(BASIS)}": (basis,),
         f"import {package}": (package,),
         f"import {package} after those": (package, *BASIS),
+        f"import {package} after {ESTIMATORS}": (package, ESTIMATORS),
         f"import {package} after all of others": (package, *others),
     }.items():
         measured = [run(IMPORT, *command)[0] for _ in range(arguments.processes)]

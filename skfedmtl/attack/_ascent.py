@@ -2,8 +2,9 @@
 
 ``"plain"`` is Eq. 4 of the paper, ``x <- Proj(x + eta * grad)``. ``"adaptive"`` keeps a
 running mean of the gradient and of its squares, coordinate by coordinate [1]_, so that
-every coordinate moves a comparable distance: with ``eta = 100`` a full step is a tenth of
-the row's radius.
+every coordinate moves a comparable distance. Its steps shorten evenly to a tenth of the first,
+so that rows settle. With ``eta = 100`` the first is a tenth of the row's radius, or less, so
+that all together are no longer than its diameter; other values of `eta` are in proportion.
 
 H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
 An ascent that insists on a rise in every step soon stops at such an edge. The line search,
@@ -56,7 +57,7 @@ class _Plain:
     def __init__(self, eta: float, radius: Array) -> None:
         self._eta = eta
 
-    def step(self, gradient: Array) -> Array:
+    def step(self, gradient: Array, n_steps: int) -> Array:
         return self._eta * gradient
 
     def state(self) -> dict[str, Array]:
@@ -68,20 +69,24 @@ class _Plain:
 
 class _Adaptive:
     _MEAN, _SQUARE = 0.9, 0.999  #: how much of the past the running means keep
+    _LAST = 0.1  #: length of the last step, as a share of the first
+    _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in radii
 
     def __init__(self, eta: float, radius: Array) -> None:
-        self._length = 1e-3 * eta * radius[:, None]
+        self._unit = 0.01 * eta * radius[:, None]
         self._count = 0
         self._mean = self._square = np.zeros(())
 
-    def step(self, gradient: Array) -> Array:
+    def step(self, gradient: Array, n_steps: int) -> Array:
         self._count += 1
         self._mean = self._MEAN * self._mean + (1.0 - self._MEAN) * gradient
         self._square = self._SQUARE * self._square + (1.0 - self._SQUARE) * np.square(gradient)
         mean = self._mean / (1.0 - self._MEAN**self._count)
         root = np.sqrt(self._square / (1.0 - self._SQUARE**self._count))
         scaled = np.divide(mean, root, out=np.zeros_like(gradient), where=root > 0.0)
-        return self._length / np.sqrt(gradient.shape[1]) * scaled
+        shares = 1.0 - (1.0 - self._LAST) * np.arange(n_steps) / n_steps
+        share = shares[self._count - 1] * min(self._FIRST, self._ALL / shares.sum())
+        return self._unit * (share / np.sqrt(gradient.shape[1])) * scaled
 
     def state(self) -> dict[str, Array]:
         return {"count": np.array(self._count), "mean": self._mean, "square": self._square}
@@ -152,19 +157,19 @@ class Ascent:
         if not self._values:
             self._values.append(self._game.value(self._rows))
         while not self.done and len(self._values) <= max_iter:
-            self._advance(len(self._values) / max_iter)
+            self._advance(max_iter)
             if after_step is not None:
                 after_step(self)
 
-    def _advance(self, share: float) -> None:
+    def _advance(self, max_iter: int) -> None:
         slope = self._game.gradient(self._gradient)
         if not slope.any():
             self.done = True
             return
-        move = self._mover.step(slope)
+        move = self._mover.step(slope, max_iter)
         floor = min(self._values[-_WINDOW:]) if self._searches else -np.inf
         length = self._length
-        self._game.advance(share)
+        self._game.advance(len(self._values) / max_iter)
         for _ in range(_SHORTENINGS + 1):
             trial = self._feasible.project(self._rows + length * move)
             value = self._game.value(trial)

@@ -92,9 +92,11 @@ class PoisoningAttacker(BasePoisoner):
         victim itself.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
-        of the radius.
+        of the radius, and less where `max_iter` such steps would be longer together than twice
+        `eta` percent of it.
     step : {"adaptive", "plain"}, default="adaptive"
-        Momentum with per-coordinate scaling, or Eq. 4 of [1]_.
+        Momentum with per-coordinate scaling, every step a little shorter than the last, or Eq. 4
+        of [1]_.
     line_search : bool, default=True
         Shorten a step, three times at most, until the objective exceeds the least of its last ten
         values, and return the best rows on the way, so that `objective_history_` never falls.
@@ -107,8 +109,8 @@ class PoisoningAttacker(BasePoisoner):
         [1]_, Algorithm 1. None: as many as it takes.
     victim_tol : float, default=1e-8
         Relative duality gap of the victim in the final fits and, without smoothing, after every
-        step, if that is smaller than the estimator's own `tol`. Smoothed victims are solved by
-        Newton's method until a step promises less than 1e-6 of their objective.
+        step, if that is smaller than the estimator's own `tol`. Smoothed victims follow the rows
+        by Newton's method, those with a kink by four steps of it at most.
     tol : float, default=1e-4
         Stop when the objective rose by less than this, relative, over twenty steps; not for a
         smoothed hinge, which hardens over all steps.

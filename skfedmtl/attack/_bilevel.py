@@ -124,8 +124,10 @@ class Bilevel:
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the victim has been fitted to these rows, and targets if given."""
         self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
-        self._problem.solve(self._solver, self._rng)
-        return self._upper.value()
+        solution = self._problem.solve(self._solver, self._rng)
+        # the weights at hand swing about the certified ones, but an early stop has no others
+        W = solution.W if solution.converged else self._problem.server.response.W
+        return self._upper.value(W)
 
     def advance(self, share: float) -> None:
         """Told before every change what share of the changes has been made."""

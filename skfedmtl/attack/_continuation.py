@@ -5,7 +5,8 @@ changes, and an ascent on H ends at one of them. The victim with a loss and a re
 that have second derivatives has none; its H leads over them. The width of the smoothed
 kink falls geometrically from `smoothing` to a small share of it while the rows are moved,
 a continuation in the sense of [1]_; what is handed over is judged by hard victims again.
-Each victim starts from the weights of the last one and takes a few Newton steps.
+Each victim starts from the weights of the last one; while the kink narrows, a few Newton steps
+are enough to follow. Where the rows have moved far it starts from the clean victim, and takes more.
 
 References
 ----------
@@ -22,8 +23,10 @@ from skfedmtl.attack._bilevel import Bilevel
 
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
 _ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
-_VICTIM_TOL, _VICTIM_STEPS = 1e-6, 20
-_ADJOINT_ACCURACY = 1e-2
+_VICTIM_TOL = 1e-6
+_STEPS, _MORE_STEPS = 4, 20  #: of Newton's method: where kinks pass by on the way, and elsewhere
+_LARGE = 0.5  #: change, as a share of all rows' length
+_ADJOINT_ACCURACY = 0.05
 
 
 class SmoothBilevel(Bilevel):
@@ -37,8 +40,9 @@ class SmoothBilevel(Bilevel):
         self._n_targets = len(targets)
         model = self._victim.model
         self._loss, self._smoothing = LOSSES[model.loss](), smoothing
-        self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_VICTIM_STEPS)
-        self._W = self._problem.weights(model.coef_, model.intercept_)
+        self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_MORE_STEPS)
+        self._last: Array | None = None  #: rows that the weights are near the best for
+        self._W = self._clean_W = self._problem.weights(model.coef_, model.intercept_)
         self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
         self.advance(0.0)
 
@@ -56,9 +60,18 @@ class SmoothBilevel(Bilevel):
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the smoothed victim has been fitted to these rows, and targets if given."""
-        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        self._take(rows, y)
         self._W = self._primal.solve(self._problem.server, self._problem.nodes, self._W, self._root)
-        return self._upper.value()
+        return self._upper.value(self._W)
+
+    def _take(self, rows: Array, y: Array | None) -> None:
+        seen = self._victim.forward(rows)
+        far = self._last is None or _length(seen - self._last) > _LARGE * _length(self._last)
+        if far:
+            self._W = self._clean_W
+        self._primal.max_iter = _MORE_STEPS if far or self.doubt == 0.0 else _STEPS
+        self._problem.replace_rows(self._injected, seen, y)
+        self._last = seen
 
     # -- to stop and go on ----------------------------------------------------------------
 
@@ -70,6 +83,10 @@ class SmoothBilevel(Bilevel):
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
         self.advance(float(state["share"]))
-        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        self._take(rows, y)
         self._W, self._primal.damping = state["W"], float(state["damping"])
         settle(self._problem.server, self._problem.nodes, self._W, self._root)
+
+
+def _length(rows: Array) -> float:
+    return float(np.linalg.norm(rows))

@@ -140,7 +140,7 @@ def _judge(smooth: _Playing, make_hard: Callable[[], Game], end: Array) -> tuple
     game, start = smooth.game, smooth.start
     if end is not start:
         game.advance(1.0)
-        before, after = game.value(start), game.value(end)
+        after, before = game.value(end), game.value(start)
         if after > _CLEARLY * before + smooth.bilevel.doubt:
             return after, end
     hard = make_hard()

@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
-from skfedmtl._system import DualSystem
+from skfedmtl._system import DualSystem, is_small, scaled_rows
 from skfedmtl.attack._upper import UpperLoss
 
 _ADJOINT_TOL = 1e-10
@@ -96,17 +96,16 @@ class UpperObjective:
         self._problem, self._loss = problem, loss
         self._damage, self._injected, self._accuracy = damage, injected, accuracy
 
-    def value(self) -> float:
-        """H at the victim's current weights."""
-        return self._upper().value
+    def value(self, W: Array) -> float:
+        """H at weights of the victim."""
+        return self._upper(W).value
 
     def full_gradient(self, kind: str) -> Array:
         """Gradient of H with respect to the injected rows, their targets in the last column."""
         return GRADIENTS[kind](self)
 
-    def _upper(self) -> _Upper:
+    def _upper(self, W: Array) -> _Upper:
         problem = self._problem
-        W = problem.server.response.W
         G, intercept, value = np.zeros_like(W), np.zeros(len(W)), 0.0
         for l, (node, w) in enumerate(zip(problem.nodes, W, strict=True)):
             damage = self._damage(l)
@@ -121,7 +120,7 @@ class UpperObjective:
         return _Upper(value, G, intercept)
 
     def _dual(self) -> Array:
-        upper = self._upper()
+        upper = self._upper(self._problem.server.response.W)
         u = self._problem.server.response.frozen_product(upper.G)
         still = [np.zeros(len(node.y)) for node in self._problem.nodes]
         return self._assemble(upper, u, still)
@@ -134,15 +133,15 @@ class UpperObjective:
 
     def _adjoint(self, product) -> Array:  # type: ignore[no-untyped-def]
         """The gradient with responding dual variables, for the derivative `product` of W(V)."""
-        problem, upper = self._problem, self._upper()
-        scales, rows = [], []
-        softness = 1.0
-        for node, w in zip(problem.nodes, problem.server.response.W, strict=True):
+        problem, W = self._problem, self._problem.server.response.W
+        upper = self._upper(W)
+        scales, rows, softness = [], [], 1.0
+        rough = self._accuracy is not None and not is_small(problem.server.response)
+        for node, w in zip(problem.nodes, W, strict=True):
             f = node.X @ w
             scale, softness = node.loss.stiffness(node.y, f, node.alpha, node.weight)
             scales.append(scale)
-            moving = scale > 0
-            rows.append(node.X[moving] * scale[moving, None])
+            rows.append(scaled_rows(node.X, scale, node.squared_norm, rough=rough))
         system = DualSystem(rows, problem.server.response, product)
         first = product(upper.G)
         rhs = system.push(first)
@@ -164,13 +163,17 @@ class UpperObjective:
     def _assemble(self, upper: _Upper, u: Array, answers: list[Array]) -> Array:
         """grad_i = p_i a_i u_s - pull_i w_s, pull_i = answer_i + p_i dH/db_s, and pull_i."""
         problem, d = self._problem, self._problem.n_features
-        parts = []
+        pairs = zip(problem.nodes, answers, upper.intercept, strict=True)
+        pulls = [answer + node.weight * intercept for node, answer, intercept in pairs]
+        duals = [node.weight * node.alpha for node in problem.nodes]
+        pull = problem.join(pulls)[self._injected, None]
+        dual = problem.join(duals)[self._injected, None]
+        source = problem.codes_of(self._injected)
         W = problem.server.response.W
-        for l, (node, answer) in enumerate(zip(problem.nodes, answers, strict=True)):
-            pull = answer + node.weight * upper.intercept[l]
-            slope = np.outer(node.weight * node.alpha, u[l]) - np.outer(pull, W[l])
-            parts.append(np.column_stack([slope[:, :d], pull]))
-        return problem.join(parts)[self._injected]
+        slope: Array = np.empty((len(source), d + 1))
+        slope[:, :d] = dual * u[source, :d] - pull * W[source, :d]
+        slope[:, d:] = pull
+        return slope
 
 
 GRADIENTS = {

@@ -183,14 +183,15 @@ def test_the_objective_is_the_mean_loss_of_clean_target_rows(loss):
     def check(attack):
         p, model = attack.problem, attack.model()
         problem, upper = attack.solve(relationship(p, "omega"))
-        W, b = problem.coefficients(problem.server.response.W)
+        weights = problem.server.response.W
+        W, b = problem.coefficients(weights)
         clean = (p.X, p.y, p.codes, p.weight, attack.targets, p.loss)
-        assert_allclose(upper.value(), upper_H(W, b, *clean), rtol=1e-10, atol=1e-12)
+        assert_allclose(upper.value(weights), upper_H(W, b, *clean), rtol=1e-10, atol=1e-12)
         task = attack.task("implicit", "omega")
         victim = solve_victim(*task[1:5], *task[7:], **model)
         if victim is not None:
             expected = upper_H(victim.W, victim.b, *clean)
-            assert_allclose(upper.value(), expected, rtol=1e-5, atol=1e-9)
+            assert_allclose(upper.value(weights), expected, rtol=1e-5, atol=1e-9)
 
     check()
 

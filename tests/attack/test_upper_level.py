@@ -233,3 +233,19 @@ def test_wrong_arguments(params, given, message, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=message):
         poisoner.fit(X, y, nodes=nodes, **given)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_objective_is_that_of_the_certified_weights():
+    """Those that follow from the dual variables swing until both meet: here H was 2 % off."""
+    rng = np.random.default_rng(0)
+    nodes = np.repeat(np.arange(20), 50)
+    X, W = rng.normal(size=(1000, 60)), rng.normal(size=60) + 0.3 * rng.normal(size=(20, 60))
+    y = np.einsum("ij,ij->i", X, W[nodes]) > 0.0
+    model = PoisoningAttacker(
+        FMTLClassifier(tol=1e-2, random_state=0),
+        smoothing=0.0,
+        max_iter=0,
+        victim_tol=1e-2,
+        random_state=0,
+    ).fit(X, y, nodes=nodes)
+    assert_allclose(model.objective_history_, [model.objective_], rtol=5e-3)
