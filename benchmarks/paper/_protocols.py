@@ -55,15 +55,22 @@ NAMES = {
     "parkinsons_total": "Parkinson's, total",
     "parkinsons_motor": "Parkinson's, motor",
 }
-#: of every optimised attack, beside its number of steps and the package's defaults
-ASCENT = {"init": "clean", "line_search": False}
+#: where rows start, random ones too: classes, and numbers (Parkinson's)
+START = {"classes": {"init": "clean"}, "numbers": {"init": "ball"}}
+#: of optimised attacks, beside their steps and the package's defaults
+ASCENT = {
+    "classes": {"line_search": False, "upper_loss": "ramp"},
+    "numbers": {"line_search": False, "optimize_labels": True},
+}
 STEPS = 60  #: of every optimised attack
 TOL = 1e-3  #: relative duality gap of every victim that is judged
 LAMBDAS = {"fmtl": {"lambda1": LAMBDA1, "lambda2": LAMBDA2}}
 LAMBDAS |= {method: {"lambda": LAMBDA2} for method in ("local", "global")} | {"constant": {}}
 #: of every row that is kept; those with another one are computed anew
 STAMP = {"version": skfedmtl.__version__}
-STAMP["settings"] = " ".join(f"{key}={value}" for key, value in {"tol": TOL, **ASCENT}.items())
+for _task in START:
+    _named = {"tol": TOL, **START[_task], **ASCENT[_task]}
+    STAMP[_task] = " ".join(f"{key}={value}" for key, value in _named.items())
 
 #: grids of the honest protocol; test rows have no part in the choice
 _SMALL, _LARGE = (1e-4, 1e-3, 1e-2), (1e-3, 1e-2, 1e-1)
@@ -107,15 +114,18 @@ def split(protocol, data, seed, data_home):
 def make_attack(protocol, data, attack, kind, seed, *, radius, lambdas, steps=STEPS, **more):
     """A poisoner, not fitted; `kind` is ``"none"``, ``"random"`` or ``"optimised"``.
 
-    Random rows are clean rows of the source, drawn with replacement and set apart by a millionth of
-    a standard deviation, with the other class, or the farther end of their node's range, as
-    target. Optimised rows start from them. ``"none"`` injects nothing.
+    Random rows of classes are clean rows of the source, drawn with replacement and set apart by a
+    millionth of a standard deviation, with the other class; those of numbers are uniform in the
+    ball, with the farther end of their node's range from the target of a clean row as target.
+    Optimised rows start from them. ``"none"`` injects nothing.
     """
+    task = "numbers" if is_regression(data) else "classes"
     estimator = FMTLRegressor if is_regression(data) else FMTLClassifier
     victim = estimator(**lambdas, tol=TOL, fit_intercept=protocol == "honest", random_state=seed)
-    common = {"radius": radius, "victim_tol": TOL, "random_state": seed, **more}
+    common = {"radius": radius, "victim_tol": TOL, "random_state": seed, **START[task], **more}
     if kind == "none":
         return RandomPoisoner(victim, budget=0, **common)
     if kind == "random":
         return RandomPoisoner(victim, attack=attack, **common)
-    return PoisoningAttacker(victim, attack=attack, **{**ASCENT, "max_iter": steps, **common})
+    ascent = {**ASCENT[task], "max_iter": steps}
+    return PoisoningAttacker(victim, attack=attack, **{**ascent, **common})

@@ -2,9 +2,9 @@
 
 The paper's protocol and the attacks of ``table2.py``; means over three seeds.
 
-Left, over the steps of an attack: H, the mean loss of the targets' clean training rows, summed over
-targets, of the victim that the step was taken against. That victim is smoothed, ever less
-towards the end; the default of the package.
+Left, over the steps of an attack: H, the mean loss (squared error, or for classes the ramp) of the
+targets' clean training rows, summed over targets, of the victim that the step was taken against.
+That victim is smoothed, ever less towards the end; the default of the package.
 Middle, over the same steps: the mean test error of the targets, of the real victim fitted from
 scratch on clean and injected rows, at a dozen of the steps.
 Right, over the rounds of ``solver="mocha"``, one local epoch each: primal sub-optimality
@@ -49,21 +49,24 @@ CURVES = {
 
 @contextlib.contextmanager
 def recorded():
-    """The rows of every attack that is fitted inside, at its start and after every step."""
-    rows = []
+    """Rows, and targets if they move, of an attack fitted inside: its start, then every step."""
+    path = []
 
     class Recording(_craft.Ascent):
-        def run(self, max_iter, after_step=None):
+        def run(self, max_iter, after_step):
             def record(ascent):
-                rows.append(ascent.best)
-                if after_step is not None:
-                    after_step(ascent)
+                split = getattr(self._feasible, "split", lambda rows: (rows, None))
+                path.append(split(ascent.best))
 
-            rows.append(self.best)
-            super().run(max_iter, record)
+            def both(ascent):
+                record(ascent)
+                after_step(ascent)
+
+            record(self)
+            super().run(max_iter, both)
 
     with mock.patch.object(_craft, "Ascent", Recording):
-        yield rows
+        yield path
 
 
 def compute(cell, data_home):
@@ -77,13 +80,15 @@ def compute(cell, data_home):
         with recorded() as path:
             poisoner.fit(X, y, nodes=nodes)
         points += [("H", step, value) for step, value in enumerate(poisoner.objective_history_)]
-        y = np.concatenate([y, poisoner.poison_y_])
         nodes = np.concatenate([nodes, poisoner.poison_nodes_])
         for step in np.unique(np.linspace(0, len(path) - 1, POINTS).round().astype(int)):
-            victim = clone(poisoner.estimator).fit(np.vstack([X, path[step]]), y, nodes=nodes)
+            rows, moved = path[step]
+            labels = poisoner.poison_y_ if moved is None else moved
+            victim = clone(poisoner.estimator)
+            victim.fit(np.vstack([X, rows]), np.concatenate([y, labels]), nodes=nodes)
             poisoner.estimator_ = victim
             points.append(("error", step, poisoner.score(test.X, test.y, nodes=test.nodes)))
-        X = np.vstack([X, poisoner.poison_X_])
+        X, y = np.vstack([X, poisoner.poison_X_]), np.concatenate([y, poisoner.poison_y_])
     victim = paper_attack(data, "direct", seed, radius, steps).estimator
     points += _descent(victim, X, y, nodes)
     own = dict(zip(CELL, cell, strict=True)) | STAMP

@@ -5,13 +5,15 @@ rows as the radius, lambda1 = lambda2 = 1e-3) and ``honest`` (z-scores of the tr
 intercept, the largest norm of the source's rows, lambdas by three folds of the clean training
 rows). A seed draws the split of every node's rows (75/25), the targets (half of the nodes), the
 sources and the rows that attacks start from. 20 % of a source's clean rows are injected. All cells
-have the same settings; ``_protocols.py`` holds them.
+have the same settings, but for what differs between classes and numbers; ``_protocols.py`` holds
+them.
 
 Rows
     no attack    the victim without injected rows
-    random       clean rows of the source, drawn with replacement, with the other class or the
-                 farther end of their node's range as target
-    optimised    `PoisoningAttacker` from those rows
+    random       classes: clean rows of the source, drawn with replacement, with the other class;
+                 numbers: rows uniform in the ball, with an end of their node's range as target
+    optimised    `PoisoningAttacker` from those rows; for classes against the ramp, which is nearer
+                 to the error than the hinge, for numbers with targets that move in that range
     constant     without attack: each node's larger class, or mean
     local        one `LinearSVC` or `Ridge` a node; 1e-3 as penalty, or by folds (honest)
     global       one for all rows
