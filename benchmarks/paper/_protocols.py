@@ -60,9 +60,9 @@ START = {"classes": {"init": "clean"}, "numbers": {"init": "ball"}}
 #: of optimised attacks, beside their steps and the package's defaults
 ASCENT = {
     "classes": {"line_search": False, "upper_loss": "ramp"},
-    "numbers": {"line_search": False, "optimize_labels": True},
+    "numbers": {"line_search": False, "optimize_labels": True, "eta": 300.0},
 }
-STEPS = 60  #: of every optimised attack
+STEPS = 40  #: of every optimised attack
 TOL = 1e-3  #: relative duality gap of every victim that is judged
 LAMBDAS = {"fmtl": {"lambda1": LAMBDA1, "lambda2": LAMBDA2}}
 LAMBDAS |= {method: {"lambda": LAMBDA2} for method in ("local", "global")} | {"constant": {}}

@@ -79,7 +79,7 @@ def search(cell, data_home):
     folds = [fold_losses(setting, method, rows, seed, fold, N_FOLDS) for fold in range(N_FOLDS)]
     choice = setting.candidates(method)[int(np.argmin(np.mean(folds, axis=0)))]
     row = {**dict(zip(SEARCH, cell, strict=True)), **choice}
-    return {**row, "seconds": time.perf_counter() - start, **STAMP}
+    return {**row, "seconds": time.perf_counter() - start, "version": STAMP["version"]}
 
 
 def compute(cell, lambdas, data_home):
@@ -116,7 +116,7 @@ def _named(measures):
 
 def find_lambdas(path, wanted, draws, data_home, n_jobs):
     """(protocol, data, seed) -> method -> lambdas; those of the honest protocol by folds."""
-    rows = _current(read_rows(path, **CHOICES))
+    rows = [row for row in read_rows(path, **CHOICES) if row["version"] == STAMP["version"]]
     done = {tuple(row[name] for name in SEARCH) for row in rows}
     cells = [
         ("honest", data, method, seed)
