@@ -186,10 +186,11 @@ def print_table(columns, rows):
         print("  ".join(padded).rstrip())
 
 
-def write_csv(path, rows):
+def write_csv(path, rows, *, exact=False, silent=False):
     """Write `rows`, dicts, beside `path`, then move the file there.
 
-    The columns are the keys of all rows in order of appearance; numbers keep six digits.
+    The columns are the keys of all rows in order of appearance; numbers keep six digits, or all of
+    them if `exact`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,15 +200,21 @@ def write_csv(path, rows):
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
             writer.writeheader()
-            writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
+            form = _long if exact else _short
+            writer.writerows({key: form(value) for key, value in row.items()} for row in rows)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    print(f"wrote {path}")
+    if not silent:
+        print(f"wrote {path}")
 
 
 def _short(value):
     return format(value, ".6g") if isinstance(value, (float, np.floating)) else value
+
+
+def _long(value):
+    return repr(float(value)) if isinstance(value, (float, np.floating)) else value

@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--data-home",
         type=_nonempty,
-        help="folder of the data sets that are not in the package; None: where the fetchers look",
+        help="folder where data sets outside the package are kept; None: that of the fetchers",
     )
     return parser
 

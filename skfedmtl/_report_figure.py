@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from skfedmtl._figures import GREY, INK, SKY, STYLE, VERMILION
 from skfedmtl._report_tables import MODELS, select
 from skfedmtl._report_work import ATTACKS, BASELINES, KINDS
 
-# Okabe and Ito: apart for colour-blind readers as well
-COLOURS = {"random": "#56b4e9", "optimised": "#d55e00"}
-INK, GREY = "#000000", "#5f5f5f"
+COLOURS = {"random": SKY, "optimised": VERMILION}
 KIND_NAMES = {kind: f"{kind} attack" for kind in KINDS}
 MEAN, ONE = "mean ± standard error", "one repetition"
 WIDTH = 0.36
@@ -53,7 +52,7 @@ def draw(rows: list[dict[str, Any]], header: Sequence[str]) -> Figure:
     """
     rows = select(rows, nodes="targets")
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    with rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with rc_context(STYLE):
         figure = Figure(figsize=(2.2 + 5.8 * len(metrics), 5.4), layout="constrained")
         panels = np.atleast_1d(figure.subplots(1, len(metrics)))
         for axes, metric in zip(panels, metrics, strict=True):

@@ -1,4 +1,4 @@
-"""Splits that keep every node on both sides."""
+"""Splits that keep every node on both sides, and curves of what attacks do."""
 
 import numbers
 import warnings
@@ -8,9 +8,10 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from skfedmtl._labels import check_nodes, listing
+from skfedmtl._security import security_curve
 from skfedmtl._strata import deal, draw, n_rows, strata, take
 
-__all__ = ["NodeKFold", "train_test_split_nodes"]
+__all__ = ["NodeKFold", "security_curve", "train_test_split_nodes"]
 
 
 class NodeKFold(BaseCrossValidator):

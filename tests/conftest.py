@@ -1,6 +1,7 @@
 """Settings and fixtures that every test shares."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,17 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}: set SKFEDMTL_DATA")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Keep the tests on this machine: no data set is downloaded from where it really is."""
+    connect = socket.create_connection
+
+    def create_connection(address, *args, **kwargs):
+        if address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"the tests connect to this machine only, not to {address[0]}")
+        return connect(address, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    monkeypatch.setenv("no_proxy", "*")

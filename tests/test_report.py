@@ -286,7 +286,8 @@ def test_the_package_needs_neither_extra():
     assert "pip install" in run.stderr and "Traceback" not in run.stderr
 
 
-def test_missing_data_say_where_they_belong(no_work, tmp_path, capsys):
+def test_missing_data_say_where_they_belong(no_work, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("skfedmtl.datasets._download.time.sleep", lambda seconds: None)
     options = ["--dataset", "landmine", "--data-home", str(tmp_path)]
     assert main(arguments(tmp_path / "report", *options)) == 2
     error = capsys.readouterr().err

@@ -41,21 +41,17 @@ Finished cells are kept in the CSV file and not computed again: a run that was s
         [--optimize-labels] [--name NAME] [--n-jobs N]
 """
 
-import csv
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import root_mean_squared_error, zero_one_loss
 from sklearn.preprocessing import MinMaxScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _common import is_regression, load_rows, make_parser, make_scaler, print_table, write_csv
+from _cells import clean_twin, read_rows, run_cells
+from _common import is_regression, load_rows, make_parser, make_scaler, print_table
 
 from skfedmtl import (
     FMTLClassifier,
@@ -73,6 +69,7 @@ OPTIMISED = ("dual", "implicit", "total")
 KINDS = ("random", "flip", *OPTIMISED)
 SCALINGS = ("z-scores", "min-max")
 CELL = ("scaling", "data", "attack", "kind", "draw", "steps")
+MEASURES = ("H", "error", "clean", "seconds")
 TOL = 1e-4  #: relative duality gap of every victim that is judged
 
 
@@ -113,7 +110,6 @@ def prepare(cell, data_home, options):
 
 def compute(cell, data_home, options):
     """One attack of one draw: a row of the table."""
-    warnings.simplefilter("ignore", ConvergenceWarning)
     poisoner, (X, y, nodes), (X_test, y_test, nodes_test) = prepare(cell, data_home, options)
     start = time.perf_counter()
     poisoner.fit(X, y, nodes=nodes)
@@ -121,10 +117,7 @@ def compute(cell, data_home, options):
     row = dict(zip(CELL, cell, strict=True))
     row["H"] = poisoner.objective_
     row["error"] = poisoner.score(X_test, y_test, nodes=nodes_test)
-    clean = poisoner.clean_estimator_.predict(X_test, nodes=nodes_test)
-    metric = root_mean_squared_error if is_regression(row["data"]) else zero_one_loss
-    targets = [nodes_test == target for target in poisoner.target_nodes_]
-    row["clean"] = np.mean([metric(y_test[own], clean[own]) for own in targets])
+    row["clean"] = clean_twin(poisoner).score(X_test, y_test, nodes=nodes_test)
     row["seconds"] = seconds
     return row
 
@@ -135,18 +128,6 @@ def _load(data, data_home):
     X, y, nodes = load_rows("human_activity", data_home)
     kept = np.isin(nodes, np.unique(nodes)[:10])
     return X[kept], y[kept], nodes[kept]
-
-
-def read_rows(path):
-    """The finished cells of a CSV file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        row.update(draw=int(row["draw"]), steps=int(row["steps"]))
-        row.update({name: float(row[name]) for name in ("H", "error", "clean", "seconds")})
-    return rows
 
 
 def summarise(rows):
@@ -234,7 +215,7 @@ def main():
     parser.add_argument("--n-jobs", type=int, default=2)
     arguments = parser.parse_args()
     path = arguments.output / f"{arguments.name}.csv"
-    rows = read_rows(path)
+    rows = read_rows(path, whole=("draw", "steps"), real=MEASURES)
     done = {tuple(row[name] for name in CELL) for row in rows}
     cells = [
         (arguments.scaling, data, attack, kind, draw, arguments.steps if kind in OPTIMISED else 0)
@@ -246,13 +227,7 @@ def main():
     ]
     options = {"init": arguments.init, "optimize_labels": arguments.optimize_labels}
     todo = [cell for cell in cells if cell not in done]
-    results = Parallel(n_jobs=arguments.n_jobs, return_as="generator")(
-        delayed(compute)(cell, arguments.data_home, options) for cell in todo
-    )
-    for number, row in enumerate(results, start=1):
-        rows.append(row)
-        print(f"{number} of {len(todo)}: {', '.join(str(row[name]) for name in CELL)}", flush=True)
-        write_csv(path, rows)
+    run_cells(compute, todo, rows, path, arguments.data_home, options, n_jobs=arguments.n_jobs)
     wanted = set(cells)
     rows = [row for row in rows if tuple(row[name] for name in CELL) in wanted]
     print_table(COLUMNS, summarise(rows))

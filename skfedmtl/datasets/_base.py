@@ -1,5 +1,7 @@
 """What the loaders and fetchers share: the data home, checked files, and the Bunch they return."""
 
+import math
+import numbers
 import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -15,9 +17,9 @@ DEFAULT_DATA_HOME = "~/skfedmtl_data"
 
 
 def get_data_home(data_home: str | os.PathLike[str] | None = None) -> str:
-    """Return the folder where the ``fetch_*`` functions look for their files.
+    """Return the folder where the ``fetch_*`` functions look for their files and keep them.
 
-    The folder is not created, and it need not exist.
+    The folder need not exist; it is created when something is downloaded.
 
     Parameters
     ----------
@@ -69,6 +71,20 @@ def check_output(as_frame: object, return_X_y_nodes: object) -> None:
             raise TypeError(f"{name} must be True or False; got {value!r}")
     if as_frame:
         import_pandas()
+
+
+def check_download(download_if_missing: object, n_retries: object, delay: object) -> None:
+    """Raise TypeError or ValueError unless the arguments say whether and how to download."""
+    if not isinstance(download_if_missing, (bool, np.bool_)):
+        raise TypeError(f"download_if_missing must be True or False; got {download_if_missing!r}")
+    if isinstance(n_retries, bool) or not isinstance(n_retries, numbers.Integral):
+        raise TypeError(f"n_retries must be a whole number of at least 0; got {n_retries!r}")
+    if isinstance(delay, bool) or not isinstance(delay, numbers.Real):
+        raise TypeError(f"delay must be a number of seconds, at least 0; got {delay!r}")
+    if n_retries < 0:
+        raise ValueError(f"n_retries must be a whole number of at least 0; got {n_retries!r}")
+    if not (math.isfinite(delay) and delay >= 0):
+        raise ValueError(f"delay must be a finite number of seconds, at least 0; got {delay!r}")
 
 
 def import_pandas() -> ModuleType:

@@ -1,59 +1,40 @@
-"""Files outside the package: found in the data home, checked, read without pickle."""
+"""Data sets outside the package: found in the data home or downloaded, checked, kept there."""
 
-import hashlib
-import io
+import contextlib
 import os
-from dataclasses import dataclass
+import secrets
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from skfedmtl.datasets._archives import read_npz, unpack
 from skfedmtl.datasets._base import DATA_HOME_VARIABLE, get_data_home
+from skfedmtl.datasets._download import download
+from skfedmtl.datasets._source import Member, Source, digest
 
 
-@dataclass(frozen=True)
-class Source:
-    """A data set's file: the sha256 it must have, and where its data come from."""
-
-    file_name: str
-    sha256: str
-    origin: str
-
-
-SOURCES = {
-    "landmine": Source(
-        "landmine.npz",
-        "f652cf374601ad9ded7de5f169a5813f5ad99abc377e71e9fd4143ebef5e2698",
-        "Y. Xue, X. Liao, L. Carin, B. Krishnapuram, JMLR 8 (2007) 35-63, as LandmineData.mat in "
-        "http://www.ee.duke.edu/~lcarin/LandmineData.zip",
-    ),
-    "human_activity": Source(
-        "human_activity.npz",
-        "2e22a77587101b700d9fb0f6a293207d973d0611aabf61a617debbff06111e42",
-        "UCI data set 240, https://doi.org/10.24432/C54S4K",
-    ),
-    "parkinsons": Source(
-        "parkinsons.npz",
-        "3b57a87cc63050db71e28f1a6c4e1dae85cf2bef45172c72327a760958867210",
-        "UCI data set 189, https://doi.org/10.24432/C5ZS3N",
-    ),
-    "heart_disease": Source(
-        "heart_disease.npz",
-        "1c154ad2f1712d0ef187be248c614df01b6f5d9bdcb8e1573d6b8015cf9afc88",
-        "UCI data set 45, https://doi.org/10.24432/C52P4X",
-    ),
-}
-
-
-def read_source(name: str, data_home: str | os.PathLike[str] | None) -> dict[str, np.ndarray]:
-    """Return the arrays of a data set's file, if it is the one expected.
+def fetch_arrays(
+    source: Source,
+    data_home: str | os.PathLike[str] | None,
+    download_if_missing: bool,
+    n_retries: int,
+    delay: float,
+) -> dict[str, np.ndarray]:
+    """Return a data set's arrays: kept ones, else made of files in the data home, or downloaded.
 
     Parameters
     ----------
-    name : str
-        The data set: a key of `SOURCES`.
+    source : Source
+        The data set.
     data_home : str, path-like or None
         As in :func:`get_data_home`.
+    download_if_missing : bool
+        Whether to download what is not there.
+    n_retries : int
+        As in `download`.
+    delay : float
+        As in `download`.
 
     Returns
     -------
@@ -63,24 +44,97 @@ def read_source(name: str, data_home: str | os.PathLike[str] | None) -> dict[str
     Raises
     ------
     OSError
-        If the file is missing, cannot be read, or has another sha256.
+        If the data are not there and cannot be had, are not the expected ones, or cannot be kept.
     """
-    source = SOURCES[name]
     folder = Path(get_data_home(data_home)).absolute()
     path = folder / source.file_name
-    if not path.is_file():
+    if path.is_file():
+        return _read_kept(path, source)
+    contents = _find(folder, source)
+    if contents is not None:
+        arrays = _make(contents, source)
+        # the folder may be for reading only; the data are there all the same
+        with contextlib.suppress(OSError):
+            _keep(path, arrays)
+        return arrays
+    where = (
+        f"Put by hand into the folder {str(folder)!r}: {source.by_hand}. Or say where the data "
+        f"are: pass data_home=... or set the environment variable {DATA_HOME_VARIABLE}."
+    )
+    if not download_if_missing:
         raise FileNotFoundError(
-            f"{source.file_name} is not in the folder {str(folder)!r}. Put it there, or say where "
-            f"it is: pass data_home=... or set the environment variable {DATA_HOME_VARIABLE}. "
-            f"The data come from {source.origin}"
+            f"{source.file_name} is not in the folder {str(folder)!r}, and "
+            f"download_if_missing=False. {where}"
         )
-    # The bytes that were checked are the bytes that are parsed: the file is read once.
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        contents = download(source, n_retries, delay)
+    except OSError as error:
+        raise OSError(
+            f"{source.file_name} is not in the folder {str(folder)!r}, and {error}\n{where}"
+        ) from error
+    arrays = _make(contents, source)
+    _keep(path, arrays)
+    return arrays
+
+
+def _read_kept(path: Path, source: Source) -> dict[str, np.ndarray]:
+    arrays = {}
+    try:
+        arrays = read_npz(path, source.limit)
+        found = digest(arrays)
+    except ValueError as error:
+        found = str(error)
     if found != source.sha256:
         raise OSError(
-            f"{str(path)!r} is damaged or not the expected file: its sha256 should be "
-            f"{source.sha256}, found {found} ({len(content)} bytes)"
+            f"{str(path)!r} is damaged or not the expected file: the sha256 of its arrays should "
+            f"be {source.sha256}, found {found}. Remove it to have the data read or downloaded anew"
         )
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+    return arrays
+
+
+def _find(folder: Path, source: Source) -> dict[str, bytes] | None:
+    """The publishers' files in the data home: in an archive, or unpacked; None if not there."""
+    for place in (folder, folder / "raw" / source.name):
+        for name in source.archives:
+            if (place / name).is_file():
+                with open(place / name, "rb") as file:
+                    try:
+                        return unpack(file, source.members, source.limit)
+                    except OSError as error:
+                        raise OSError(f"{str(place / name)!r}: {error}") from error
+        for base in dict.fromkeys((place, place / source.folder)):
+            paths = {member: base / member.name for member in source.members}
+            if all(path.is_file() for path in paths.values()):
+                return {member.name: _read_file(path, member) for member, path in paths.items()}
+    return None
+
+
+def _read_file(path: Path, member: Member) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return member.check(file.read(member.size + 1))
+    except OSError as error:
+        raise OSError(f"{str(path)!r}: {error}") from error
+
+
+def _make(contents: dict[str, bytes], source: Source) -> dict[str, np.ndarray]:
+    arrays = source.parse(contents)
+    if digest(arrays) != source.sha256:
+        raise RuntimeError(
+            f"{source.name}: the files are the expected ones, the arrays made of them are not"
+        )
+    return arrays
+
+
+def _keep(path: Path, arrays: dict[str, Any]) -> None:
+    """Write the arrays beside the file, then move them there: all or nothing, for all to read."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with open(temporary, "xb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,14 +1,89 @@
 """Heart disease, one node a hospital."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from skfedmtl.datasets._base import check_output, make_result
-from skfedmtl.datasets._fetch import read_source
+from skfedmtl.datasets._base import check_download, check_output, make_result
+from skfedmtl.datasets._fetch import fetch_arrays
+from skfedmtl.datasets._source import Member, Source
 
 __all__ = ["fetch_heart_disease"]
 
 
-def fetch_heart_disease(*, data_home=None, as_frame=False, return_X_y_nodes=False):
+_HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
+_FEATURES = "age sex cp trestbps chol fbs restecg thalach exang oldpeak slope ca thal".split()
+
+
+def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """Stack the hospitals; the last column is the diagnosis, 0 to 4."""
+    values, nodes = [], []
+    for code, hospital in enumerate(_HOSPITALS):
+        lines = contents[f"processed.{hospital}.data"].decode("ascii").split()
+        values += [[_number(word) for word in line.split(",")] for line in lines]
+        nodes += [code] * len(lines)
+    X, num = np.hsplit(np.array(values), [-1])
+    num = num.ravel().astype(np.int8)
+    return {
+        "X": X.copy(),
+        "y": (num > 0).astype(np.int8),
+        "num": num,
+        "nodes": np.array(nodes, dtype=np.int16),
+        "feature_names": np.array(_FEATURES),
+        "node_names": np.array(_HOSPITALS),
+    }
+
+
+def _number(word: str) -> float:
+    return np.nan if word == "?" else float(word)
+
+
+# The sha256 of the publishers' archive is not known; those of the files have been published.
+SOURCE = Source(
+    "heart_disease",
+    "b6a3e0c09bc82c1926bf29a93682dd34827145b9c533c193f1abf52b09103ece",
+    (
+        Member(
+            "processed.cleveland.data",
+            18461,
+            "a74b7efa387bc9d108d7d0115d831fe9b414b29ae7124f331b622b4efa0427c8",
+        ),
+        Member(
+            "processed.hungarian.data",
+            10263,
+            "d1ad108f785768cd3d7e82dc522e6f5a61eea93cccfb3a46ee8076f73fc3d796",
+        ),
+        Member(
+            "processed.switzerland.data",
+            4109,
+            "834a405ccf5b66ab4056bb77794adc8df0b7125186454c0a1d002d33c6c3b314",
+        ),
+        Member(
+            "processed.va.data",
+            6737,
+            "e7c93d8d0d2acdadfa4c5e8de768e2191e7f618b952e29623f1f0d5949ff6b8f",
+        ),
+    ),
+    (
+        "https://archive.ics.uci.edu/static/public/45/heart+disease.zip",
+        "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/",
+        "https://raw.githubusercontent.com/peter-biz/AI-Project-1/"
+        "83b4c0623db63e2247ecd8e25d43c6a41e640f6d/heart%2Bdisease/",
+    ),
+    ("heart+disease.zip",),
+    _parse,
+)
+
+
+def fetch_heart_disease(
+    *,
+    data_home=None,
+    download_if_missing=True,
+    n_retries=3,
+    delay=1.0,
+    as_frame=False,
+    return_X_y_nodes=False,
+):
     """Read the heart disease data: patients of four hospitals, one node each (binary).
 
     =================   ===================================
@@ -21,7 +96,18 @@ def fetch_heart_disease(*, data_home=None, as_frame=False, return_X_y_nodes=Fals
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder where `heart_disease.npz` lies: see :func:`get_data_home`.
+        The folder where the data are looked for and kept: see :func:`get_data_home`. Put there
+        by hand, `heart_disease.npz`, `heart+disease.zip` or the four
+        `processed.*.data` is used.
+
+    download_if_missing : bool, default=True
+        If False, raise an OSError instead of downloading what is not in `data_home`.
+
+    n_retries : int, default=3
+        How often to go through the addresses again when none of them has answered.
+
+    delay : float, default=1.0
+        Seconds to wait before that.
 
     as_frame : bool, default=False
         If True, `data` is a pandas DataFrame, `target` and `nodes` are pandas Series, and `frame`
@@ -57,9 +143,12 @@ def fetch_heart_disease(*, data_home=None, as_frame=False, return_X_y_nodes=Fals
     Raises
     ------
     OSError
-        If `heart_disease.npz` is not in the data home, or its sha256 is not the expected one.
+        If the data are not in the data home and could not be downloaded, or are not the expected
+        ones: sizes and sha256 of the files are checked, and the arrays made of them.
     TypeError
-        If `data_home` is not a path, or `as_frame` or `return_X_y_nodes` is not a bool.
+        If an argument is of another type than stated.
+    ValueError
+        If `n_retries` or `delay` is negative.
     ImportError
         If `as_frame=True` and pandas is not installed.
 
@@ -74,7 +163,8 @@ def fetch_heart_disease(*, data_home=None, as_frame=False, return_X_y_nodes=Fals
     >>> X, y, nodes = fetch_heart_disease(return_X_y_nodes=True)  # doctest: +SKIP
     """
     check_output(as_frame, return_X_y_nodes)
-    arrays = read_source("heart_disease", data_home)
+    check_download(download_if_missing, n_retries, delay)
+    arrays = fetch_arrays(SOURCE, data_home, download_if_missing, n_retries, delay)
     return make_result(
         arrays["X"],
         arrays["y"].astype(np.int64),

@@ -1,16 +1,114 @@
 """Human activity from a phone's motion sensors, one node a person."""
 
+import io
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
-from skfedmtl.datasets._base import check_output, make_result
-from skfedmtl.datasets._fetch import read_source
+from skfedmtl.datasets._base import check_download, check_output, make_result
+from skfedmtl.datasets._fetch import fetch_arrays
+from skfedmtl.datasets._source import Member, Source
 
 __all__ = ["fetch_human_activity"]
 
 
-def fetch_human_activity(*, data_home=None, as_frame=False, return_X_y_nodes=False):
+def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """Stack the training part and the test part, in that order."""
+
+    def stack(name, dtype):
+        return np.concatenate(
+            [
+                np.loadtxt(io.BytesIO(contents[f"{part}/{name}_{part}.txt"]), dtype=dtype)
+                for part in ("train", "test")
+            ]
+        )
+
+    def names(name):
+        lines = contents[name].decode("ascii").splitlines()
+        return np.array([line.split()[1] for line in lines])
+
+    n_training = len(contents["train/y_train.txt"].split())
+    y = stack("y", np.int8)
+    return {
+        "X": stack("X", np.float32),
+        "y": y,
+        "nodes": stack("subject", np.int16),
+        "original_split": (np.arange(len(y)) >= n_training).astype(np.int8),
+        "feature_names": names("features.txt"),
+        "activity_names": names("activity_labels.txt"),
+    }
+
+
+# The sha256 of the publishers' archives is not known. The members' are those of files whose git
+# object ids two independent repositories agree on; the last address is one of the two.
+SOURCE = Source(
+    "human_activity",
+    "52cbdcca9f65dc50c2ddb27f2b56dc3726a9b4d11af105d894d9f9d6e9ff43d9",
+    (
+        Member(
+            "activity_labels.txt",
+            80,
+            "f6e6b292704438261f0283b2a82659ab0661447dc16520938bdf379ed1bf8de0",
+        ),
+        Member(
+            "features.txt",
+            15785,
+            "b384889885b1c8680ecf250e0e605b4c79536cdf09ce9f2fa7225a3c6773b5c7",
+        ),
+        Member(
+            "train/X_train.txt",
+            66006256,
+            "9c1246099c8d5463779eec5a3845cc3898df9d8c715441ab2a1232d4421fc42f",
+        ),
+        Member(
+            "train/y_train.txt",
+            14704,
+            "415b3357e2e2d5e70a45c781947c6bdd80e0410a579d862eedcd6bbce3c694ef",
+        ),
+        Member(
+            "train/subject_train.txt",
+            20152,
+            "66e1e2fbe9b396fa5155f531dc3348c803f503be663e2318772d49947db9153a",
+        ),
+        Member(
+            "test/X_test.txt",
+            26458166,
+            "99035209add50d17650e847d8a4658d784a5707466ebb7c2deb97c28e5250a78",
+        ),
+        Member(
+            "test/y_test.txt",
+            5894,
+            "2a94cb53ca46b956c1b2aebd4a09a72badd8a8e9ea9cdfe9f31b3306a08666bb",
+        ),
+        Member(
+            "test/subject_test.txt",
+            7934,
+            "63b8c577f4a85431c06bd87f6384608c90a9f72f05c7956dd21255dc63515c07",
+        ),
+    ),
+    (
+        "https://archive.ics.uci.edu/static/public/240/"
+        "human+activity+recognition+using+smartphones.zip",
+        "https://archive.ics.uci.edu/ml/machine-learning-databases/00240/UCI%20HAR%20Dataset.zip",
+        "https://raw.githubusercontent.com/infinawaz/FedHAR-UCI/"
+        "14e0cc322e5efccde292eb1ff1de0af6fbb3e96b/",
+    ),
+    ("human+activity+recognition+using+smartphones.zip", "UCI HAR Dataset.zip"),
+    _parse,
+    folder="UCI HAR Dataset",
+)
+
+
+def fetch_human_activity(
+    *,
+    data_home=None,
+    download_if_missing=True,
+    n_retries=3,
+    delay=1.0,
+    as_frame=False,
+    return_X_y_nodes=False,
+):
     """Read the human activity data: a phone's motion sensors, one node a person (6 classes).
 
     =================   ===================================
@@ -23,7 +121,18 @@ def fetch_human_activity(*, data_home=None, as_frame=False, return_X_y_nodes=Fal
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder where `human_activity.npz` lies: see :func:`get_data_home`.
+        The folder where the data are looked for and kept: see :func:`get_data_home`. Put there
+        by hand, `human_activity.npz`, the publishers' zip archive, or the
+        unpacked folder `UCI HAR Dataset` is used.
+
+    download_if_missing : bool, default=True
+        If False, raise an OSError instead of downloading what is not in `data_home`.
+
+    n_retries : int, default=3
+        How often to go through the addresses again when none of them has answered.
+
+    delay : float, default=1.0
+        Seconds to wait before that.
 
     as_frame : bool, default=False
         If True, `data` is a pandas DataFrame, `target` and `nodes` are pandas Series, and `frame`
@@ -60,9 +169,12 @@ def fetch_human_activity(*, data_home=None, as_frame=False, return_X_y_nodes=Fal
     Raises
     ------
     OSError
-        If `human_activity.npz` is not in the data home, or its sha256 is not the expected one.
+        If the data are not in the data home and could not be downloaded, or are not the expected
+        ones: sizes and sha256 of the files are checked, and the arrays made of them.
     TypeError
-        If `data_home` is not a path, or `as_frame` or `return_X_y_nodes` is not a bool.
+        If an argument is of another type than stated.
+    ValueError
+        If `n_retries` or `delay` is negative.
     ImportError
         If `as_frame=True` and pandas is not installed.
 
@@ -77,7 +189,8 @@ def fetch_human_activity(*, data_home=None, as_frame=False, return_X_y_nodes=Fal
     >>> X, y, nodes = fetch_human_activity(return_X_y_nodes=True)  # doctest: +SKIP
     """
     check_output(as_frame, return_X_y_nodes)
-    arrays = read_source("human_activity", data_home)
+    check_download(download_if_missing, n_retries, delay)
+    arrays = fetch_arrays(SOURCE, data_home, download_if_missing, n_retries, delay)
     return make_result(
         arrays["X"],
         arrays["y"].astype(np.int64),

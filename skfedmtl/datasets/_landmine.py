@@ -1,14 +1,60 @@
 """Land mine detection by radar, one node a field."""
 
-import numpy as np
+import io
+from collections.abc import Mapping
 
-from skfedmtl.datasets._base import check_output, make_result
-from skfedmtl.datasets._fetch import read_source
+import numpy as np
+from scipy.io import loadmat
+
+from skfedmtl.datasets._base import check_download, check_output, make_result
+from skfedmtl.datasets._fetch import fetch_arrays
+from skfedmtl.datasets._source import Member, Source
 
 __all__ = ["fetch_landmine"]
 
 
-def fetch_landmine(*, data_home=None, as_frame=False, return_X_y_nodes=False):
+def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """Read the cells of the fields: `feature` and `label`."""
+    fields = loadmat(io.BytesIO(contents["LandmineData.mat"]), variable_names=["feature", "label"])
+    rows, labels = fields["feature"].ravel(), fields["label"].ravel()
+    return {
+        "X": np.vstack(rows).astype(np.float64),
+        "y": np.vstack(labels).ravel().astype(np.int8),
+        "nodes": np.repeat(np.arange(len(rows), dtype=np.int16), [len(field) for field in rows]),
+    }
+
+
+# The sha256 of the publishers' archive is not known; that of the file is that of the copy at the
+# second address.
+SOURCE = Source(
+    "landmine",
+    "7e6919058392c02b9dbe37ef4001c192d08e923aade9d2d042695860e219fd60",
+    (
+        Member(
+            "LandmineData.mat",
+            1085456,
+            "2163ab20a80e33a8b65593c48cf283c540599dcb291105e63fa4af2ce24c2bea",
+        ),
+    ),
+    (
+        "http://www.ee.duke.edu/~lcarin/LandmineData.zip",
+        "https://raw.githubusercontent.com/daizhongxiang/Federated_Bayesian_Optimization/"
+        "30a4548606f2ae9bc62c6bf0eb4110177aa3876a/",
+    ),
+    ("LandmineData.zip",),
+    _parse,
+)
+
+
+def fetch_landmine(
+    *,
+    data_home=None,
+    download_if_missing=True,
+    n_retries=3,
+    delay=1.0,
+    as_frame=False,
+    return_X_y_nodes=False,
+):
     """Read the land mine data: radar images, one node a mine field (binary classification).
 
     A mine (6 % of the rows) is to be told from clutter.
@@ -23,7 +69,17 @@ def fetch_landmine(*, data_home=None, as_frame=False, return_X_y_nodes=False):
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder where `landmine.npz` lies: see :func:`get_data_home`.
+        The folder where the data are looked for and kept: see :func:`get_data_home`. Put there
+        by hand, `landmine.npz`, `LandmineData.zip` or `LandmineData.mat` is used.
+
+    download_if_missing : bool, default=True
+        If False, raise an OSError instead of downloading what is not in `data_home`.
+
+    n_retries : int, default=3
+        How often to go through the addresses again when none of them has answered.
+
+    delay : float, default=1.0
+        Seconds to wait before that.
 
     as_frame : bool, default=False
         If True, `data` is a pandas DataFrame, `target` and `nodes` are pandas Series, and `frame`
@@ -58,9 +114,12 @@ def fetch_landmine(*, data_home=None, as_frame=False, return_X_y_nodes=False):
     Raises
     ------
     OSError
-        If `landmine.npz` is not in the data home, or its sha256 is not the expected one.
+        If the data are not in the data home and could not be downloaded, or are not the expected
+        ones: sizes and sha256 of the files are checked, and the arrays made of them.
     TypeError
-        If `data_home` is not a path, or `as_frame` or `return_X_y_nodes` is not a bool.
+        If an argument is of another type than stated.
+    ValueError
+        If `n_retries` or `delay` is negative.
     ImportError
         If `as_frame=True` and pandas is not installed.
 
@@ -75,7 +134,8 @@ def fetch_landmine(*, data_home=None, as_frame=False, return_X_y_nodes=False):
     >>> X, y, nodes = fetch_landmine(return_X_y_nodes=True)  # doctest: +SKIP
     """
     check_output(as_frame, return_X_y_nodes)
-    arrays = read_source("landmine", data_home)
+    check_download(download_if_missing, n_retries, delay)
+    arrays = fetch_arrays(SOURCE, data_home, download_if_missing, n_retries, delay)
     return make_result(
         arrays["X"],
         arrays["y"].astype(np.int64),

@@ -1,14 +1,64 @@
 """Parkinson's telemonitoring by voice, one node a patient."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from skfedmtl.datasets._base import check_output, check_target, make_result
-from skfedmtl.datasets._fetch import read_source
+from skfedmtl.datasets._base import check_download, check_output, check_target, make_result
+from skfedmtl.datasets._fetch import fetch_arrays
+from skfedmtl.datasets._source import Member, Source
 
 __all__ = ["fetch_parkinsons"]
 
 
-def fetch_parkinsons(target="total", *, data_home=None, as_frame=False, return_X_y_nodes=False):
+def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """Tell the columns apart: patient, three extra ones, two targets, 16 features."""
+    header, *lines = contents["parkinsons_updrs.data"].decode("ascii").splitlines()
+    names = header.split(",")
+    values = np.loadtxt(lines, delimiter=",")
+    return {
+        "X": values[:, 6:].copy(),
+        "y_motor": values[:, 4].copy(),
+        "y_total": values[:, 5].copy(),
+        "nodes": values[:, 0].astype(np.int16),
+        "extra": values[:, 1:4].copy(),
+        "feature_names": np.array(names[6:]),
+        "extra_names": np.array(names[1:4]),
+    }
+
+
+# The sha256 of the publishers' archive is not known; that of the file has been published.
+SOURCE = Source(
+    "parkinsons",
+    "90f7f5763695741ce73cf6d57beaaaa4e67c5eb97d9741f73ca7978c063e17d9",
+    (
+        Member(
+            "parkinsons_updrs.data",
+            911261,
+            "f2c7d5025dec4e92e7feae367a5f7ccf58789a10ac6b54bdf15976c599f9dd39",
+        ),
+    ),
+    (
+        "https://archive.ics.uci.edu/static/public/189/parkinsons+telemonitoring.zip",
+        "https://archive.ics.uci.edu/ml/machine-learning-databases/parkinsons/telemonitoring/",
+        "https://raw.githubusercontent.com/behnazrzf/Parkinson-s_Telemonitoring/"
+        "f603774b38bfc967f20b4752bec4b6f872917d98/data/",
+    ),
+    ("parkinsons+telemonitoring.zip",),
+    _parse,
+)
+
+
+def fetch_parkinsons(
+    target="total",
+    *,
+    data_home=None,
+    download_if_missing=True,
+    n_retries=3,
+    delay=1.0,
+    as_frame=False,
+    return_X_y_nodes=False,
+):
     """Read the Parkinson's telemonitoring data: voice recordings, one node a patient (regression).
 
     =================   ===================================
@@ -24,7 +74,18 @@ def fetch_parkinsons(target="total", *, data_home=None, as_frame=False, return_X
         Which score of the unified Parkinson's disease rating scale (UPDRS) is to be predicted.
 
     data_home : str or path-like, default=None
-        The folder where `parkinsons.npz` lies: see :func:`get_data_home`.
+        The folder where the data are looked for and kept: see :func:`get_data_home`. Put there
+        by hand, `parkinsons.npz`, `parkinsons+telemonitoring.zip` or
+        `parkinsons_updrs.data` is used.
+
+    download_if_missing : bool, default=True
+        If False, raise an OSError instead of downloading what is not in `data_home`.
+
+    n_retries : int, default=3
+        How often to go through the addresses again when none of them has answered.
+
+    delay : float, default=1.0
+        Seconds to wait before that.
 
     as_frame : bool, default=False
         If True, `data` is a pandas DataFrame, `target` and `nodes` are pandas Series, and `frame`
@@ -57,11 +118,12 @@ def fetch_parkinsons(target="total", *, data_home=None, as_frame=False, return_X
     Raises
     ------
     OSError
-        If `parkinsons.npz` is not in the data home, or its sha256 is not the expected one.
+        If the data are not in the data home and could not be downloaded, or are not the expected
+        ones: sizes and sha256 of the files are checked, and the arrays made of them.
     TypeError
-        If `data_home` is not a path, or `as_frame` or `return_X_y_nodes` is not a bool.
+        If an argument is of another type than stated.
     ValueError
-        If `target` is neither of the two.
+        If `target` is neither of the two, or `n_retries` or `delay` is negative.
     ImportError
         If `as_frame=True` and pandas is not installed.
 
@@ -78,7 +140,8 @@ def fetch_parkinsons(target="total", *, data_home=None, as_frame=False, return_X
     """
     check_target(target, ("total", "motor"))
     check_output(as_frame, return_X_y_nodes)
-    arrays = read_source("parkinsons", data_home)
+    check_download(download_if_missing, n_retries, delay)
+    arrays = fetch_arrays(SOURCE, data_home, download_if_missing, n_retries, delay)
     return make_result(
         arrays["X"],
         arrays[f"y_{target}"],

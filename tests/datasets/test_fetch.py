@@ -1,7 +1,10 @@
-"""The fetchers that read a file from the data home: contents, checks and messages."""
+"""The fetchers: what they return, what they find in the data home, checks and messages."""
 
+import inspect
 import os
 import shutil
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from skfedmtl.datasets import (
     fetch_parkinsons,
     get_data_home,
 )
-from skfedmtl.datasets._fetch import SOURCES
+from skfedmtl.datasets._fetch import fetch_arrays
+from skfedmtl.datasets._source import digest
+from web import send, serve
 
 FETCHERS = {
     "landmine": fetch_landmine,
@@ -22,6 +27,8 @@ FETCHERS = {
     "parkinsons": fetch_parkinsons,
     "heart_disease": fetch_heart_disease,
 }
+MODULES = {name: inspect.getmodule(fetcher) for name, fetcher in FETCHERS.items()}
+SOURCES = {name: module.SOURCE for name, module in MODULES.items()}
 # name: rows, features, dtype, nodes, smallest node, largest node, column of the target
 EXPECTED = {
     "landmine": (14820, 9, np.float64, range(29), 445, 690, "mine"),
@@ -181,29 +188,202 @@ def test_return_X_y_nodes_as_frame():
     assert (y.name, nodes.name) == ("motor_UPDRS", "node")
 
 
+# -- files in the data home ---------------------------------------------------------------
+
+
+def raw(name):
+    """Return the folder of the publishers' files, or skip."""
+    need(name)
+    folder = DATA / "raw" / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
+
+
+def read_members(name):
+    """Return the contents of the publishers' files, from wherever they lie."""
+    folder, source = raw(name), SOURCES[name]
+    if name == "human_activity":
+        with zipfile.ZipFile(folder / "UCI HAR Dataset.zip") as archive:
+            return {m.name: archive.read(f"UCI HAR Dataset/{m.name}") for m in source.members}
+    return {m.name: (folder / m.name).read_bytes() for m in source.members}
+
+
+def write_archive(path, name, prefix=""):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for member, content in read_members(name).items():
+            archive.writestr(prefix + member, content)
+
+
+def check(name, folder):
+    """Check that the data in a folder are the expected ones, and return the names in it."""
+    bunch = FETCHERS[name](data_home=folder, download_if_missing=False)
+    expected = FETCHERS[name](data_home=DATA)
+    np.testing.assert_array_equal(bunch.data, expected.data)
+    np.testing.assert_array_equal(bunch.target, expected.target)
+    np.testing.assert_array_equal(bunch.nodes, expected.nodes)
+    assert bunch.feature_names == expected.feature_names
+    return {path.name for path in folder.iterdir()}
+
+
 @every_fetcher
-def test_missing_file_says_what_where_and_how(name, tmp_path):
-    with pytest.raises(OSError) as error:
+def test_the_publishers_files_give_the_arrays_of_the_kept_file(name):
+    path = need(name)
+    arrays = SOURCES[name].parse(read_members(name))
+    with np.load(path, allow_pickle=False) as kept:
+        assert arrays.keys() == set(kept.files)
+        for key in kept.files:
+            assert arrays[key].dtype == kept[key].dtype, key
+            assert arrays[key].shape == kept[key].shape, key
+            assert arrays[key].tobytes() == kept[key].tobytes(), key
+    assert digest(arrays) == SOURCES[name].sha256
+
+
+@every_fetcher
+def test_the_layout_of_raw_folders(name, tmp_path):
+    shutil.copytree(raw(name), tmp_path / "raw" / name)
+    assert check(name, tmp_path) == {"raw", f"{name}.npz"}
+    shutil.rmtree(tmp_path / "raw")
+    assert check(name, tmp_path) == {f"{name}.npz"}
+
+
+@every_fetcher
+def test_archives_put_there_by_hand(name, tmp_path):
+    for archive in SOURCES[name].archives:
+        write_archive(tmp_path / archive, name, "any folder/")
+        assert check(name, tmp_path) == {archive, f"{name}.npz"}
+        (tmp_path / archive).unlink()
+        (tmp_path / f"{name}.npz").unlink()
+
+
+@every_fetcher
+def test_unpacked_files_put_there_by_hand(name, tmp_path):
+    folder = tmp_path / SOURCES[name].folder
+    for member, content in read_members(name).items():
+        (folder / member).parent.mkdir(parents=True, exist_ok=True)
+        (folder / member).write_bytes(content)
+    assert f"{name}.npz" in check(name, tmp_path)
+
+
+def test_a_folder_for_reading_only_is_enough(tmp_path, monkeypatch):
+    shutil.copytree(raw("heart_disease"), tmp_path / "raw" / "heart_disease")
+
+    def fail(*args):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("skfedmtl.datasets._fetch._keep", fail)
+    assert check("heart_disease", tmp_path) == {"raw"}
+
+
+def test_some_of_the_files_are_not_the_data_set(tmp_path):
+    shutil.copy(raw("heart_disease") / "processed.va.data", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"processed\.cleveland\.data"):
+        fetch_heart_disease(data_home=tmp_path, download_if_missing=False)
+
+
+@pytest.mark.parametrize("name", ["heart_disease", "landmine", "parkinsons"])
+@pytest.mark.parametrize("damage", ["truncated", "longer", "one bit"])
+def test_damaged_files_are_refused(name, damage, tmp_path):
+    for member, content in read_members(name).items():
+        damaged = bytearray(content)
+        if damage == "truncated":
+            del damaged[-1]
+        elif damage == "longer":
+            damaged += b"\n"
+        else:
+            damaged[len(damaged) // 2] ^= 1
+        (tmp_path / member).write_bytes(damaged)
+    first = SOURCES[name].members[0]
+    with pytest.raises(OSError, match=f"{first.name} is damaged .* should be {first.sha256}"):
         FETCHERS[name](data_home=tmp_path)
+
+
+@every_fetcher
+def test_other_archives_are_refused(name, tmp_path):
+    path = tmp_path / SOURCES[name].archives[0]
+    path.write_bytes(b"not an archive")
+    with pytest.raises(OSError, match="not a readable zip archive") as error:
+        FETCHERS[name](data_home=tmp_path)
+    assert str(path) in str(error.value)
+
+
+@every_fetcher
+def test_missing_data_say_what_where_and_how(name, tmp_path):
+    source = SOURCES[name]
+    with pytest.raises(FileNotFoundError) as error:
+        FETCHERS[name](data_home=tmp_path, download_if_missing=False)
     message = str(error.value)
-    for part in (f"{name}.npz", str(tmp_path), "data_home=", "SKFEDMTL_DATA", "http"):
+    parts = [f"{name}.npz", str(tmp_path), *source.archives, source.mirrors[0]]
+    for part in (*parts, "data_home=", "SKFEDMTL_DATA", "download_if_missing=False"):
         assert part in message
+
+
+@every_fetcher
+def test_offline_says_what_was_tried(name, tmp_path):
+    with pytest.raises(OSError) as error:
+        FETCHERS[name](data_home=tmp_path, n_retries=0)
+    message = str(error.value)
+    for part in (f"{name}.npz", str(tmp_path), "Put by hand", *SOURCES[name].mirrors):
+        assert part in message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_folder_is_a_missing_file(tmp_path):
     with pytest.raises(OSError, match=r"landmine\.npz is not in the folder"):
-        fetch_landmine(data_home=tmp_path / "nowhere")
+        fetch_landmine(data_home=tmp_path / "nowhere", download_if_missing=False)
     assert not (tmp_path / "nowhere").exists()
 
 
+# -- the kept file ------------------------------------------------------------------------
+
+
 @every_fetcher
-def test_another_file_is_refused(name, tmp_path):
-    (tmp_path / f"{name}.npz").write_bytes(b"")
-    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    with pytest.raises(OSError) as error:
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x05\x06" + bytes(18)])
+def test_another_file_is_refused(name, content, tmp_path):
+    path = tmp_path / f"{name}.npz"
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="is damaged or not the expected file") as error:
         FETCHERS[name](data_home=tmp_path)
-    for part in (SOURCES[name].sha256, empty, "(0 bytes)", str(tmp_path)):
+    for part in (SOURCES[name].sha256, str(path), "Remove it"):
         assert part in str(error.value)
+    assert path.read_bytes() == content
+
+
+def test_other_arrays_are_refused(tmp_path):
+    path = tmp_path / "heart_disease.npz"
+    with np.load(need("heart_disease"), allow_pickle=False) as file:
+        arrays = dict(file)
+    np.savez(path, **arrays)
+    assert fetch_heart_disease(data_home=tmp_path).data.shape == (920, 13)
+    changed = arrays["X"].copy()
+    changed[0, 0] += 1.0
+    for wrong in (
+        {**arrays, "X": changed},
+        {**arrays, "X": arrays["X"].astype(np.float32)},
+        {**arrays, "X": arrays["X"].T},
+        {**arrays, "more": arrays["y"]},
+        {key: value for key, value in arrays.items() if key != "num"},
+        {**arrays, "node_names": arrays["node_names"][::-1]},
+    ):
+        np.savez(path, **wrong)
+        with pytest.raises(OSError, match=f"should be {SOURCES['heart_disease'].sha256}, found "):
+            fetch_heart_disease(data_home=tmp_path)
+
+
+def test_bombs_pickles_and_single_arrays_are_refused(tmp_path):
+    path = tmp_path / "heart_disease.npz"
+
+    def refuse(reason):
+        with pytest.raises(OSError, match=reason):
+            fetch_heart_disease(data_home=tmp_path)
+
+    np.savez_compressed(path, X=np.zeros(10**7))
+    refuse("unpacked it has .* bytes; at most")
+    np.savez(path, X=np.array([print], dtype=object))
+    refuse("allow_pickle")
+    with open(path, "wb") as file:
+        np.save(file, np.zeros(3))
+    refuse("it holds a single array")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit"])
@@ -214,8 +394,47 @@ def test_damaged_copy_is_refused(damage, tmp_path):
     else:
         content[len(content) // 2] ^= 1
     (tmp_path / "heart_disease.npz").write_bytes(content)
-    with pytest.raises(OSError, match=r"sha256 should be 1c154ad2f1712d0e.*, found "):
+    with pytest.raises(OSError, match=f"should be {SOURCES['heart_disease'].sha256}, found "):
         fetch_heart_disease(data_home=tmp_path)
+
+
+# -- the publishers' addresses, on this machine -------------------------------------------
+
+
+@every_fetcher
+def test_the_real_data_over_the_network(name, tmp_path, monkeypatch):
+    members = read_members(name)
+    write_archive(tmp_path / "upstream.zip", name, "some folder/")
+    archive = (tmp_path / "upstream.zip").read_bytes()
+    with serve() as server:
+        mirrors = (server.url("/upstream.zip", send(archive)), server.files("/folder/", members))
+        for number, mirror in enumerate(mirrors):
+            folder = tmp_path / f"home {number}"
+            source = replace(SOURCES[name], mirrors=(server.url("/gone.zip"), mirror))
+            monkeypatch.setattr(MODULES[name], "SOURCE", source)
+            bunch = FETCHERS[name](data_home=folder, n_retries=0)
+            assert bunch.data.shape == EXPECTED[name][:2]
+            assert check(name, folder) == {f"{name}.npz"}
+
+
+def test_addresses_are_of_files_that_can_be_told():
+    for source in SOURCES.values():
+        assert len(source.mirrors) >= 2
+        for mirror in source.mirrors:
+            assert mirror.startswith(("http://", "https://"))
+            assert mirror.endswith(("/", ".zip"))
+        for member in source.members:
+            assert len(member.sha256) == 64 and member.size > 0
+
+
+def test_a_parser_that_changes_its_mind_is_noticed(tmp_path):
+    source = replace(SOURCES["heart_disease"], sha256="0" * 64)
+    shutil.copytree(raw("heart_disease"), tmp_path / "raw" / "heart_disease")
+    with pytest.raises(RuntimeError, match="the arrays made of them are not"):
+        fetch_arrays(source, tmp_path, False, 0, 0.0)
+
+
+# -- arguments ----------------------------------------------------------------------------
 
 
 def test_data_home_from_the_environment_and_the_argument_beats_it(monkeypatch, tmp_path):
@@ -228,11 +447,11 @@ def test_data_home_from_the_environment_and_the_argument_beats_it(monkeypatch, t
     monkeypatch.setenv("SKFEDMTL_DATA", str(good))
     assert fetch_heart_disease().data.shape == (920, 13)
     with pytest.raises(OSError, match="empty"):
-        fetch_heart_disease(data_home=empty)
+        fetch_heart_disease(data_home=empty, download_if_missing=False)
 
     monkeypatch.setenv("SKFEDMTL_DATA", str(empty))
     with pytest.raises(OSError, match="empty"):
-        fetch_heart_disease()
+        fetch_heart_disease(download_if_missing=False)
     assert fetch_heart_disease(data_home=str(good)).data.shape == (920, 13)
 
 
@@ -267,7 +486,7 @@ def test_bad_target(target, tmp_path):
 
 
 @every_fetcher
-@pytest.mark.parametrize("flag", ["as_frame", "return_X_y_nodes"])
+@pytest.mark.parametrize("flag", ["as_frame", "return_X_y_nodes", "download_if_missing"])
 def test_bad_flag_is_seen_before_the_file(name, flag, tmp_path):
     with pytest.raises(TypeError, match=f"{flag} must be True or False; got 1"):
         FETCHERS[name](data_home=tmp_path, **{flag: 1})
@@ -277,3 +496,39 @@ def test_bad_flag_is_seen_before_the_file(name, flag, tmp_path):
 def test_options_are_keywords(name, tmp_path):
     with pytest.raises(TypeError, match="positional argument"):
         FETCHERS[name]("total", str(tmp_path))
+
+
+@every_fetcher
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("n_retries", -1, ValueError),
+        ("n_retries", 1.5, TypeError),
+        ("n_retries", True, TypeError),
+        ("n_retries", None, TypeError),
+        ("delay", -0.1, ValueError),
+        ("delay", float("nan"), ValueError),
+        ("delay", float("inf"), ValueError),
+        ("delay", "1", TypeError),
+        ("delay", False, TypeError),
+    ],
+)
+def test_bad_retries_and_delays(name, option, value, error, tmp_path):
+    with pytest.raises(error, match=f"{option} must be a .* at least 0; got ") as caught:
+        FETCHERS[name](data_home=tmp_path, **{option: value})
+    assert repr(value) in str(caught.value)
+
+
+@every_fetcher
+def test_the_signature_is_that_of_scikit_learn(name):
+    parameters = inspect.signature(FETCHERS[name]).parameters
+    defaults = {
+        "data_home": None,
+        "download_if_missing": True,
+        "n_retries": 3,
+        "delay": 1.0,
+        "as_frame": False,
+    }
+    for option, default in defaults.items():
+        assert parameters[option].default == default
+        assert parameters[option].kind is inspect.Parameter.KEYWORD_ONLY

@@ -1,0 +1,101 @@
+"""Security curves of the paper's figures, cell by cell, kept as the cells of the table are."""
+
+import numpy as np
+from _cells import read_rows, run_cells
+from _plots import new_sheet, paper_attack, save, share_legend
+from _protocols import NAMES, STAMP, load, min_max
+from sklearn.utils import Bunch
+
+from skfedmtl.inspection import SecurityCurveDisplay
+from skfedmtl.model_selection import security_curve
+
+__all__ = ["draw_curves", "measure_curves"]
+
+CELL = ("dataset", "series", "attack", "parameter", "value", "steps", "draws")
+KEPT = {
+    "whole": ("steps", "draws", "repetition"),
+    "real": ("value", "score", "clean"),
+}
+
+
+def measure_curves(path, cells, series, data_home, n_jobs):
+    """Rows of all cells, computed if they are not in the file.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV file.
+    cells : list of tuple
+        Named by `CELL`.
+    series : dict of str to dict
+        Name -> parameters of its attacks.
+    """
+    rows = [row for row in read_rows(path, **KEPT) if STAMP.items() <= row.items()]
+    done = {_key(row) for row in rows}
+    todo = [cell for cell in cells if cell not in done]
+    run_cells(_compute, todo, rows, path, series, data_home, n_jobs=n_jobs)
+    return [row for row in rows if _key(row) in set(cells)]
+
+
+def _compute(cell, series, data_home):
+    """The repetitions of one value: their splits, targets and sources do not depend on it."""
+    data, name, attack, parameter, value, steps, draws = cell
+    rows, radius = min_max(load(data, data_home))
+    attacker = paper_attack(data, attack, 0, radius, steps, **series[name])
+    curve = security_curve(
+        attacker,
+        rows.X,
+        rows.y,
+        nodes=rows.nodes,
+        param_name=parameter,
+        param_range=[value],
+        n_repeats=draws,
+    )
+    own = dict(zip(CELL, cell, strict=True))
+    pairs = zip(curve.scores[0], curve.clean_scores[0], strict=True)
+    return [
+        own
+        | {"repetition": number, "score": score, "clean": clean, "measure": curve.score_name}
+        | STAMP
+        for number, (score, clean) in enumerate(pairs)
+    ]
+
+
+def _key(row):
+    return tuple(row[name] for name in CELL)
+
+
+def draw_curves(rows, titles, path, size=(5.2, 3.9)):
+    """A row of panels a series, a column a data set, a line an attack."""
+    panels = {}
+    for row in rows:
+        panels.setdefault((row["series"], row["dataset"]), {}).setdefault(row["attack"], []).append(
+            row
+        )
+    columns = list(dict.fromkeys(data for _, data in panels))
+    figure, axes = new_sheet(len(titles), len(columns), size, sharey="col")
+    for line, series in enumerate(titles):
+        for column, data in enumerate(columns):
+            axis = axes[line, column]
+            for attack, own in panels.get((series, data), {}).items():
+                SecurityCurveDisplay.from_curve(_curve(own), name=attack, ax=axis)
+            axis.set_title(", ".join(filter(None, (NAMES[data], titles[series]))), fontsize=11)
+    share_legend(figure, axes)
+    save(figure, path)
+
+
+def _curve(rows):
+    """What `security_curve` would have returned for all values at once."""
+    values = sorted({row["value"] for row in rows})
+    by_value = {value: [row for row in rows if row["value"] == value] for value in values}
+    scores, clean = (
+        np.array([[row[name] for row in by_value[value]] for value in values])
+        for name in ("score", "clean")
+    )
+    return Bunch(
+        param_name=rows[0]["parameter"],
+        param_range=values,
+        scores=scores,
+        clean_scores=clean,
+        score_name=rows[0]["measure"],
+    )

@@ -1,0 +1,182 @@
+"""How the damage of an attack grows with one of its parameters, or of its victim's."""
+
+import numbers
+from copy import copy
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from skfedmtl._labels import check_nodes
+from skfedmtl._nodes import split_node_column
+from skfedmtl._strata import draw, n_rows, strata, take
+from skfedmtl.attack._victim import last_step
+
+__all__ = ["security_curve"]
+
+SCORE_NAMES = ("mean RMSE of the target nodes", "mean error rate of the target nodes")
+
+
+def security_curve(
+    attacker,
+    X,
+    y,
+    *,
+    nodes=None,
+    param_name,
+    param_range,
+    n_repeats=5,
+    test_size=0.25,
+    n_jobs=None,
+):
+    """Measure an attack on held-out rows for several values of a parameter.
+
+    A repetition splits the rows of every node into training and test rows and draws the nodes that
+    are attacked. Both are the same for all values of the parameter, so that its values are
+    compared on the same rows and the same nodes. For each value the attack is run on the training
+    rows, and its score, the mean error of the target nodes, is taken on the test rows.
+
+    Parameters
+    ----------
+    attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+        The attack; it is cloned. An int as its `random_state` makes the curve reproducible.
+    X : array-like of shape (n_samples, n_features)
+        Clean rows of all nodes.
+    y : array-like of shape (n_samples,)
+        Their targets.
+    nodes : array-like of shape (n_samples,), default=None
+        The node of each row; None: the column `node_column` of the attacker or its victim.
+    param_name : str
+        The parameter: one of the attacker (``"budget"``), or of its victim
+        (``"estimator__lambda1"``).
+    param_range : array-like of shape (n_values,)
+        Its values.
+    n_repeats : int, default=5
+        Number of repetitions, at least 1.
+    test_size : float, default=0.25
+        The share of a node's rows to test, between 0 and 1.
+    n_jobs : int or None, default=None
+        Attacks that run at a time, as in joblib; without effect on the result.
+
+    Returns
+    -------
+    curve : Bunch
+        Dictionary-like object, with these attributes.
+
+        param_name : str
+            As given.
+        param_range : list of n_values
+            As given.
+        scores : ndarray of shape (n_values, n_repeats)
+            The attacker's score: larger is a stronger attack.
+        clean_scores : ndarray of shape (n_values, n_repeats)
+            The same of the victim without the attack.
+        score_name : str
+            What is measured.
+
+    Raises
+    ------
+    TypeError
+        If `attacker` is no poisoner, or `n_repeats` no whole number.
+    ValueError
+        If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, or
+        the rows have no nodes; and as `fit` of the attacker does.
+
+    See Also
+    --------
+    skfedmtl.inspection.SecurityCurveDisplay : Draws it.
+
+    Examples
+    --------
+    >>> from skfedmtl import FMTLRegressor, RandomPoisoner
+    >>> from skfedmtl.datasets import make_federated_regression
+    >>> from skfedmtl.model_selection import security_curve
+    >>> X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
+    >>> curve = security_curve(
+    ...     RandomPoisoner(FMTLRegressor(), random_state=0), X, y, nodes=nodes,
+    ...     param_name="budget", param_range=[0.0, 0.2], n_repeats=3,
+    ... )
+    >>> curve.scores.shape
+    (2, 3)
+    >>> bool((curve.scores[0] == curve.clean_scores[0]).all())
+    True
+    >>> bool((curve.scores[1] > curve.clean_scores[1]).all())
+    True
+    """
+    values = _check(attacker, param_name, param_range, n_repeats, test_size)
+    groups = strata(_nodes(attacker, X, nodes), y)
+    n_samples = n_rows(X, "X")
+    n_rows(y, "y")  # the strata take a missing one
+    random = check_random_state(attacker.random_state)
+    seeds = random.randint(np.iinfo(np.int32).max, size=(n_repeats, 2)).tolist()
+    tests = [draw(groups, n_samples, test_size, np.random.RandomState(seed)) for seed, _ in seeds]
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(_measure)(
+            clone(attacker).set_params(
+                **{param_name: clone(value, safe=False), "random_state": seed}
+            ),
+            (X, y, nodes),
+            is_test,
+        )
+        for value in values
+        for is_test, (_, seed) in zip(tests, seeds, strict=True)
+    )
+    scores = np.array(results).reshape(len(values), n_repeats, 2)
+    return Bunch(
+        param_name=param_name,
+        param_range=values,
+        scores=scores[..., 0].copy(),
+        clean_scores=scores[..., 1].copy(),
+        score_name=SCORE_NAMES[is_classifier(last_step(attacker.estimator))],
+    )
+
+
+def _check(attacker, param_name, param_range, n_repeats, test_size):
+    """The values of the parameter, if all arguments are as they should be."""
+    parameters = attacker.get_params() if hasattr(attacker, "get_params") else {}
+    if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
+        raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
+    if param_name == "random_state" or param_name not in parameters:
+        raise ValueError(
+            "`param_name` must be a parameter of the attacker or, after 'estimator__', of its "
+            f"victim, and not 'random_state'; got {param_name!r}."
+        )
+    if isinstance(param_range, str) or not hasattr(param_range, "__len__"):
+        raise TypeError(f"`param_range` must be a list of values, got {param_range!r}.")
+    if not len(param_range):
+        raise ValueError("`param_range` is empty; at least one value is needed.")
+    if isinstance(n_repeats, bool) or not isinstance(n_repeats, numbers.Integral):
+        raise TypeError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
+    if n_repeats < 1:
+        raise ValueError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
+    if not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
+        raise ValueError(f"`test_size` must be a share between 0 and 1, got {test_size!r}.")
+    return param_range.tolist() if isinstance(param_range, np.ndarray) else list(param_range)
+
+
+def _nodes(attacker, X, nodes):
+    """The node of each row."""
+    if nodes is not None:
+        return check_nodes(nodes, n_rows(X, "X"))
+    column = attacker.node_column
+    if column is None:
+        column = getattr(last_step(attacker.estimator), "node_column", None)
+    if column is None:
+        raise ValueError("`nodes` is missing, and neither attacker nor victim has a `node_column`.")
+    return split_node_column(X, column)[1]
+
+
+def _measure(attacker, data, is_test):
+    """The score of an attack, and that of its victim without it."""
+    (X, y, nodes), (X_test, y_test, nodes_test) = (
+        [None if values is None else take(values, rows) for values in data]
+        for rows in (np.flatnonzero(~is_test), np.flatnonzero(is_test))
+    )
+    # one thread: sums are taken in the same order however many processes share the cores
+    with threadpool_limits(1):
+        attacker.fit(X, y, nodes=nodes)
+        clean = copy(attacker)
+        clean.estimator_ = attacker.clean_estimator_
+        return [model.score(X_test, y_test, nodes=nodes_test) for model in (attacker, clean)]

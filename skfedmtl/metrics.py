@@ -1,0 +1,254 @@
+"""Errors node by node, and scorers that tell a model where the rows live."""
+
+import numbers
+
+import numpy as np
+from sklearn.metrics import root_mean_squared_error, zero_one_loss
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from skfedmtl._labels import as_labels
+from skfedmtl.attack._victim import last_step
+
+__all__ = ["make_node_scorer", "node_errors", "robustness_scorer"]
+
+METRICS = {"error": zero_one_loss, "rmse": root_mean_squared_error}
+METHODS = ("predict", "decision_function", "predict_proba")
+
+
+def node_errors(y_true, y_pred, nodes, metric="auto"):
+    """Return the error of each node's rows.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True targets.
+    y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Predictions; of two axes only if `metric` takes them.
+    nodes : array-like of shape (n_samples,)
+        The node of each row: integers, strings or booleans.
+    metric : {"auto", "error", "rmse"} or callable, default="auto"
+        ``"error"``: share of rows predicted wrong, 0 to 1. ``"rmse"``: root mean squared error, in
+        the unit of the targets. ``"auto"``: ``"rmse"`` if `y_true` or `y_pred` holds a number that
+        is not whole, else ``"error"``. A callable takes the true targets and the predictions of a
+        node and returns a number, like the functions of `sklearn.metrics`.
+
+    Returns
+    -------
+    errors : dict
+        What `metric` returns by node, nodes sorted.
+
+    Raises
+    ------
+    TypeError
+        If `metric` is neither a str nor a callable.
+    ValueError
+        If there are no rows, the lengths differ, `nodes` holds anything but labels, or `metric` is
+        another str.
+
+    See Also
+    --------
+    make_node_scorer : Scores of a model that needs the nodes to predict.
+
+    Examples
+    --------
+    >>> from skfedmtl.metrics import node_errors
+    >>> node_errors([0, 1, 1, 0], [0, 0, 1, 0], ["home", "home", "away", "away"])
+    {'away': 0.0, 'home': 0.5}
+
+    The mean over the nodes, and the worst of them:
+
+    >>> errors = node_errors([1.0, 2.0, 6.0], [1.5, 2.5, 4.0], [1, 1, 2])
+    >>> sum(errors.values()) / len(errors), max(errors, key=errors.get)
+    (1.25, 2)
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    nodes = as_labels(nodes, "nodes")
+    for name, values in (("y_true", y_true), ("y_pred", y_pred)):
+        if values.ndim == 0 or len(values) != len(nodes):
+            raise ValueError(
+                f"`{name}` and `nodes` must be equally long; `{name}` has shape {values.shape}, "
+                f"`nodes` has {len(nodes)} entries."
+            )
+    if not len(nodes):
+        raise ValueError("`nodes` is empty; at least one row is needed.")
+    if isinstance(metric, str) and metric == "auto":
+        metric = "rmse" if _has_fractions(y_true) or _has_fractions(y_pred) else "error"
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            raise ValueError(
+                f"`metric` must be 'auto', 'error', 'rmse' or a callable, got {metric!r}."
+            )
+        metric = METRICS[metric]
+    if not callable(metric):
+        raise TypeError(f"`metric` must be 'auto', 'error', 'rmse' or a callable, got {metric!r}.")
+    errors = {}
+    for node in np.unique(nodes).tolist():
+        rows = nodes == node
+        error = metric(y_true[rows], y_pred[rows])
+        errors[node] = float(error) if isinstance(error, numbers.Real) else error
+    return errors
+
+
+def _has_fractions(values):
+    return values.dtype.kind == "f" and bool((values != np.trunc(values)).any())
+
+
+def make_node_scorer(metric, *, greater_is_better=True, response_method="predict", **kwargs):
+    """Make a scorer that hands the nodes of the rows on to the model.
+
+    Scorers of scikit-learn, strings like ``"accuracy"`` among them, call ``predict(X)`` without
+    nodes. This one calls ``predict(X, nodes=nodes)`` with the `nodes` that a search or
+    `cross_validate` was given, once metadata routing is enabled
+    (``sklearn.set_config(enable_metadata_routing=True)``). Given none, it leaves them out: for
+    models with a `node_column`.
+
+    Parameters
+    ----------
+    metric : callable
+        Takes the true targets, the predictions and `kwargs`, and returns a number: any metric of
+        `sklearn.metrics`, over all rows at once.
+    greater_is_better : bool, default=True
+        False changes the sign, for metrics whose small values are good.
+    response_method : str or list of str, default="predict"
+        The model's method that predicts: ``"predict"``, ``"decision_function"`` or
+        ``"predict_proba"``, of a list the first that it has. Of two columns of probabilities the
+        second is taken.
+    **kwargs : dict
+        More arguments for `metric`.
+
+    Returns
+    -------
+    scorer : callable
+        Takes ``(estimator, X, y, nodes=None)`` and returns the score; for ``scoring=``.
+
+    Raises
+    ------
+    TypeError
+        If `metric` is no callable or `greater_is_better` no bool.
+    ValueError
+        If `response_method` holds anything but the three names.
+
+    See Also
+    --------
+    node_errors : Errors node by node.
+    robustness_scorer : What a defender maximises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sklearn
+    >>> from sklearn.metrics import mean_absolute_error
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.datasets import make_federated_regression
+    >>> from skfedmtl.metrics import make_node_scorer
+    >>> from skfedmtl.model_selection import NodeKFold
+    >>> X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
+    >>> scorer = make_node_scorer(mean_absolute_error, greater_is_better=False)
+    >>> with sklearn.config_context(enable_metadata_routing=True):
+    ...     scores = cross_val_score(
+    ...         FMTLRegressor(), X, y, cv=NodeKFold(3), scoring=scorer, params={"nodes": nodes}
+    ...     )
+    >>> bool((scores > -0.2).all())
+    True
+    """
+    if not callable(metric):
+        raise TypeError(f"`metric` must be a callable, got {metric!r}.")
+    if not isinstance(greater_is_better, bool | np.bool_):
+        raise TypeError(f"`greater_is_better` must be True or False, got {greater_is_better!r}.")
+    methods = [response_method] if isinstance(response_method, str) else response_method
+    known = isinstance(methods, list | tuple) and all(method in METHODS for method in methods)
+    if not known or not methods:
+        raise ValueError(
+            f"`response_method` must be one of {', '.join(map(repr, METHODS))} or a list of them, "
+            f"got {response_method!r}."
+        )
+    return _NodeScorer(metric, 1 if greater_is_better else -1, tuple(methods), kwargs)
+
+
+class _Scorer:
+    """Asks for the nodes wherever metadata is routed to `score`."""
+
+    def get_metadata_routing(self):
+        """Return that `nodes` is wanted.
+
+        Returns
+        -------
+        routing : MetadataRequest
+            The request.
+        """
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="nodes", alias=True)
+        return request
+
+
+class _NodeScorer(_Scorer):
+    """What `make_node_scorer` returns."""
+
+    def __init__(self, metric, sign, methods, kwargs):
+        self._metric, self._sign, self._methods, self._kwargs = metric, sign, methods, kwargs
+
+    def __call__(self, estimator, X, y, *, nodes=None):
+        name = next((name for name in self._methods if hasattr(estimator, name)), None)
+        if name is None:
+            raise AttributeError(
+                f"{type(estimator).__name__} has none of the methods that this scorer calls: "
+                f"{', '.join(self._methods)}."
+            )
+        where = {} if nodes is None else {"nodes": nodes}
+        response = getattr(estimator, name)(X, **where)
+        if name == "predict_proba" and response.ndim == 2 and response.shape[1] == 2:
+            response = response[:, 1]
+        return self._sign * self._metric(y, response, **self._kwargs)
+
+    def __repr__(self):
+        parts = [getattr(self._metric, "__name__", repr(self._metric))]
+        if self._sign < 0:
+            parts.append("greater_is_better=False")
+        if self._methods != ("predict",):
+            parts.append(f"response_method={list(self._methods)}")
+        parts += [f"{name}={value!r}" for name, value in self._kwargs.items()]
+        return f"make_node_scorer({', '.join(parts)})"
+
+
+class _RobustnessScorer(_Scorer):
+    """What a defender maximises: the negative of a poisoner's score.
+
+    A scorer for searches over the parameters of a poisoner's victim: the best ones are those under
+    which the attack does least. It takes ``(poisoner, X, y, nodes=None)`` and asks for the nodes
+    where metadata is routed. The poisoner needs an int as `random_state`, or targets and sources
+    as labels: else every fit attacks other nodes.
+
+    Examples
+    --------
+    >>> import sklearn
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skfedmtl import FMTLRegressor, RandomPoisoner
+    >>> from skfedmtl.datasets import make_federated_regression
+    >>> from skfedmtl.metrics import robustness_scorer
+    >>> from skfedmtl.model_selection import NodeKFold
+    >>> X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
+    >>> poisoner = RandomPoisoner(FMTLRegressor(), random_state=0)
+    >>> search = GridSearchCV(
+    ...     poisoner, {"estimator__lambda2": [1e-3, 1e3]}, scoring=robustness_scorer,
+    ...     cv=NodeKFold(3),
+    ... )
+    >>> with sklearn.config_context(enable_metadata_routing=True):
+    ...     search.fit(X, y, nodes=nodes).best_params_
+    {'estimator__lambda2': 0.001}
+    """
+
+    def __call__(self, estimator, X, y, *, nodes=None):
+        if not hasattr(last_step(estimator), "target_nodes_"):
+            raise TypeError(
+                "robustness_scorer scores fitted poisoners, PoisoningAttacker for one, got "
+                f"{type(estimator).__name__}."
+            )
+        where = {} if nodes is None else {"nodes": nodes}
+        return -estimator.score(X, y, **where)
+
+    def __repr__(self):
+        return "robustness_scorer"
+
+
+robustness_scorer = _RobustnessScorer()
