@@ -135,15 +135,18 @@ def security_curve(
 
 def _check(attacker, param_name, param_range, n_repeats, test_size):
     """The values of the parameter, if all arguments are as they should be."""
-    parameters = attacker.get_params() if hasattr(attacker, "get_params") else {}
+    instance = hasattr(attacker, "get_params") and not isinstance(attacker, type)
+    parameters = attacker.get_params() if instance else {}
     if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
         raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
-    if param_name == "random_state" or param_name not in parameters:
+    known = isinstance(param_name, str) and param_name in parameters
+    if param_name == "random_state" or not known:
         raise ValueError(
             "`param_name` must be a parameter of the attacker or, after 'estimator__', of its "
             f"victim, and not 'random_state'; got {param_name!r}."
         )
-    if isinstance(param_range, str) or not hasattr(param_range, "__len__"):
+    single = isinstance(param_range, str) or getattr(param_range, "shape", None) == ()
+    if single or not hasattr(param_range, "__len__"):
         raise TypeError(f"`param_range` must be a list of values, got {param_range!r}.")
     if not len(param_range):
         raise ValueError("`param_range` is empty; at least one value is needed.")

@@ -262,12 +262,12 @@ class SecurityCurveDisplay:
         return values
 
     def _set_scale(self, ax):
-        """Where the values lie, and whether they are numbers: else they stand side by side."""
+        """Where the values lie, and whether a line joins them: several numbers, nothing else."""
         values = list(self.param_range)
         if all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values):
             if min(values) > 0 and max(values) >= LOGARITHMIC * min(values):
                 ax.set_xscale("log")
-            return np.array(values, dtype=float), True
+            return np.array(values, dtype=float), len(values) > 1
         ax.set_xticks(range(len(values)), [str(value) for value in values])
         ax.set_xlim(-0.5, len(values) - 0.5)
         return np.arange(len(values), dtype=float), False

@@ -109,7 +109,8 @@ class SequentialSolver:
             rough = rough and log.best.relative_gap > _ROUGH
             if proximal and not (goes_on and rough):
                 server.restore(nodes, kept)
-            proximal = goes_on and rough and multipliers is not None
+            # weights of zero have no size that the step could take its own from
+            proximal = goes_on and rough and multipliers is not None and bool(log.W.any())
             rough = rough and (proximal or not goes_on)
         if proximal:
             server.restore(nodes, kept)

@@ -35,6 +35,7 @@ _CHOLESKY = {
     np.dtype(np.float32): (linalg.lapack.spotrf, linalg.lapack.spotrs),
 }
 _SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
+_SINGLE_SPAN = 1e6  #: a node's part of E J E', as a multiple of theta, that it is trusted with
 
 
 def slices(lengths: list[int]) -> list[slice]:
@@ -118,6 +119,7 @@ class DualSystem:
         With `energy`, that of what ``E`` was applied to for `rhs`, a rough solution ``t`` is
         enough: one with an error of `tol`, squared, of the energy that ``E' t`` leaves.
         """
+        self._widen(theta)
         few = MAX_DIRECT if energy is None else _FEW
         small = _few_features(self._spectral) or self.shape[0] * self.shape[1] <= few
         if small and theta.min(initial=np.inf) > 0.0:
@@ -127,6 +129,15 @@ class DualSystem:
             return self._solve_shortened(theta, rhs, tol=tol, max_iter=max_iter)
 
         return self._iterate(theta, rhs, tol=tol, max_iter=max_iter, energy=energy)
+
+    def _widen(self, theta: Array) -> None:
+        """Go over to double precision where single would lose theta beside E J E'."""
+        if all(E.dtype == np.float64 for E in self.rows):
+            return
+        pairs = zip(self._curvature, self.rows, strict=True)
+        longest = max(c * float(np.vdot(E, E)) for c, E in pairs)
+        if not longest <= _SINGLE_SPAN * theta.min(initial=np.inf):
+            self.rows = [E.astype(np.float64, copy=False) for E in self.rows]
 
     def _iterate(
         self,

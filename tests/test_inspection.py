@@ -263,6 +263,18 @@ def test_values_that_are_no_numbers_stand_side_by_side(values, curve):
     check_readable(display.figure_)
 
 
+def test_a_single_value_is_seen(curve):
+    """A line through one point shows nothing, nor does a band."""
+    single = Bunch(**{key: curve[key] for key in curve})
+    single.param_range, single.scores = [0.2], curve.scores[2:]
+    single.clean_scores = curve.clean_scores[2:]
+    display = SecurityCurveDisplay.from_curve(single)
+    assert display.clean_line_.get_marker() == "_"
+    (bar,) = display.band_.get_segments()
+    assert bar[0, 1] < bar[1, 1]
+    check_readable(display.figure_)
+
+
 def test_a_single_repetition_has_no_band(curve):
     single = Bunch(**{**curve, "scores": curve.scores[:, :1], "clean_scores": None})
     display = SecurityCurveDisplay.from_curve(single)

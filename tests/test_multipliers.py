@@ -91,3 +91,15 @@ def test_the_loss_is_put_back_after_a_failure(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         multipliers.step(problem.server, problem.nodes, problem.server.response.W, 1.0)
     assert all(isinstance(node.loss, Hinge) for node in problem.nodes)
+
+
+@pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
+def test_zero_is_the_best_point_so_far():
+    """Rows of sizes from 1e-8 to 1e8: a step took its smoothing from weights of zero."""
+    rng = np.random.default_rng(0)
+    nodes = np.repeat(np.arange(12), 30)
+    base, W = rng.normal(size=(360, 80)), rng.normal(size=(12, 80))
+    y = np.einsum("ij,ij->i", base, W[nodes]) > 0.0
+    X = base * np.logspace(-8, 8, 360)[rng.permutation(360), None]
+    model = FMTLClassifier(max_iter=60, random_state=0).fit(X, y, nodes=nodes)
+    assert np.isfinite(model.objective_) and np.isfinite(model.coef_).all()

@@ -174,6 +174,8 @@ def test_with_routing_enabled(classes):
     [
         ({"param_name": "colour"}, ValueError, "`param_name` must be a parameter .* got 'colour'"),
         ({"param_name": "random_state"}, ValueError, "not 'random_state'; got 'random_state'"),
+        ({"param_name": ["budget"]}, ValueError, r"`param_name` .* got \['budget'\]"),
+        ({"param_range": np.array(0.1)}, TypeError, "`param_range` must be a list of values"),
         ({"param_range": []}, ValueError, "`param_range` is empty"),
         ({"param_range": 0.1}, TypeError, "`param_range` must be a list of values, got 0.1"),
         ({"param_range": "ab"}, TypeError, "`param_range`"),
@@ -197,6 +199,8 @@ def test_wrong_data(rows):
         curve(FMTLRegressor(), rows)
     with pytest.raises(TypeError, match="`attacker` must be a poisoner, got 3"):
         curve(3, rows)
+    with pytest.raises(TypeError, match="`attacker` must be a poisoner, got <class"):
+        curve(RandomPoisoner, rows)
     with pytest.raises(ValueError, match="`nodes` is missing"):
         curve(attacker, (X, y, None))
     with pytest.raises(ValueError, match="`nodes` has 3 entries"):

@@ -95,3 +95,22 @@ def test_another_derivative_of_many_nodes_is_not_solved_by_all_unknowns(monkeypa
     t = system.solve(theta, rhs, tol=1e-10, max_iter=1000)
     image = theta * t + system.push(system.product(system.pull(t)))
     assert_allclose(image, rhs, atol=1e-8 * np.linalg.norm(rhs))
+
+
+@pytest.mark.parametrize("span", [1e2, 1e12])
+@pytest.mark.parametrize("n_rows", [12, 60])
+def test_single_precision_ends_where_it_would_lose_theta(n_rows, span):
+    """Beside large rows of low rank theta is rounded away, and no factor exists."""
+    rng = np.random.default_rng(0)
+    m, d = 12, 40
+    relationship = Learned(m, 0.1, 0.1)
+    response = relationship.respond_at(rng.normal(size=(m, d)), 0.1)
+    rows = [rng.normal(size=(n_rows, 3)) @ rng.normal(size=(3, d)) for _ in range(m)]
+    rows = [np.sqrt(span) * E / np.linalg.norm(E) for E in rows]
+    system = DualSystem([E.astype(np.float32) for E in rows], response)
+    rhs = system.push(rng.normal(size=(m, d)))
+    theta = np.full(len(rhs), response.curvature().max())
+    t = system.solve(theta, rhs, tol=1e-3, max_iter=300)
+    left = theta * t + system.push(system.product(system.pull(t))) - rhs
+    assert np.linalg.norm(left) <= 2e-3 * np.linalg.norm(rhs)
+    assert {E.dtype for E in system.rows} == {np.dtype(np.float32 if span < 1e6 else np.float64)}

@@ -6,6 +6,7 @@ another sha256.
 """
 
 import io
+import lzma
 import os
 import stat
 import zlib
@@ -22,6 +23,7 @@ from skfedmtl.datasets._source import Member
 _UNREADABLE = (
     BadZipFile,
     EOFError,
+    lzma.LZMAError,
     MemoryError,
     NotImplementedError,
     RuntimeError,
@@ -144,6 +146,10 @@ def read_npz(
             size = sum(info.file_size for info in archive.zip.infolist())
             if size > limit:
                 raise ValueError(f"unpacked it has {size} bytes; at most {limit} are expected")
-            return dict(archive)
+            arrays = dict(archive)
+            for name, array in arrays.items():
+                if not isinstance(array, np.ndarray):
+                    raise ValueError(f"it holds {name!r}, which is no array")
+            return arrays
         except (*_UNREADABLE, OSError) as error:
             raise ValueError(f"no readable .npz file: {error}") from error

@@ -65,6 +65,8 @@ def _directions(
         vectors /= np.linalg.norm(vectors, axis=0)
     shared, own = vectors.T[np.arange(n_nodes) % rank], vectors.T[rank:]
     coef = math.sqrt(strength) * shared + math.sqrt(1.0 - strength) * own
+    # with a single feature opposite signs cancel: what is left without a direction takes the shared
+    coef = np.where(np.linalg.norm(coef, axis=1, keepdims=True) > 0.0, coef, shared)
     return coef / np.linalg.norm(coef, axis=1, keepdims=True)
 
 
@@ -90,6 +92,13 @@ def _check_number(name: str, value: Any, high: float | None = None) -> None:
         raise ValueError(message)
 
 
+def _as_array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists of different lengths
+        return np.array(None)
+
+
 def _check_sizes(sizes: Any, n_nodes: int) -> tuple[Any, Any]:
     """The least and the largest number of rows, of all nodes or one by one."""
     if isinstance(sizes, numbers.Integral):
@@ -110,7 +119,7 @@ def _check_sizes(sizes: Any, n_nodes: int) -> tuple[Any, Any]:
         "sizes must be a whole number of at least 1, a tuple (low, high) or "
         f"{n_nodes} whole numbers, one a node; got "
     )
-    array = np.asarray(sizes)
+    array = _as_array(sizes)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{message}{sizes!r}")
     if array.shape != (n_nodes,) or array.min() < 1:
@@ -125,7 +134,7 @@ def check_balance(balance: Any, n_nodes: Any) -> np.ndarray:
         _check_number("balance", balance, 1.0)
         return np.full(n_nodes, float(balance))
     message = f"balance must be a number from 0 to 1 or {n_nodes} of them, one a node; got "
-    array = np.asarray(balance)
+    array = _as_array(balance)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{message}{balance!r}")
     if array.shape != (n_nodes,) or not ((array >= 0) & (array <= 1)).all():

@@ -66,6 +66,8 @@ def _read_csv(path: Any) -> Rows:
                     raise ValueError(f"{len(words)} columns; the header has {len(header)}")
                 targets.append(_number(words, columns[1], header))
                 nodes.append(words[columns[0]])
+                if not nodes[-1].strip():
+                    raise ValueError(f"column {NODE!r} is empty")
                 features = (j for j in range(len(header)) if j not in columns)
                 rows.append(np.array([_number(words, j, header) for j in features]))
         except (ValueError, csv.Error) as error:

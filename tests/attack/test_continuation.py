@@ -188,3 +188,18 @@ def test_a_single_loop_has_no_smoothed_victims():
         for smoothing in (0.0, 2.0)
     )
     assert_array_equal(one.poison_X_, two.poison_X_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", [FMTLClassifier, FMTLRegressor])
+def test_features_in_large_units(estimator):
+    """Enough of them for single precision, in which the Newton systems came out as NaN."""
+    rng = np.random.default_rng(0)
+    nodes = np.repeat(np.arange(12), 20)
+    X = rng.normal(size=(240, 70))
+    y = X @ rng.normal(size=70)
+    y = y > 0.0 if estimator is FMTLClassifier else y
+    victim = estimator(random_state=0, tol=0.9, max_iter=20, lambda1=1e-5, lambda2=1e-5)
+    model = PoisoningAttacker(victim, max_iter=2, victim_tol=0.9, random_state=0)
+    model.fit(1e5 * X, y, nodes=nodes)
+    assert np.isfinite(model.poison_X_).all() and np.isfinite(model.objective_history_).all()

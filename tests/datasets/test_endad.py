@@ -1,7 +1,9 @@
 """load_endad: both formats, and what it says of files that have neither."""
 
+import io
 import re
 from pathlib import Path
+from zipfile import ZIP_LZMA, ZipFile
 
 import numpy as np
 import pytest
@@ -181,6 +183,19 @@ def test_npz_that_are_none(write, tmp_path):
     refuse(write(single, ".npz"), "it holds a single array")
 
 
+def test_entries_of_an_npz_that_are_no_arrays(write):
+    path = write(ROWS)
+    with ZipFile(path, "a") as archive:
+        archive.writestr("README", "text")
+    refuse(path, "it holds 'README', which is no array")
+    content = io.BytesIO()
+    with ZipFile(content, "w", ZIP_LZMA) as archive:
+        archive.writestr("X.npy", bytes(100))
+    damaged = bytearray(content.getvalue())
+    damaged[44:60] = b"\xff" * 16
+    refuse(write(bytes(damaged), ".npz"), "no readable .npz file")
+
+
 def test_damaged_npz(write):
     content = write(ROWS).read_bytes()
     for position in range(0, len(content), 3):
@@ -205,6 +220,7 @@ def test_damaged_npz(write):
         ("node,lesion\na,1\nb,0\n", "has 2 rows and 0 features"),
         ("first,node,lesion,second\n", "has 0 rows and 2 features"),
         (CSV.replace("2.0", "two"), "line 3: column 'second' must hold numbers, got 'two'"),
+        ("first,node,lesion\n1,a,1\n2,,0\n", "line 3: column 'node' is empty"),
         (CSV.replace("2.0", ""), "line 3: column 'second' must hold numbers, got ''"),
         (CSV.replace("2.0", "nan"), "row 1, 'second', is nan"),
         (CSV.replace("2.0", "1e999"), "row 1, 'second', is inf"),

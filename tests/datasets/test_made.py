@@ -107,6 +107,14 @@ def test_weights_have_length_one_and_strength_one_makes_them_equal(make, setting
 
 
 @every_maker
+def test_a_single_feature(make):
+    """There the directions are signs, and opposite ones of equal strength cancelled to NaN."""
+    made = make(20, sizes=1, n_features=1, random_state=0)
+    assert_array_equal(np.abs(made.coef), 1.0)
+    assert np.isfinite(made.target).all()
+
+
+@every_maker
 def test_strength_without_room_holds_in_the_mean(make):
     for strength in (0.0, 0.3, 0.9):
         made = make(400, sizes=1, n_features=30, strength=strength, random_state=0)
@@ -173,6 +181,7 @@ WRONG = [
     ("sizes", (1.0, 2.0), TypeError, "sizes"),
     ("sizes", [5, 5], ValueError, "one a node"),
     ("sizes", [0] * 10, ValueError, "one a node"),
+    ("sizes", [[1], [2, 3]], TypeError, "one a node"),
     ("sizes", [1.5] * 10, TypeError, "one a node"),
     ("random_state", "seed", ValueError, "seed"),
     ("as_frame", 1, TypeError, "as_frame must be True or False; got 1"),
@@ -279,6 +288,7 @@ def test_noise_puts_rows_on_the_wrong_side(noise):
         ([1.5] * 10, ValueError),
         ([np.nan] * 10, ValueError),
         (["0.5"] * 10, TypeError),
+        ([[0.5], [0.5, 0.5]], TypeError),
     ],
 )
 def test_wrong_balance(balance, error):
