@@ -141,7 +141,8 @@ class PrimalSolver:
                 return trial
             # the least of the parabola through what is known, not too near either end
             bend = trial.value - point.value - length * slope
-            length *= float(np.clip(-0.5 * length * slope / bend, _LEAST, _MOST))
+            known = np.isfinite(bend)
+            length *= np.clip(-0.5 * length * slope / bend, _LEAST, _MOST) if known else _LEAST
         return point
 
     def _adapt(self, length: float) -> None:
