@@ -110,7 +110,7 @@ class PoisoningAttacker(BasePoisoner):
     victim_tol : float, default=1e-8
         Relative duality gap of the victim in the final fits and, without smoothing, after every
         step, if that is smaller than the estimator's own `tol`. Smoothed victims follow the rows
-        by Newton's method, those with a kink by four steps of it at most.
+        by Newton's method, those with a kink by eight steps of it at most.
     tol : float, default=1e-4
         Stop when the objective rose by less than this, relative, over twenty steps; not for a
         smoothed hinge, which hardens over all steps.

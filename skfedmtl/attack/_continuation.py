@@ -24,7 +24,7 @@ from skfedmtl.attack._bilevel import Bilevel
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
 _ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
 _VICTIM_TOL = 1e-6
-_STEPS, _MORE_STEPS = 4, 20  #: of Newton's method: where kinks pass by on the way, and elsewhere
+_STEPS, _MORE_STEPS = 8, 20  #: of Newton's method: where kinks pass by on the way, and elsewhere
 _LARGE = 0.5  #: change, as a share of all rows' length
 _ADJOINT_ACCURACY = 0.05
 
