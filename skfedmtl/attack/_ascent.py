@@ -3,8 +3,9 @@
 ``"plain"`` is Eq. 4 of the paper, ``x <- Proj(x + eta * grad)``. ``"adaptive"`` keeps a
 running mean of the gradient and of its squares, coordinate by coordinate [1]_, so that
 every coordinate moves a comparable distance. Its steps shorten evenly to a tenth of the first,
-so that rows settle. With ``eta = 100`` the first is a tenth of the row's radius, or less, so
-that all together are no longer than its diameter; other values of `eta` are in proportion.
+so that rows settle. With ``eta = 100`` the first is a tenth of the row's radius; in a game that
+changes on the way less, if all together would be longer than its diameter. Other values of
+`eta` are in proportion.
 
 H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
 An ascent that insists on a rise in every step soon stops at such an edge. The line search,
@@ -54,7 +55,7 @@ class Feasible(Protocol):
 
 
 class _Plain:
-    def __init__(self, eta: float, radius: Array) -> None:
+    def __init__(self, eta: float, radius: Array, changing: bool) -> None:
         self._eta = eta
 
     def step(self, gradient: Array, n_steps: int) -> Array:
@@ -72,8 +73,9 @@ class _Adaptive:
     _LAST = 0.1  #: length of the last step, as a share of the first
     _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in radii
 
-    def __init__(self, eta: float, radius: Array) -> None:
+    def __init__(self, eta: float, radius: Array, changing: bool) -> None:
         self._unit = 0.01 * eta * radius[:, None]
+        self._longest = self._ALL if changing else np.inf
         self._count = 0
         self._mean = self._square = np.zeros(())
 
@@ -85,7 +87,7 @@ class _Adaptive:
         root = np.sqrt(self._square / (1.0 - self._SQUARE**self._count))
         scaled = np.divide(mean, root, out=np.zeros_like(gradient), where=root > 0.0)
         shares = 1.0 - (1.0 - self._LAST) * np.arange(n_steps) / n_steps
-        share = shares[self._count - 1] * min(self._FIRST, self._ALL / shares.sum())
+        share = shares[self._count - 1] * min(self._FIRST, self._longest / shares.sum())
         return self._unit * (share / np.sqrt(gradient.shape[1])) * scaled
 
     def state(self) -> dict[str, Array]:
@@ -139,7 +141,7 @@ class Ascent:
         self._game, self._feasible = game, feasible
         self._gradient, self._tol = gradient, tol
         self._changing, self._searches = changing, line_search and not changing
-        self._mover = STEPS[step](eta, feasible.radius)
+        self._mover = STEPS[step](eta, feasible.radius, changing)
         self._rows = self.best = rows
         self._length = 1.0
         self._values: list[float] = []

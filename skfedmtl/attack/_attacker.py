@@ -92,8 +92,8 @@ class PoisoningAttacker(BasePoisoner):
         victim itself.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
-        of the radius, and less where `max_iter` such steps would be longer together than twice
-        `eta` percent of it.
+        of the radius, and against a smoothed hinge less, where `max_iter` such steps would be
+        longer together than twice `eta` percent of it.
     step : {"adaptive", "plain"}, default="adaptive"
         Momentum with per-coordinate scaling, every step a little shorter than the last, or Eq. 4
         of [1]_.
