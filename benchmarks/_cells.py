@@ -2,21 +2,13 @@
 
 import csv
 import warnings
-from copy import copy
 
 from _common import write_csv
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-__all__ = ["clean_twin", "read_rows", "run_cells"]
-
-
-def clean_twin(poisoner):
-    """The fitted poisoner before its attack: it predicts and scores by the clean victim."""
-    twin = copy(poisoner)
-    twin.estimator_ = poisoner.clean_estimator_
-    return twin
+__all__ = ["cell_of", "read_rows", "run_cells"]
 
 
 def read_rows(path, *, whole=(), real=()):
@@ -42,28 +34,43 @@ def read_rows(path, *, whole=(), real=()):
     return rows
 
 
-def run_cells(compute, cells, rows, path, *args, n_jobs=1):
-    """Compute cells, in parallel, and write all rows after each: a stopped run goes on.
+def cell_of(row, columns):
+    """The cell that a row belongs to."""
+    return tuple(row[name] for name in columns)
+
+
+def run_cells(compute, cells, columns, path, *args, kept, stamp=None, n_jobs=1):
+    """Compute cells that are not in the file, in parallel: all rows, old and new.
+
+    The file is written after each cell: a stopped run goes on.
 
     Parameters
     ----------
     compute : callable
         ``compute(cell, *args)`` is a row, a dict, or a list of them.
     cells : list of tuple
-        What is left to do.
-    rows : list of dict
-        The finished rows; the new ones are added.
+        What is asked for.
+    columns : sequence of str
+        What the entries of a cell are called in its rows.
     path : Path
         The CSV file of all rows; its numbers keep all digits.
+    kept : dict
+        Options of `read_rows`.
+    stamp : dict or None
+        Entries that a row of the file must have; others are dropped.
     n_jobs : int
         Processes, each with one thread for linear algebra: sums do not depend on their number.
     """
-    jobs = (delayed(_compute)(compute, cell, args) for cell in cells)
+    rows = [row for row in read_rows(path, **kept) if (stamp or {}).items() <= row.items()]
+    done = {cell_of(row, columns) for row in rows}
+    todo = [cell for cell in cells if cell not in done]
+    jobs = (delayed(_compute)(compute, cell, args) for cell in todo)
     results = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     for number, (cell, result) in enumerate(results, start=1):
         rows.extend(result if isinstance(result, list) else [result])
         write_csv(path, rows, exact=True, silent=True)
-        print(f"{number} of {len(cells)}: {', '.join(map(str, cell))}", flush=True)
+        print(f"{number} of {len(todo)}: {', '.join(map(str, cell))}", flush=True)
+    return rows
 
 
 def _compute(compute, cell, args):

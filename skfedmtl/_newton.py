@@ -52,10 +52,9 @@ class _FreeRows:
         slope = -node.loss.conjugate_slope(node.y, node.alpha) - node.X @ w
         inner, push = sign * node.alpha, sign * slope
         stuck = ((inner <= low) & (push <= 0.0)) | ((inner >= high) & (push >= 0.0))
-        self.index = np.flatnonzero((node.weight > 0.0) & ~stuck)
-        self.root = np.sqrt(node.weight[self.index])
-        scale = np.zeros(len(slope))
-        scale[self.index] = self.root
+        scale = np.where(stuck, 0.0, np.sqrt(node.weight))
+        self.index = np.flatnonzero(scale)
+        self.root = scale[self.index]
         self.E = scaled_rows(node.X, scale, node.squared_norm, rough=rough)
         self.gradient = self.root * slope[self.index]
         self.bend = node.loss.conjugate_curvature(node.y, node.alpha)[self.index]

@@ -1,7 +1,6 @@
 """How the damage of an attack grows with one of its parameters, or of its victim's."""
 
 import numbers
-from copy import copy
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -12,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._labels import check_nodes
 from skfedmtl._nodes import split_node_column
 from skfedmtl._strata import draw, n_rows, strata, take
+from skfedmtl.attack._base import clean_twin
 from skfedmtl.attack._victim import last_step
 
 __all__ = ["security_curve"]
@@ -180,6 +180,5 @@ def _measure(attacker, data, is_test):
     # one thread: sums are taken in the same order however many processes share the cores
     with threadpool_limits(1):
         attacker.fit(X, y, nodes=nodes)
-        clean = copy(attacker)
-        clean.estimator_ = attacker.clean_estimator_
-        return [model.score(X_test, y_test, nodes=nodes_test) for model in (attacker, clean)]
+        pair = attacker, clean_twin(attacker)
+        return [model.score(X_test, y_test, nodes=nodes_test) for model in pair]

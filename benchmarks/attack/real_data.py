@@ -50,7 +50,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _cells import clean_twin, read_rows, run_cells
+from _cells import cell_of, run_cells
 from _common import is_regression, load_rows, make_parser, make_scaler, print_table
 
 from skfedmtl import (
@@ -60,6 +60,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack._base import clean_twin
 from skfedmtl.model_selection import train_test_split_nodes
 
 #: the fourth is the fifth with ten of its thirty volunteers: its attacks take a third of the time
@@ -215,8 +216,6 @@ def main():
     parser.add_argument("--n-jobs", type=int, default=2)
     arguments = parser.parse_args()
     path = arguments.output / f"{arguments.name}.csv"
-    rows = read_rows(path, whole=("draw", "steps"), real=MEASURES)
-    done = {tuple(row[name] for name in CELL) for row in rows}
     cells = [
         (arguments.scaling, data, attack, kind, draw, arguments.steps if kind in OPTIMISED else 0)
         for data in arguments.data
@@ -226,10 +225,11 @@ def main():
         if not (kind == "flip" and is_regression(data))
     ]
     options = {"init": arguments.init, "optimize_labels": arguments.optimize_labels}
-    todo = [cell for cell in cells if cell not in done]
-    run_cells(compute, todo, rows, path, arguments.data_home, options, n_jobs=arguments.n_jobs)
+    kept = {"whole": ("draw", "steps"), "real": MEASURES}
+    common = {"kept": kept, "n_jobs": arguments.n_jobs}
+    rows = run_cells(compute, cells, CELL, path, arguments.data_home, options, **common)
     wanted = set(cells)
-    rows = [row for row in rows if tuple(row[name] for name in CELL) in wanted]
+    rows = [row for row in rows if cell_of(row, CELL) in wanted]
     print_table(COLUMNS, summarise(rows))
     print()
     print_duels(by_draw(rows))

@@ -1,7 +1,7 @@
 """Security curves of the paper's figures, cell by cell, kept as the cells of the table are."""
 
 import numpy as np
-from _cells import read_rows, run_cells
+from _cells import cell_of, run_cells
 from _plots import new_sheet, paper_attack, save, share_legend
 from _protocols import NAMES, STAMP, load, min_max
 from sklearn.utils import Bunch
@@ -30,11 +30,10 @@ def measure_curves(path, cells, series, data_home, n_jobs):
     series : dict of str to dict
         Name -> parameters of its attacks.
     """
-    rows = [row for row in read_rows(path, **KEPT) if STAMP.items() <= row.items()]
-    done = {_key(row) for row in rows}
-    todo = [cell for cell in cells if cell not in done]
-    run_cells(_compute, todo, rows, path, series, data_home, n_jobs=n_jobs)
-    return [row for row in rows if _key(row) in set(cells)]
+    options = {"kept": KEPT, "stamp": STAMP, "n_jobs": n_jobs}
+    rows = run_cells(_compute, cells, CELL, path, series, data_home, **options)
+    wanted = set(cells)
+    return [row for row in rows if cell_of(row, CELL) in wanted]
 
 
 def _compute(cell, series, data_home):
@@ -59,10 +58,6 @@ def _compute(cell, series, data_home):
         | STAMP
         for number, (score, clean) in enumerate(pairs)
     ]
-
-
-def _key(row):
-    return tuple(row[name] for name in CELL)
 
 
 def draw_curves(rows, titles, path, size=(5.2, 3.9)):

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from _cells import read_rows, run_cells
+from _cells import cell_of, run_cells
 from _plots import figure_parser, new_sheet, paper_attack, save
 from _protocols import NAMES, STAMP, split
 
@@ -55,7 +55,7 @@ def draw(rows, cells, path):
     attacks = list(dict.fromkeys(cell[1] for cell in cells))
     figure, axes = new_sheet(len(datasets), len(attacks), (4.6, 4.2))
     for data, attack, steps in cells:
-        own = [row for row in rows if _key(row) == (data, attack, steps)]
+        own = [row for row in rows if cell_of(row, CELL) == (data, attack, steps)]
         m = 1 + max(row["row"] for row in own)
         matrix, labels = np.zeros((m, m)), [None] * m
         for row in own:
@@ -73,20 +73,14 @@ def draw(rows, cells, path):
     save(figure, path)
 
 
-def _key(row):
-    return tuple(row[name] for name in CELL)
-
-
 def main(argv=None):
     """Compute what is missing, write and draw."""
     arguments = figure_parser(__doc__, draws=1).parse_args(argv)
     attacks = ("none", *arguments.attack)
     cells = [(data, attack, arguments.steps) for data in arguments.data for attack in attacks]
     path = arguments.output / "figure3.csv"
-    rows = [row for row in read_rows(path, **KEPT) if STAMP.items() <= row.items()]
-    done = {_key(row) for row in rows}
-    todo = [cell for cell in cells if cell not in done]
-    run_cells(compute, todo, rows, path, arguments.data_home, n_jobs=arguments.n_jobs)
+    options = {"kept": KEPT, "stamp": STAMP, "n_jobs": arguments.n_jobs}
+    rows = run_cells(compute, cells, CELL, path, arguments.data_home, **options)
     draw(rows, cells, path.with_suffix(".png"))
     return 0
 

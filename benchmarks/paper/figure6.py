@@ -25,7 +25,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from _cells import read_rows, run_cells
+from _cells import cell_of, run_cells
 from _common import is_regression
 from _plots import figure_parser, new_sheet, paper_attack, save, share_legend
 from _protocols import NAMES, STAMP, split
@@ -147,10 +147,6 @@ def _mean_curve(rows):
     return x, np.array([np.mean(values[at]) for at in x])
 
 
-def _key(row):
-    return tuple(row[name] for name in CELL)
-
-
 def main(argv=None):
     """Compute what is missing, write and draw."""
     arguments = figure_parser(__doc__, draws=3).parse_args(argv)
@@ -161,11 +157,9 @@ def main(argv=None):
         for seed in range(arguments.draws)
     ]
     path = arguments.output / "figure6.csv"
-    rows = [row for row in read_rows(path, **KEPT) if STAMP.items() <= row.items()]
-    done = {_key(row) for row in rows}
-    todo = [cell for cell in cells if cell not in done]
-    run_cells(compute, todo, rows, path, arguments.data_home, n_jobs=arguments.n_jobs)
-    draw([row for row in rows if _key(row) in set(cells)], path.with_suffix(".png"))
+    options = {"kept": KEPT, "stamp": STAMP, "n_jobs": arguments.n_jobs}
+    rows = run_cells(compute, cells, CELL, path, arguments.data_home, **options)
+    draw([row for row in rows if cell_of(row, CELL) in set(cells)], path.with_suffix(".png"))
     return 0
 
 

@@ -47,7 +47,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from _cells import read_rows, run_cells
+from _cells import cell_of, read_rows, run_cells
 from _common import at_least_one, is_regression, make_parser, write_csv
 from _models import fold_losses, node_means, predict
 from _protocols import (
@@ -105,10 +105,6 @@ def compute(cell, lambdas, data_home):
     return [one | {**STAMP} for one in rows]
 
 
-def _current(rows):
-    return [row for row in rows if STAMP.items() <= row.items()]
-
-
 def _named(measures):
     names = {"error %": "error", "RMSE": "error", "balanced %": "balanced", "AUC": "auc"}
     return {names[key]: value for key, value in measures.items()}
@@ -116,8 +112,6 @@ def _named(measures):
 
 def find_lambdas(path, wanted, draws, data_home, n_jobs):
     """(protocol, data, seed) -> method -> lambdas; those of the honest protocol by folds."""
-    rows = [row for row in read_rows(path, **CHOICES) if row["version"] == STAMP["version"]]
-    done = {tuple(row[name] for name in SEARCH) for row in rows}
     cells = [
         ("honest", data, method, seed)
         for protocol, data in wanted
@@ -125,8 +119,9 @@ def find_lambdas(path, wanted, draws, data_home, n_jobs):
         for seed in range(draws)
         for method in ("fmtl", "local", "global")
     ]
-    todo = [cell for cell in cells if cell not in done]
-    run_cells(search, todo, rows, path, data_home, n_jobs=n_jobs)
+    stamp = {"version": STAMP["version"]}
+    options = {"kept": CHOICES, "stamp": stamp, "n_jobs": n_jobs}
+    rows = run_cells(search, cells, SEARCH, path, data_home, **options)
     found = {(*one, seed): dict(LAMBDAS) for one in wanted for seed in range(draws)}
     for row in rows:
         place = found.get((row["protocol"], row["dataset"], row["seed"]), {})
@@ -152,18 +147,14 @@ def repeat(cells, rows, *args):
     """Compute stored cells again; how many differ in a digit."""
     different = 0
     for cell in {(*cell[:4],): cell for cell in reversed(cells)}.values():
-        stored = [row for row in rows if _key(row) == cell]
-        again = [row for row in compute(cell, *args) if _key(row) == cell]
+        stored = [row for row in rows if cell_of(row, CELL) == cell]
+        again = [row for row in compute(cell, *args) if cell_of(row, CELL) == cell]
         names = [name for name in again[0] if name != "seconds"] if stored else []
         equal = all(str(stored[0].get(name)) == str(again[0][name]) for name in names)
         different += not equal
         verdict = "not stored" if not stored else "equal" if equal else "DIFFERENT"
         print(f"{verdict}: {', '.join(map(str, cell))}", flush=True)
     return different
-
-
-def _key(row):
-    return tuple(row[name] for name in CELL)
 
 
 def main(argv=None):
@@ -182,14 +173,14 @@ def main(argv=None):
     wanted = [(protocol, data) for protocol in arguments.protocol for data in arguments.data]
     lambdas = find_lambdas(folder / "table2_lambdas.csv", wanted, arguments.draws, *common)
     path, cells = folder / "table2_draws.csv", list_cells(arguments)
-    rows = _current(read_rows(path, **KEPT))
     if arguments.repeat:
+        rows = [row for row in read_rows(path, **KEPT) if STAMP.items() <= row.items()]
         return 1 if repeat(cells, rows, lambdas, arguments.data_home) else 0
-    done = {_key(row) for row in rows}
-    todo = [cell for cell in cells if cell not in done]
-    run_cells(compute, todo, rows, path, lambdas, arguments.data_home, n_jobs=arguments.n_jobs)
+    options = {"kept": KEPT, "stamp": STAMP, "n_jobs": arguments.n_jobs}
+    rows = run_cells(compute, cells, CELL, path, lambdas, arguments.data_home, **options)
+    columns = (*CELL[:2], *CELL[4:])  # baselines have kinds of their own
     asked = {(*cell[:2], *cell[4:]) for cell in cells}
-    summary = summarise([row for row in rows if (*_key(row)[:2], *_key(row)[4:]) in asked])
+    summary = summarise([row for row in rows if cell_of(row, columns) in asked])
     show(summary)
     print(f"{time.perf_counter() - start:.0f} s in all")
     write_csv(folder / "table2.csv", summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from numbers import Integral, Real
 from typing import Any
 
@@ -297,3 +298,10 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
                 if part is not None:
                     part.poor_score = True
         return tags
+
+
+def clean_twin(poisoner):
+    """The fitted poisoner before its attack: it predicts and scores by the clean victim."""
+    twin = copy(poisoner)
+    twin.estimator_ = poisoner.clean_estimator_
+    return twin
