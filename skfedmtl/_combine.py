@@ -129,7 +129,7 @@ class _Mixture:
         blocks = self.bend + more
         if rhs.size <= _MAX_DENSE:
             return self._dense_step(response, blocks, rhs)
-        inverse = np.linalg.inv(self.own_curvature(response) + more)
+        inverse = _inverses(self.own_curvature(response) + more)
 
         def product(t: Array) -> Array:
             t = t.reshape(rhs.shape)
@@ -150,6 +150,18 @@ class _Mixture:
         units[each, each // k] = self.E.reshape(m * k, d)
         tie = np.einsum("nmd,mkd->nmk", response.product(units), self.E).reshape(m * k, m * k)
         return _solve(0.5 * (tie + tie.T) + linalg.block_diag(*blocks), rhs.ravel()).reshape(m, k)
+
+
+def _inverses(blocks: Array) -> Array:
+    """About the inverses of semidefinite blocks whose rows differ in scale by many decades.
+
+    Answers that coincide make a block singular; here it is as if they differed a little.
+    """
+    diagonal = np.einsum("mkk->mk", blocks)
+    most = diagonal.max(axis=1, initial=0.0, keepdims=True)
+    scale = 1.0 / np.sqrt(np.maximum(diagonal, 1e-100 + 1e-30 * most))
+    between = scale[:, :, None] * scale[:, None, :]
+    return between * np.linalg.inv(between * blocks + _RIDGES[1] * np.eye(blocks.shape[1]))
 
 
 def _solve(system: Array, rhs: Array) -> Array:

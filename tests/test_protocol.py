@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, estimator_of, fit, make_rows
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier, FMTLRegressor
-from skfedmtl._combine import Answers, combine
+from skfedmtl._combine import Answers, _Mixture, combine
 from skfedmtl._log import Log
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._mocha import _Kept, answer_block
@@ -84,6 +84,20 @@ def test_a_workers_bits_do_not_depend_on_blas_threads(loss):
     for one, two in zip(*answers, strict=True):
         assert_array_equal(one, two)
     assert_allclose(answers[0].dv, (node.weight * (answers[0].alpha - node.alpha)) @ X, atol=1e-10)
+
+
+def test_answers_that_coincide_are_no_obstacle():
+    """Many nodes, whose system is not factored; walls as they are where one weight is left."""
+    rng = np.random.default_rng(0)
+    m, k, d = 40, 3, 4
+    moments = np.repeat(rng.normal(size=(m, 1, d)), k, axis=1)
+    answers = Answers(moments, np.zeros((m, k)), np.zeros((m, k, k)))
+    mixture = _Mixture(Learned(m, 1e-3, 1e-3), rng.normal(size=(m, d)), answers, 0.0)
+    _, response = mixture.evaluate(np.zeros((m, k)))
+    rhs = np.repeat(rng.normal(size=(m, 1)), k, axis=1)
+    step = mixture.step(response, np.ones((m, k, k)) + 1e-30 * np.eye(k), rhs)
+    assert float(np.vdot(step, rhs)) > 0
+    assert_allclose(step, step[:, :1] + np.zeros(k), rtol=1e-3)
 
 
 @given(
