@@ -2,8 +2,9 @@
 
 from importlib.metadata import version
 
-from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._classifier import FMTLClassifier
 from skfedmtl._nodes import from_nodes
+from skfedmtl._regressor import FMTLRegressor
 from skfedmtl.attack import LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
 
 __version__ = version("skfedmtl")

@@ -23,8 +23,8 @@ from skfedmtl.attack._threat import ATTACKS, draw_threat
 from skfedmtl.attack._victim import Victim, check_victim, last_step, unfitted
 
 
-def _victim_decides(poisoner):
-    return hasattr(last_step(poisoner.estimator), "decision_function")
+def _victim_has(method):
+    return lambda poisoner: hasattr(last_step(poisoner.estimator), method)
 
 
 class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
@@ -33,6 +33,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
     __metadata_request__fit = {"nodes": True}
     __metadata_request__predict = {"nodes": True}
     __metadata_request__decision_function = {"nodes": True}
+    __metadata_request__predict_proba = {"nodes": True}
     __metadata_request__score = {"nodes": True}
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -219,7 +220,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         model, X, nodes = self._open(self.estimator_, X, nodes)
         return model.predict(X, nodes=nodes)
 
-    @available_if(_victim_decides)
+    @available_if(_victim_has("decision_function"))
     def decision_function(self, X, *, nodes=None):
         """Decision values of the poisoned victim.
 
@@ -238,6 +239,26 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         model, X, nodes = self._open(self.estimator_, X, nodes)
         return model.decision_function(X, nodes=nodes)
+
+    @available_if(_victim_has("predict_proba"))
+    def predict_proba(self, X, *, nodes=None):
+        """Probabilities of the classes by the poisoned victim.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Those of `estimator_`.
+        """
+        check_is_fitted(self)
+        model, X, nodes = self._open(self.estimator_, X, nodes)
+        return model.predict_proba(X, nodes=nodes)
 
     def score(self, X, y, *, sample_weight=None, nodes=None):
         """The attacker's aim: the mean error over the target nodes. Larger is stronger.

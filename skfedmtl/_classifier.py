@@ -1,0 +1,351 @@
+"""The public classifier: validate, solve, set attributes."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from skfedmtl._base import BaseFMTL
+from skfedmtl._class_weight import class_weights
+from skfedmtl._sklearn import Interval, StrOptions, _fit_context
+
+__all__ = ["FMTLClassifier"]
+
+
+def _has_probabilities(classifier):
+    if classifier.loss == "logistic":
+        return True
+    raise AttributeError(
+        f"loss={classifier.loss!r} has no probabilities: use loss='logistic', or "
+        "sklearn.calibration.CalibratedClassifierCV around this classifier."
+    )
+
+
+class FMTLClassifier(ClassifierMixin, BaseFMTL):
+    """Federated multi-task linear classifier: one linear model a node, tied by a relationship.
+
+    Minimises, over weights ``W`` with one row ``w_l`` a node [1]_::
+
+        P = sum_l (1/c_l) sum_i s_i L(y_i, w_l . x_i + b_l)
+            + lambda1 tr(W' Omega W) + lambda2 ||W||_F^2
+
+    with ``y_i`` = -1 or +1, row weights ``s_i`` and their sum ``c_l`` in node ``l``. With
+    ``relationship="learned"`` the covariance ``Sigma = Omega^-1``, of trace 1, is found
+    together with ``W``, which turns the tie into ``lambda1 ||W||_*^2``. The intercept is the
+    weight of a constant feature, a column of ``W`` and penalised with it, as in
+    `sklearn.svm.LinearSVC`. The fit ends with a certificate: `objective_` lies at most
+    `dual_gap_` above the least value of ``P``.
+
+    Parameters
+    ----------
+    lambda1 : float, default=1e-3
+        Strength of the tie between the nodes, at least 0.
+    lambda2 : float, default=1e-3
+        Strength of the ridge penalty of every node, above 0.
+    loss : {"hinge", "squared_hinge", "logistic"}, default="hinge"
+        ``max(0, 1 - y f)``, its square, or ``log(1 + exp(-y f))``.
+    relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
+default="learned"
+        ``"learned"``: the best covariance, found with the weights. ``"none"``: no tie, only
+        `lambda2`. A matrix is the precision Omega, symmetric and positive semidefinite, in the
+        order of `node_labels`; a DataFrame is labelled by the nodes on both axes.
+        `skfedmtl.relationships` builds common ones.
+    node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
+        The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
+        rows is legal: its weights follow from the others that a given Omega ties it to, and are 0
+        where nothing does or Omega is learned.
+    fit_intercept : bool, default=True
+        Whether every node has an intercept.
+    intercept_scaling : float, default=1.0
+        Size of the constant feature, above 0: the larger, the less the intercept is penalised.
+    solver : {"sequential", "mocha"}, default="sequential"
+        ``"sequential"`` visits one node after another and is fastest on one machine.
+        ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
+        round. Both reach the same optimum.
+    max_iter : int, default=1000
+        Rounds of the solver at most: visits of every node, or exchanges of ``"mocha"``.
+    tol : float, default=1e-4
+        Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
+        `max_iter` rounds.
+    local_epochs : float, (low, high) or dict, default=1.0
+        Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
+        for each node and round, or by label. Below 1: a part of the rows. A label given 0 never
+        answers.
+    participation : float, default=1.0
+        Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
+    node_column : str, int or None, default=None
+        Name or position of a column of `X` that holds the nodes, instead of the argument
+        `nodes`. It counts in `n_features_in_`, not in `coef_`.
+    handle_unknown : {"error", "mean"}, default="error"
+        What to do at prediction with a node not seen in fit: an error, or the mean of all
+        nodes' models.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, which multiply `sample_weight`: by label, 1 if not listed; or
+        ``"balanced"``, in inverse proportion to the weights of the rows of each class, all nodes
+        together, so that both classes weigh the same.
+    warm_start : bool, default=False
+        Start from the dual variables of the last fit if it had as many rows.
+    n_jobs : int or None, default=None
+        Workers among which ``"mocha"`` shares the nodes, as in joblib; without effect on the
+        result, and on ``"sequential"``.
+    random_state : int, RandomState instance or None, default=None
+        Draws the order of visits, which moves the result within `dual_gap_`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The classes; the second has positive decision values.
+    nodes_ : ndarray of shape (n_nodes,)
+        Labels of the nodes, in the order of every array below.
+    coef_ : ndarray of shape (n_nodes, n_features)
+        Weights, one row a node.
+    intercept_ : ndarray of shape (n_nodes,)
+        Intercepts; zeros without `fit_intercept`.
+    dual_coef_ : ndarray of shape (n_samples,)
+        Dual variables of the rows; times -1 or +1 they are at least 0, and at most 1 but for
+        ``squared_hinge``.
+    objective_, dual_objective_, dual_gap_ : float
+        ``P`` at the solution, a lower bound of its least value, and their difference.
+    node_covariance_factor_ : ndarray of shape (n_nodes, rank)
+        ``F`` with ``Sigma = F F'``.
+    history_ : dict of ndarray
+        ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
+        a number) and ``time`` (seconds), one entry a round, the first before any.
+    n_iter_ : int
+        Rounds made.
+    n_features_in_ : int
+        Columns of `X`.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had names.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a wrong parameter or wrong data; the message names the argument.
+
+    References
+    ----------
+    .. [1] V. Smith, C.-K. Chiang, M. Sanjabi, A. Talwalkar, "Federated Multi-Task Learning",
+       NeurIPS 2017.
+
+    Examples
+    --------
+    >>> from skfedmtl import FMTLClassifier, from_nodes
+    >>> X, y, nodes = from_nodes({
+    ...     "north": ([[0.0], [1.0], [2.0]], ["no", "yes", "yes"]),
+    ...     "south": ([[0.0], [1.0], [2.0]], ["no", "no", "yes"]),
+    ... })
+    >>> model = FMTLClassifier().fit(X, y, nodes=nodes)
+    >>> model.predict([[1.0], [1.0]], nodes=["north", "south"])
+    array(['yes', 'no'], dtype='<U3')
+    """
+
+    _intercept_kind = "feature"
+
+    _parameter_constraints = {
+        **BaseFMTL._parameter_constraints,
+        "loss": [StrOptions({"hinge", "squared_hinge", "logistic"})],
+        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    __metadata_request__predict_proba = {"nodes": True}
+    __metadata_request__predict_log_proba = {"nodes": True}
+
+    def __init__(
+        self,
+        *,
+        lambda1=1e-3,
+        lambda2=1e-3,
+        loss="hinge",
+        relationship="learned",
+        node_labels="auto",
+        fit_intercept=True,
+        intercept_scaling=1.0,
+        solver="sequential",
+        max_iter=1000,
+        tol=1e-4,
+        local_epochs=1.0,
+        participation=1.0,
+        node_column=None,
+        handle_unknown="error",
+        class_weight=None,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.lambda1 = lambda1
+        self.lambda2 = lambda2
+        self.loss = loss
+        self.relationship = relationship
+        self.node_labels = node_labels
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.local_epochs = local_epochs
+        self.participation = participation
+        self.node_column = node_column
+        self.handle_unknown = handle_unknown
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
+        """Fit one model a node.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of all nodes, in any order.
+        y : array-like of shape (n_samples,)
+            Two classes; a node may hold only one of them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows within their node.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row: integers, strings or booleans. None: one node, or the column
+            `node_column`.
+
+        Returns
+        -------
+        self : FMTLClassifier
+        """
+        X, y, labels, codes, sample_weight = self._check_fit(X, y, nodes, sample_weight)
+        self.classes_, signed = self._signed_targets(y)
+        return self._fit_rows(X, signed, codes, labels, sample_weight)
+
+    def _signed_targets(self, y):
+        """The two classes, and -1 or +1 a row."""
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        classes = np.unique(y)
+        if len(classes) == 1:
+            raise ValueError(f"y must hold two classes, got only one class: {classes[0]!r}.")
+        if kind != "binary":
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is " + kind + "."
+            )
+        return classes, np.where(y == classes[1], 1.0, -1.0)
+
+    def _problem(self, X, signed_y, codes, labels, sample_weight):
+        position = (signed_y > 0.0).astype(np.int64)
+        by_class = class_weights(self.class_weight, self.classes_, position, sample_weight)
+        return super()._problem(X, signed_y, codes, labels, sample_weight * by_class)
+
+    def decision_function(self, X, *, nodes=None):
+        """Decision values of each row under the model of its node.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row; needed if the model was fitted on several nodes, unless
+            `node_column` says where it is.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            ``w_l . x + b_l``; positive for the second class.
+        """
+        return self._decision(*self._check_predict(X, nodes))
+
+    def predict(self, X, *, nodes=None):
+        """Predict the class with the model of each row's node.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,), default=None
+            As in `decision_function`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Predicted classes.
+        """
+        check_is_fitted(self)
+        decision = self.decision_function(X, nodes=nodes)
+        return self.classes_[(decision > 0).astype(int)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X, *, nodes=None):
+        """Probabilities of the classes; with ``loss="logistic"`` only.
+
+        Other losses have none: `sklearn.calibration.CalibratedClassifierCV` makes them from
+        decision values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,), default=None
+            As in `decision_function`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, 2)
+            In the order of `classes_`: ``1 / (1 + exp(f))`` and ``1 / (1 + exp(-f))`` for the
+            decision value ``f``.
+
+        Examples
+        --------
+        >>> from skfedmtl import FMTLClassifier
+        >>> model = FMTLClassifier(loss="logistic").fit([[0.0], [1.0]], ["no", "yes"])
+        >>> model.predict_proba([[0.5]]).round(2)
+        array([[0.5, 0.5]])
+        """
+        return np.exp(self.predict_log_proba(X, nodes=nodes))
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X, *, nodes=None):
+        """Logarithms of `predict_proba`, which do not vanish where a probability does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,), default=None
+            As in `decision_function`.
+
+        Returns
+        -------
+        logarithms : ndarray of shape (n_samples, 2)
+            In the order of `classes_`.
+        """
+        decision = self.decision_function(X, nodes=nodes)
+        return -np.logaddexp(0.0, np.column_stack([decision, -decision]))
+
+    def score(self, X, y, *, sample_weight=None, nodes=None):
+        """Accuracy over all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            True classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        nodes : array-like of shape (n_samples,), default=None
+            As in `predict`.
+
+        Returns
+        -------
+        score : float
+            Share of rows predicted right, 0 to 1.
+        """
+        return accuracy_score(y, self.predict(X, nodes=nodes), sample_weight=sample_weight)
