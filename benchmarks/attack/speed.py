@@ -11,8 +11,9 @@ seconds are wall clock, on one thread unless said otherwise.
     projections onto what rows may hold; real victims that judge start and end; and the rest.
 ``all``
     Ten draws (``--draws``) of the six attacks, random and optimised rows, direct, indirect and
-    hybrid, on landmine and both targets of Parkinson's, thirty steps each (or ``--steps``).
-    Seconds of the fits, summed; the last row counts loading, splits and scores as well.
+    hybrid, on landmine and both targets of Parkinson's, thirty steps each (or ``--steps``),
+    ``--n-jobs`` draws at a time. Seconds of the fits, summed; the last row is the time of it all,
+    with loading, splits and scores.
 ``jobs``
     A direct attack on landmine with eight restarts, one and two of them at a time
     (``n_jobs``): medians of ``--repeats`` after a warm-up, and whether all results have equal
@@ -27,7 +28,7 @@ seconds are wall clock, on one thread unless said otherwise.
 The CSV file holds the parts that were run last.
 
     python benchmarks/attack/speed.py [--data-home DIR] [--output DIR] [--part NAME ...]
-        [--data NAME] [--steps N] [--draws N] [--repeats N] [--processes N]
+        [--data NAME] [--steps N] [--draws N] [--repeats N] [--processes N] [--n-jobs N]
 """
 
 import json
@@ -38,6 +39,7 @@ import time
 import warnings
 from pathlib import Path
 
+from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -131,8 +133,8 @@ def one(arguments):
 
 
 def several(arguments):
-    """The six attacks, some draws of each."""
-    steps = arguments.steps or STEPS["all"]
+    """The six attacks, some draws of each, one after the other or in processes."""
+    steps, parallel = arguments.steps or STEPS["all"], Parallel(n_jobs=arguments.n_jobs)
     start = time.perf_counter()
     for data in MANY:
         for attack in ATTACKS:
@@ -141,10 +143,12 @@ def several(arguments):
                     cell_of(data, attack, kind, draw, steps if kind == "total" else 0)
                     for draw in range(arguments.draws)
                 ]
-                seconds = [compute(cell, arguments.data_home, OPTIONS)["seconds"] for cell in cells]
+                calls = (delayed(compute)(cell, arguments.data_home, OPTIONS) for cell in cells)
+                seconds = [row["seconds"] for row in parallel(calls)]
                 what = f"{attack}, {'optimised' if kind == 'total' else kind}"
                 yield {"data": data, "what": what, "calls": len(cells), "seconds": sum(seconds)}
-    yield {"what": "all, with loading", "seconds": time.perf_counter() - start}
+    what = f"all, with loading, n_jobs={arguments.n_jobs}"
+    yield {"what": what, "seconds": time.perf_counter() - start}
 
 
 def jobs(arguments):
@@ -207,6 +211,7 @@ def main(argv=None):
     parser.add_argument("--steps", type=at_least_one, help=f"of all parts (default: {STEPS})")
     parser.add_argument("--draws", type=at_least_one, default=10, help="(default: 10)")
     parser.add_argument("--repeats", type=at_least_one, default=3, help="(default: 3)")
+    parser.add_argument("--n-jobs", type=int, default=2, help="of the part `all` (default: 2)")
     parser.add_argument("--processes", type=at_least_one, default=9, help="(default: 9)")
     arguments = parser.parse_args(argv)
     warnings.simplefilter("ignore", ConvergenceWarning)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import matplotlib as mpl
 from _common import at_least_one, make_parser
-from _protocols import ATTACKS, DATA, LAMBDAS, STEPS, make_attack
+from _protocols import ATTACKS, DATA, LAMBDAS, make_attack
 
 from skfedmtl._figures import STYLE
 
 __all__ = ["figure_parser", "new_sheet", "paper_attack", "save", "share_legend"]
 
 
-def figure_parser(doc, draws, steps=STEPS):
-    """The options of a figure."""
+def figure_parser(doc, draws, steps=None):
+    """The options of a figure; no steps are those of the table."""
     parser = make_parser(doc, Path(__file__).with_name("results"))
     parser.add_argument("--draws", type=at_least_one, default=draws, help="repetitions")
     parser.add_argument("--steps", type=at_least_one, default=steps)

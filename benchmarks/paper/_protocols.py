@@ -16,6 +16,7 @@ visits nodes. The rows of ``endad_like`` are made, always the same, by
 about it.
 """
 
+import hashlib
 from functools import lru_cache
 
 import numpy as np
@@ -42,6 +43,7 @@ __all__ = [
     "make_attack",
     "min_max",
     "split",
+    "steps_for",
 ]
 
 PUBLIC = ("human_activity", "landmine", "parkinsons_total", "parkinsons_motor")
@@ -60,17 +62,22 @@ START = {"classes": {"init": "clean"}, "numbers": {"init": "ball"}}
 #: of optimised attacks, beside their steps and the package's defaults
 ASCENT = {
     "classes": {"line_search": False, "upper_loss": "ramp"},
-    "numbers": {"line_search": False, "optimize_labels": True, "eta": 300.0},
+    "numbers": {
+        "line_search": False,
+        "optimize_labels": True,
+        "eta": 1000.0,
+        "smoothing": 0.0,  # squared errors have no kink; victims are solved to TOL
+    },
 }
-STEPS = 40  #: of every optimised attack
+STEPS = {"classes": 30, "numbers": 100}  #: of every optimised attack
 TOL = 1e-3  #: relative duality gap of every victim that is judged
 LAMBDAS = {"fmtl": {"lambda1": LAMBDA1, "lambda2": LAMBDA2}}
 LAMBDAS |= {method: {"lambda": LAMBDA2} for method in ("local", "global")} | {"constant": {}}
 #: of every row that is kept; those with another one are computed anew
-STAMP = {"version": skfedmtl.__version__}
-for _task in START:
-    _named = {"tol": TOL, **START[_task], **ASCENT[_task]}
-    STAMP[_task] = " ".join(f"{key}={value}" for key, value in _named.items())
+STAMP = {
+    "version": skfedmtl.__version__,
+    "settings": hashlib.sha256(repr((START, ASCENT, TOL)).encode()).hexdigest()[:8],
+}
 
 #: grids of the honest protocol; test rows have no part in the choice
 _SMALL, _LARGE = (1e-4, 1e-3, 1e-2), (1e-3, 1e-2, 1e-1)
@@ -81,6 +88,16 @@ SETTINGS = {
     "parkinsons_total": Setting("parkinsons_total", "RMSE", _SMALL, _LARGE, _LARGE),
     "parkinsons_motor": Setting("parkinsons_motor", "RMSE", _SMALL, _LARGE, _LARGE),
 }
+
+
+def task_of(data):
+    """What the targets of a data set are."""
+    return "numbers" if is_regression(data) else "classes"
+
+
+def steps_for(data, asked=None):
+    """Steps of an optimised attack on a data set: as asked, if so, else `STEPS`."""
+    return STEPS[task_of(data)] if asked is None else asked
 
 
 @lru_cache(maxsize=2)
@@ -111,7 +128,7 @@ def split(protocol, data, seed, data_home):
     return train, test, radius
 
 
-def make_attack(protocol, data, attack, kind, seed, *, radius, lambdas, steps=STEPS, **more):
+def make_attack(protocol, data, attack, kind, seed, *, radius, lambdas, steps, **more):
     """A poisoner, not fitted; `kind` is ``"none"``, ``"random"`` or ``"optimised"``.
 
     Random rows of classes are clean rows of the source, drawn with replacement and set apart by a
@@ -119,7 +136,7 @@ def make_attack(protocol, data, attack, kind, seed, *, radius, lambdas, steps=ST
     ball, with the farther end of their node's range from the target of a clean row as target.
     Optimised rows start from them. ``"none"`` injects nothing.
     """
-    task = "numbers" if is_regression(data) else "classes"
+    task = task_of(data)
     estimator = FMTLRegressor if is_regression(data) else FMTLClassifier
     victim = estimator(**lambdas, tol=TOL, fit_intercept=protocol == "honest", random_state=seed)
     common = {"radius": radius, "victim_tol": TOL, "random_state": seed, **START[task], **more}

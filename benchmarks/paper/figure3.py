@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from _cells import cell_of, run_cells
 from _plots import figure_parser, new_sheet, paper_attack, save
-from _protocols import NAMES, STAMP, split
+from _protocols import NAMES, STAMP, split, steps_for
 
 from skfedmtl._figures import GREY
 from skfedmtl.inspection import RelationshipDisplay
@@ -77,7 +77,11 @@ def main(argv=None):
     """Compute what is missing, write and draw."""
     arguments = figure_parser(__doc__, draws=1).parse_args(argv)
     attacks = ("none", *arguments.attack)
-    cells = [(data, attack, arguments.steps) for data in arguments.data for attack in attacks]
+    cells = [
+        (data, attack, steps_for(data, arguments.steps))
+        for data in arguments.data
+        for attack in attacks
+    ]
     path = arguments.output / "figure3.csv"
     options = {"kept": KEPT, "stamp": STAMP, "n_jobs": arguments.n_jobs}
     rows = run_cells(compute, cells, CELL, path, arguments.data_home, **options)

@@ -6,7 +6,8 @@ Left, over the steps of an attack: H, the mean loss (squared error, or for class
 targets' clean training rows, summed over targets, of the victim that the step was taken against.
 That victim is smoothed, ever less towards the end; the default of the package.
 Middle, over the same steps: the mean test error of the targets, of the real victim fitted from
-scratch on clean and injected rows, at a dozen of the steps.
+scratch on clean and injected rows, at a dozen of the steps. Attacks whose H no longer rises end
+before the last step; from there on their last values stand.
 Right, over the rounds of ``solver="mocha"``, one local epoch each: primal sub-optimality
 ``(P - P*) / P*`` of victims on the clean rows and on the rows at the end of each attack; P* is that
 of ``solver="sequential"``, or what the rounds found if that is less.
@@ -28,7 +29,7 @@ import numpy as np
 from _cells import cell_of, run_cells
 from _common import is_regression
 from _plots import figure_parser, new_sheet, paper_attack, save, share_legend
-from _protocols import NAMES, STAMP, split
+from _protocols import NAMES, STAMP, split, steps_for
 from sklearn.base import clone
 
 from skfedmtl.attack import _craft
@@ -79,10 +80,11 @@ def compute(cell, data_home):
         poisoner = paper_attack(data, attack, seed, radius, steps)
         with recorded() as path:
             poisoner.fit(X, y, nodes=nodes)
-        points += [("H", step, value) for step, value in enumerate(poisoner.objective_history_)]
+        values = poisoner.objective_history_
+        points += [("H", at, values[min(at, len(values) - 1)]) for at in range(steps + 1)]
         nodes = np.concatenate([nodes, poisoner.poison_nodes_])
-        for step in np.unique(np.linspace(0, len(path) - 1, POINTS).round().astype(int)):
-            rows, moved = path[step]
+        for step in np.unique(np.linspace(0, steps, POINTS).round().astype(int)):
+            rows, moved = path[min(step, len(path) - 1)]
             labels = poisoner.poison_y_ if moved is None else moved
             victim = clone(poisoner.estimator)
             victim.fit(np.vstack([X, rows]), np.concatenate([y, labels]), nodes=nodes)
@@ -151,7 +153,7 @@ def main(argv=None):
     """Compute what is missing, write and draw."""
     arguments = figure_parser(__doc__, draws=3).parse_args(argv)
     cells = [
-        (data, attack, seed, arguments.steps)
+        (data, attack, seed, steps_for(data, arguments.steps))
         for data in arguments.data
         for attack in (*arguments.attack, "none")
         for seed in range(arguments.draws)

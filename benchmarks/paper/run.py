@@ -24,7 +24,7 @@ def main(argv=None):
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS, metavar="NAME")
     arguments = parser.parse_args(argv)
-    options = ["--output", str(arguments.output), "--n-jobs", str(arguments.n_jobs)]
+    options = ["--output", str(arguments.output)]
     if arguments.data_home is not None:
         options += ["--data-home", str(arguments.data_home)]
     failed = []
@@ -32,7 +32,8 @@ def main(argv=None):
         start = time.perf_counter()
         print(f"\n== {name}", flush=True)
         script = Path(__file__).with_name(f"{name}.py")
-        command = [sys.executable, str(script), *([] if name == "errata" else options)]
+        own = [] if name == "errata" else ["--n-jobs", str(arguments.n_jobs)]
+        command = [sys.executable, str(script), *options, *own]
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
