@@ -143,7 +143,7 @@ class PoisoningAttacker(BasePoisoner):
         Their nodes.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
-    objective_history_ : ndarray of shape (n_iter_ + 1,)
+    objective_history_ : ndarray of shape (n_steps + 1,)
         H of the start and after every step, of the victim that the step was taken against, smoothed
         as much as it was, in its own loss; with `line_search`, but for a smoothed hinge, that of
         the best rows so far.

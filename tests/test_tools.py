@@ -1,0 +1,240 @@
+"""Tools of scikit-learn see the nodes however they are given, or say that they do not."""
+
+import numpy as np
+import pytest
+import sklearn
+from packaging.version import Version
+from sklearn import config_context
+from sklearn.base import clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import accuracy_score, mean_absolute_error
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+    validation_curve,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from estimators import make_rows
+from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner
+from skfedmtl.metrics import make_node_scorer
+from skfedmtl.model_selection import NodeKFold
+
+OLD = Version(sklearn.__version__) < Version("1.8")
+D = 3
+MODELS = {
+    "regressor": lambda column: FMTLRegressor(node_column=column, random_state=0),
+    "classifier": lambda column: FMTLClassifier(node_column=column, random_state=0),
+    "poisoner": lambda column: RandomPoisoner(
+        FMTLRegressor(random_state=0), node_column=column, random_state=0
+    ),
+}
+
+
+class Case:
+    """A model, its rows, and where the nodes are: routed, or a column."""
+
+    def __init__(self, model, column):
+        self.model = MODELS[model](D if column else None)
+        X, self.y, nodes = make_rows(
+            FMTLClassifier if model == "classifier" else FMTLRegressor, sizes=(24, 18, 21)
+        )
+        self.cv = list(NodeKFold(3).split(X, self.y, nodes=nodes))
+        self.X = np.column_stack([X, nodes]) if column else X
+        self.params = {} if column else {"nodes": nodes}
+        self.measure = accuracy_score if is_classifier(self.model) else mean_absolute_error
+
+    @property
+    def string(self):
+        return "accuracy" if is_classifier(self.model) else "neg_mean_absolute_error"
+
+
+def scores_of(search, case):
+    search.fit(case.X, case.y, **case.params)
+    return search.cv_results_["mean_test_score"]
+
+
+def pipeline(case):
+    if case.params:
+        front = StandardScaler()
+    else:  # scaled columns first, the node stays the last one
+        front = make_column_transformer((StandardScaler(), slice(0, D)), remainder="passthrough")
+    pipe = make_pipeline(front, case.model).fit(case.X, case.y, **case.params)
+    score = pipe.score(case.X, case.y, **case.params)
+    return np.append(pipe.predict(case.X, **case.params), score)
+
+
+def search_over_a_pipeline(case):
+    front = make_column_transformer((StandardScaler(), slice(0, D)), remainder="passthrough")
+    pipe = make_pipeline(StandardScaler() if case.params else front, case.model)
+    name = f"{pipe.steps[-1][0]}__{'estimator__' * hasattr(case.model, 'estimator')}lambda1"
+    return scores_of(GridSearchCV(pipe, {name: [1e-3, 1.0]}, cv=case.cv, error_score="raise"), case)
+
+
+def grid_of(case):
+    return {f"{'estimator__' * hasattr(case.model, 'estimator')}lambda1": [1e-3, 1.0]}
+
+
+def grid_search(case, **options):
+    options = {"cv": case.cv, "error_score": "raise", **options}
+    return scores_of(GridSearchCV(case.model, grid_of(case), **options), case)
+
+
+def parallel_search(case):
+    return grid_search(case, n_jobs=2)
+
+
+def search_by_a_string(case):
+    return grid_search(case, scoring=case.string)
+
+
+def search_by_a_node_scorer(case):
+    return grid_search(case, scoring=make_node_scorer(case.measure))
+
+
+def randomised_search(case):
+    options = {"n_iter": 2, "random_state": 0, "cv": case.cv, "error_score": "raise"}
+    return scores_of(RandomizedSearchCV(case.model, grid_of(case), **options), case)
+
+
+def halving_search(case):
+    options = {"min_resources": 40, "cv": NodeKFold(2), "random_state": 0, "error_score": "raise"}
+    if not case.params:  # here nobody routes the nodes to the splitter
+        options["cv"] = 2
+    return scores_of(HalvingGridSearchCV(case.model, grid_of(case), **options), case)
+
+
+def search_predicts(case):
+    search = GridSearchCV(case.model, grid_of(case), cv=case.cv, error_score="raise")
+    return search.fit(case.X, case.y, **case.params).predict(case.X)
+
+
+def cross_validation(case):
+    options = {"cv": case.cv, "params": case.params or None, "error_score": "raise"}
+    return cross_validate(case.model, case.X, case.y, **options)["test_score"]
+
+
+def cross_validation_score(case):
+    options = {"cv": case.cv, "params": case.params or None, "error_score": "raise"}
+    return cross_val_score(case.model, case.X, case.y, **options)
+
+
+def cross_validation_predicts(case):
+    return cross_val_predict(case.model, case.X, case.y, cv=case.cv, params=case.params or None)
+
+
+def learning(case):
+    options = {"cv": case.cv, "train_sizes": [0.6, 1.0], "error_score": "raise"}
+    options |= {"params": case.params or None, "shuffle": True, "random_state": 0}
+    return learning_curve(case.model, case.X, case.y, **options)[2]
+
+
+def validation(case):
+    (name, values), *_ = grid_of(case).items()
+    options = {"param_name": name, "param_range": values, "cv": case.cv, "error_score": "raise"}
+    return validation_curve(case.model, case.X, case.y, params=case.params or None, **options)[1]
+
+
+def calibration(case):
+    model = CalibratedClassifierCV(case.model, cv=case.cv, ensemble=True)
+    model.fit(case.X, case.y, **case.params)
+    return model.predict_proba(case.X)
+
+
+def importance(case):
+    model = case.model.fit(case.X, case.y, **case.params)
+    found = permutation_importance(model, case.X, case.y, n_repeats=2, random_state=0)
+    return found.importances[:D]
+
+
+def frozen(case):
+    model = FrozenEstimator(clone(case.model).fit(case.X, case.y, **case.params))
+    model.fit(case.X, case.y)
+    return model.predict(case.X, **case.params)
+
+
+#: where both spellings give the same numbers
+BOTH = [
+    pipeline,
+    grid_search,
+    parallel_search,
+    search_by_a_node_scorer,
+    randomised_search,
+    cross_validation,
+    cross_validation_score,
+    learning,
+    validation,
+    frozen,
+]
+#: where nothing is passed on: the column only
+COLUMN = [
+    search_by_a_string,
+    search_predicts,
+    cross_validation_predicts,
+    importance,
+]
+models = pytest.mark.parametrize("model", MODELS)
+
+
+def run(tool, model, column):
+    with config_context(enable_metadata_routing=not column):
+        return tool(Case(model, column))
+
+
+@models
+@pytest.mark.parametrize("tool", BOTH, ids=lambda tool: tool.__name__)
+def test_both_spellings_give_the_same_bits(tool, model):
+    routed, column = (run(tool, model, column) for column in (False, True))
+    assert np.isfinite(routed).all()
+    np.testing.assert_array_equal(routed, column)
+
+
+@pytest.mark.parametrize("model", ["regressor", "classifier"])
+def test_a_search_over_a_pipeline(model):
+    column = run(search_over_a_pipeline, model, True)
+    assert np.isfinite(column).all()
+    if OLD:  # its default scorer passes nothing on to the pipeline
+        with pytest.raises(ValueError, match="`nodes` is missing"):
+            run(search_over_a_pipeline, model, False)
+    else:
+        np.testing.assert_array_equal(run(search_over_a_pipeline, model, False), column)
+
+
+@pytest.mark.parametrize(
+    ("tool", "model"),
+    [(tool, model) for tool in COLUMN for model in MODELS] + [(calibration, "classifier")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_what_passes_nothing_on_needs_the_column(tool, model):
+    assert np.isfinite(run(tool, model, True)).all()
+    with pytest.raises((ValueError, TypeError), match="nodes"):
+        run(tool, model, False)
+
+
+@models
+def test_a_halving_search(model):
+    for column in (False, True):
+        assert np.isfinite(run(halving_search, model, column)).all()
+
+
+def test_a_failed_score_is_no_number():
+    """Without error_score="raise" the scores are NaN, and a warning names the nodes."""
+    case = Case("regressor", column=False)
+    search = GridSearchCV(case.model, grid_of(case), cv=case.cv, scoring=case.string)
+    with (
+        config_context(enable_metadata_routing=True),
+        pytest.warns(UserWarning, match="`nodes` is missing"),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
+        scores = scores_of(search, case)
+    assert np.isnan(scores).all()
