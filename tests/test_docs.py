@@ -16,11 +16,7 @@ MODULES = (
     "skfedmtl.model_selection",
     "skfedmtl.relationships",
 )
-PUBLIC = [
-    (module, name)
-    for module in MODULES
-    for name in importlib.import_module(module).__all__
-]
+PUBLIC = [(module, name) for module in MODULES for name in importlib.import_module(module).__all__]
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC)
