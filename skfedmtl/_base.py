@@ -88,6 +88,16 @@ class BaseFMTL(BaseEstimator):
             )
         return X, np.zeros(len(X), dtype=np.int64)
 
+    # -- what an attack may do ------------------------------------------------------------
+
+    def _row_weights(self, y, sample_weight):
+        """Weights of rows with these targets; a classifier's know the class."""
+        return sample_weight
+
+    def _problems(self):
+        """The fitted models whose losses add up: this one, or one a class."""
+        return [self]
+
     # -- fit ------------------------------------------------------------------------------
 
     def _encode(self, nodes, n_samples):
@@ -112,7 +122,7 @@ class BaseFMTL(BaseEstimator):
     def _fit_rows(self, X, signed_y, codes, labels, sample_weight):
         """Solve and set the fitted attributes that both estimators share."""
         problem = self._problem(X, signed_y, codes, labels, sample_weight)
-        if self.warm_start and len(getattr(self, "dual_coef_", ())) == len(X):
+        if self.warm_start and np.shape(getattr(self, "dual_coef_", ())) == (len(X),):
             problem.set_dual_coef(self.dual_coef_)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         solution = problem.solve(self._make_solver(labels), np.random.default_rng(seed))
@@ -177,14 +187,15 @@ class BaseFMTL(BaseEstimator):
     # -- prediction -----------------------------------------------------------------------
 
     def _decision(self, X, codes):
-        """x . w + b of every row with its own node's model."""
-        coef = np.vstack([self.coef_, self.coef_.mean(axis=0)])
-        intercept = np.append(self.intercept_, self.intercept_.mean())
-        out = np.empty(len(X))
+        """x . w + b of every row with its own node's model, a column a class if there are many."""
+        coef = np.concatenate([self.coef_, self.coef_.mean(axis=0, keepdims=True)])
+        mean = self.intercept_.mean(axis=0, keepdims=True)
+        intercept = np.concatenate([self.intercept_, mean])
+        out = np.empty((len(X), *coef.shape[1:-1]))
         order = np.argsort(codes, kind="stable")
         present, starts = np.unique(codes[order], return_index=True)
         for code, rows in zip(present, np.split(order, starts[1:]), strict=True):
-            out[rows] = X[rows] @ coef[code] + intercept[code]
+            out[rows] = X[rows] @ coef[code].T + intercept[code]
         return out
 
     # -- the relationship -----------------------------------------------------------------
@@ -196,7 +207,8 @@ class BaseFMTL(BaseEstimator):
         -------
         covariance : ndarray of shape (n_nodes, n_nodes)
             In the order of `nodes_`. The learned one has trace 1 [1]_; with
-            ``relationship="none"`` it is the identity over n_nodes.
+            ``relationship="none"`` it is the identity over n_nodes. With more than two classes
+            one a class, of shape (n_classes, n_nodes, n_nodes); so are precision and correlation.
 
         Raises
         ------
@@ -222,7 +234,7 @@ class BaseFMTL(BaseEstimator):
                 "allowed. Use node_covariance_factor_."
             )
         factor = self.node_covariance_factor_
-        return factor @ factor.T
+        return factor @ np.swapaxes(factor, -1, -2)
 
     def node_precision(self):
         """Precision Omega of the nodes, the (pseudo-)inverse of `node_covariance`.
@@ -271,12 +283,18 @@ class BaseFMTL(BaseEstimator):
                [1., 1.]])
         """
         covariance = self.node_covariance()
-        spread = np.sqrt(np.diag(covariance))
-        floor = 1e-12 * spread.max(initial=0.0)
-        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
-        correlation = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
-        np.fill_diagonal(correlation, 1.0)
-        return correlation
+        if covariance.ndim == 3:
+            return np.array([_correlation(one) for one in covariance])
+        return _correlation(covariance)
+
+
+def _correlation(covariance):
+    spread = np.sqrt(np.diag(covariance))
+    floor = 1e-12 * spread.max(initial=0.0)
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
+    correlation = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
 
 
 def check_precision(relationship, labels):

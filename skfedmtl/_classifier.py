@@ -3,17 +3,25 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from scipy.special import logsumexp
+from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._base import BaseFMTL
 from skfedmtl._class_weight import class_weights
+from skfedmtl._log import add_histories
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 
 __all__ = ["FMTLClassifier"]
+
+
+def signed(y, label):
+    """+1 for the rows of a class, -1 for all others."""
+    return np.where(np.asarray(y) == label, 1.0, -1.0)
 
 
 def _has_probabilities(classifier):
@@ -39,6 +47,9 @@ class FMTLClassifier(ClassifierMixin, BaseFMTL):
     weight of a constant feature, a column of ``W`` and penalised with it, as in
     `sklearn.svm.LinearSVC`. The fit ends with a certificate: `objective_` lies at most
     `dual_gap_` above the least value of ``P``.
+
+    More than two classes are fitted one against the rest, each with a relationship of its own;
+    ``P`` is then the sum over classes.
 
     Parameters
     ----------
@@ -97,21 +108,22 @@ default="learned"
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
-        The classes; the second has positive decision values.
+    classes_ : ndarray of shape (n_classes,)
+        The classes; of two the second has positive decision values.
     nodes_ : ndarray of shape (n_nodes,)
         Labels of the nodes, in the order of every array below.
-    coef_ : ndarray of shape (n_nodes, n_features)
-        Weights, one row a node.
-    intercept_ : ndarray of shape (n_nodes,)
+    coef_ : ndarray of shape (n_nodes, n_features) or (n_nodes, n_classes, n_features)
+        Weights, one row a node; with more than two classes one a node and class.
+    intercept_ : ndarray of shape (n_nodes,) or (n_nodes, n_classes)
         Intercepts; zeros without `fit_intercept`.
-    dual_coef_ : ndarray of shape (n_samples,)
+    dual_coef_ : ndarray of shape (n_samples,) or (n_samples, n_classes)
         Dual variables of the rows; times -1 or +1 they are at least 0, and at most 1 but for
         ``squared_hinge``.
     objective_, dual_objective_, dual_gap_ : float
-        ``P`` at the solution, a lower bound of its least value, and their difference.
-    node_covariance_factor_ : ndarray of shape (n_nodes, rank)
-        ``F`` with ``Sigma = F F'``.
+        ``P`` at the solution, a lower bound of its least value, and their difference; with more
+        than two classes the sums over all.
+    node_covariance_factor_ : ndarray of shape (n_nodes, rank) or (n_classes, n_nodes, rank)
+        ``F`` with ``Sigma = F F'``; each class has its own.
     history_ : dict of ndarray
         ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
         a number) and ``time`` (seconds), one entry a round, the first before any.
@@ -197,11 +209,6 @@ default="learned"
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
-
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sample_weight=None, nodes=None):
         """Fit one model a node.
@@ -211,7 +218,7 @@ default="learned"
         X : array-like of shape (n_samples, n_features)
             Rows of all nodes, in any order.
         y : array-like of shape (n_samples,)
-            Two classes; a node may hold only one of them.
+            Classes, two or more in all; a node may hold only one of them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows within their node.
         nodes : array-like of shape (n_samples,), default=None
@@ -223,26 +230,66 @@ default="learned"
         self : FMTLClassifier
         """
         X, y, labels, codes, sample_weight = self._check_fit(X, y, nodes, sample_weight)
-        self.classes_, signed = self._signed_targets(y)
-        return self._fit_rows(X, signed, codes, labels, sample_weight)
+        self.classes_ = self._check_classes(y)
+        weight = self._row_weights(y, sample_weight)
+        if len(self.classes_) == 2:
+            return self._fit_rows(X, signed(y, self.classes_[1]), codes, labels, weight)
+        return self._fit_one_vs_rest(X, y, codes, labels, weight)
 
-    def _signed_targets(self, y):
-        """The two classes, and -1 or +1 a row."""
+    def _check_classes(self, y):
         check_classification_targets(y)
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        type_of_target(y, input_name="y", raise_unknown=True)
         classes = np.unique(y)
         if len(classes) == 1:
             raise ValueError(f"y must hold two classes, got only one class: {classes[0]!r}.")
-        if kind != "binary":
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is " + kind + "."
-            )
-        return classes, np.where(y == classes[1], 1.0, -1.0)
+        return classes
 
-    def _problem(self, X, signed_y, codes, labels, sample_weight):
-        position = (signed_y > 0.0).astype(np.int64)
-        by_class = class_weights(self.class_weight, self.classes_, position, sample_weight)
-        return super()._problem(X, signed_y, codes, labels, sample_weight * by_class)
+    def _row_weights(self, y, sample_weight):
+        position = np.searchsorted(self.classes_, y)
+        return sample_weight * class_weights(
+            self.class_weight, self.classes_, position, sample_weight
+        )
+
+    # -- more than two classes ------------------------------------------------------------
+
+    def _fit_one_vs_rest(self, X, y, codes, labels, weight):
+        """A model for each class against all others; objectives and gaps add up."""
+        shape = len(X), len(self.classes_)
+        warm = self.warm_start and np.shape(getattr(self, "dual_coef_", ())) == shape
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        parts = []
+        for number, label in enumerate(self.classes_):
+            part = clone(self).set_params(random_state=seed, warm_start=warm)
+            if warm:
+                part.dual_coef_ = self.dual_coef_[:, number]
+            parts.append(part._fit_rows(X, signed(y, label), codes, labels, weight))
+        self.nodes_ = labels
+        for name in ("coef_", "intercept_", "dual_coef_"):
+            setattr(self, name, np.stack([getattr(part, name) for part in parts], axis=1))
+        for name in ("objective_", "dual_objective_", "dual_gap_"):
+            setattr(self, name, float(sum(getattr(part, name) for part in parts)))
+        self.n_iter_ = max(part.n_iter_ for part in parts)
+        self.history_ = add_histories([part.history_ for part in parts])
+        factors = [part.node_covariance_factor_ for part in parts]
+        rank = max(factor.shape[1] for factor in factors)
+        self.node_covariance_factor_ = np.array(
+            [np.pad(factor, ((0, 0), (0, rank - factor.shape[1]))) for factor in factors]
+        )
+        return self
+
+    def _problems(self):
+        if len(self.classes_) == 2:
+            return [self]
+        parts = []
+        for number, label in enumerate(self.classes_):
+            part = clone(self)
+            part.nodes_, part.classes_ = self.nodes_, np.array([label, label])
+            for name in ("coef_", "intercept_", "dual_coef_"):
+                setattr(part, name, getattr(self, name)[:, number])
+            parts.append(part)
+        return parts
+
+    # -- prediction -----------------------------------------------------------------------
 
     def decision_function(self, X, *, nodes=None):
         """Decision values of each row under the model of its node.
@@ -257,8 +304,8 @@ default="learned"
 
         Returns
         -------
-        decision : ndarray of shape (n_samples,)
-            ``w_l . x + b_l``; positive for the second class.
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            ``w_l . x + b_l``; positive for the second of two classes, else a column a class.
         """
         return self._decision(*self._check_predict(X, nodes))
 
@@ -279,6 +326,8 @@ default="learned"
         """
         check_is_fitted(self)
         decision = self.decision_function(X, nodes=nodes)
+        if decision.ndim == 2:
+            return self.classes_[decision.argmax(axis=1)]
         return self.classes_[(decision > 0).astype(int)]
 
     @available_if(_has_probabilities)
@@ -297,9 +346,10 @@ default="learned"
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, 2)
-            In the order of `classes_`: ``1 / (1 + exp(f))`` and ``1 / (1 + exp(-f))`` for the
-            decision value ``f``.
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`. Of two classes: ``1 / (1 + exp(f))`` and
+            ``1 / (1 + exp(-f))`` for the decision value ``f``. Of more: ``1 / (1 + exp(-f_k))``,
+            over their sum.
 
         Examples
         --------
@@ -323,11 +373,14 @@ default="learned"
 
         Returns
         -------
-        logarithms : ndarray of shape (n_samples, 2)
+        logarithms : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
         decision = self.decision_function(X, nodes=nodes)
-        return -np.logaddexp(0.0, np.column_stack([decision, -decision]))
+        if decision.ndim == 1:
+            return -np.logaddexp(0.0, np.column_stack([decision, -decision]))
+        each = -np.logaddexp(0.0, -decision)
+        return each - logsumexp(each, axis=1, keepdims=True)
 
     def score(self, X, y, *, sample_weight=None, nodes=None):
         """Accuracy over all rows.

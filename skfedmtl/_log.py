@@ -20,6 +20,20 @@ class Solution(NamedTuple):
     history: dict[str, Array]
 
 
+def add_histories(histories: list[dict[str, Array]]) -> dict[str, Array]:
+    """The sum of several fits' histories, round by round; one that has ended stays as it ended."""
+    length = max(len(history["round"]) for history in histories)
+    added = {"round": np.arange(length, dtype=float)}
+    for name in histories[0]:
+        if name != "round":
+            padded = [
+                np.pad(history[name], (0, length - len(history[name])), mode="edge")
+                for history in histories
+            ]
+            added[name] = np.sum(padded, axis=0)
+    return added
+
+
 class Log:
     """Weights and lower bound, each kept at its best; begins with a certificate."""
 

@@ -86,7 +86,8 @@ class RelationshipDisplay:
         TypeError
             If `estimator` has no relationship.
         ValueError
-            If `kind` is neither of the two, or there are more than 5000 nodes.
+            If `kind` is neither of the two, there are more than 5000 nodes, or more than two
+            classes, each of which has a relationship of its own.
         ImportError
             If matplotlib is not installed.
         """
@@ -99,6 +100,12 @@ class RelationshipDisplay:
             )
         check_is_fitted(model)
         matrix = getattr(model, f"node_{kind}")()
+        if matrix.ndim == 3:
+            raise ValueError(
+                f"`estimator` has one relationship for each of its {len(matrix)} classes; draw one "
+                f"of them by RelationshipDisplay.from_matrix(model.node_{kind}()[0], "
+                f"labels=model.nodes_, kind={kind!r})."
+            )
         return cls(matrix=matrix, labels=model.nodes_, kind=kind).plot(ax)
 
     @classmethod

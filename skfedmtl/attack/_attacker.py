@@ -12,11 +12,12 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
-from skfedmtl.attack._bilevel import Bilevel, upper_value
+from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._check import ROUNDS, compare
 from skfedmtl.attack._checkpoint import Checkpoint, fingerprint
 from skfedmtl.attack._craft import Settings, craft
 from skfedmtl.attack._gradients import GRADIENTS
+from skfedmtl.attack._one_vs_rest import make_game, upper_value
 from skfedmtl.attack._upper import UPPER_LOSSES
 
 __all__ = ["PoisoningAttacker"]
@@ -435,7 +436,8 @@ class _Probe(PoisoningAttacker):
         start = draw(rng)
         if len(start.codes) == 0:
             raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")
-        game = Bilevel(
+        game = make_game(
+            Bilevel,
             self.clean_estimator_,
             clean,
             start,

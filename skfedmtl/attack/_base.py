@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfedmtl._base import BaseFMTL
 from skfedmtl._nodes import take_nodes
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
-from skfedmtl.attack._bilevel import upper_value
+from skfedmtl.attack._one_vs_rest import upper_value
 from skfedmtl.attack._start import check_limits, draw_start, make_space, read_clean, read_evaluation
 from skfedmtl.attack._tables import poisoned_data, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat

@@ -28,8 +28,8 @@ def node_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
     return np.where(np.isin(codes, targets), 1.0 / counts[codes], 0.0)
 
 
-def upper_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
-    """H of a fitted victim: the mean upper loss of every target node's rows, summed."""
+def part_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
+    """H of a fitted victim that is one model: the targets' mean upper losses, summed."""
     fitted = Victim(victim)
     seen, model = fitted.forward(rows.X), fitted.model
     f = model._decision(seen, rows.codes)
@@ -51,6 +51,8 @@ class Bilevel:
         Relative duality gap to which the victim is solved for every change.
     rng : Generator
         Draws the order of visits.
+    weight : ndarray of shape (n_clean + n_injected,) or None
+        Of the rows the victim is fitted to; None: 1 each.
     inner_iter : int or None
         Rounds of the solver at most for every change; None: as many as `tol` takes.
     upper : str
@@ -68,6 +70,7 @@ class Bilevel:
         *,
         tol: float,
         rng: np.random.Generator,
+        weight: Array | None = None,
         inner_iter: int | None = None,
         upper: str = "victim",
         evaluation: Evaluation | None = None,
@@ -83,7 +86,7 @@ class Bilevel:
             y,
             codes,
             victim.nodes_,
-            np.ones(n + k),
+            np.ones(n + k) if weight is None else weight,
         )
         first = self._problem.dual_coef()
         first[:n] = victim.dual_coef_

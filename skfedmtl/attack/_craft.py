@@ -15,6 +15,7 @@ from skfedmtl.attack._ascent import Ascent, Feasible, Game
 from skfedmtl.attack._bilevel import Bilevel, WithTargets
 from skfedmtl.attack._checkpoint import Checkpoint
 from skfedmtl.attack._continuation import SmoothBilevel
+from skfedmtl.attack._one_vs_rest import OneVsRest, make_game
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 
@@ -63,7 +64,8 @@ def craft(
 
     def play(smoothing: float) -> _Playing:
         kind = partial(SmoothBilevel, smoothing=smoothing) if smoothing > 0.0 else Bilevel
-        game = kind(
+        game = make_game(
+            kind,
             victim,
             clean,
             start,
@@ -110,13 +112,15 @@ def craft(
 class _Playing:
     """A game, and what it is played with: rows, or rows and targets."""
 
-    def __init__(self, game: Bilevel, clean: Any, start: Any, optimize_labels: bool) -> None:
+    def __init__(
+        self, game: Bilevel | OneVsRest, clean: Any, start: Any, optimize_labels: bool
+    ) -> None:
         self.bilevel, self._clean, self._start = game, clean, start
         self.game: Game = game
         self.field: Feasible = start.feasible
         self.start: Array = start.X
         self._both = None
-        if optimize_labels:
+        if optimize_labels and isinstance(game, Bilevel):  # numbers, thus a single model
             low, high = target_ranges(clean, start.codes)
             self._both = WithTargets(game, start.feasible, low, high)
             self.game = self.field = self._both
