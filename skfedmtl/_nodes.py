@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
+from skfedmtl._polars import is_polars
 
 __all__ = [
     "as_table",
@@ -91,13 +92,15 @@ def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
     """Take the column ``node_column`` out of ``X``: the other columns, the checked labels."""
     if issparse(X):
         raise TypeError("`X` is sparse: sparse matrices are not supported, pass a dense array.")
-    is_frame = hasattr(X, "iloc")
+    is_frame = hasattr(X, "iloc") or is_polars(X)
     if not is_frame:
         X = as_table(X)
-    if X.ndim != 2:
-        raise ValueError(f"`X` must be 2-d to hold a node column, got {X.ndim} dimension(s).")
+    if len(X.shape) != 2:
+        raise ValueError(f"`X` must be 2-d to hold a node column, got {len(X.shape)} dimension(s).")
     column = column_position(X, node_column, is_frame)
-    if is_frame:
+    if is_polars(X):
+        others, values = X.drop(X.columns[column]), X.to_series(column).to_numpy()
+    elif is_frame:
         others = X.iloc[:, np.delete(np.arange(X.shape[1]), column)]
         values = X.iloc[:, column]
     else:
@@ -195,7 +198,7 @@ def column_position(X: Any, node_column: Any, is_frame: bool) -> int:
         )
     if not is_frame:
         raise ValueError(f"`node_column`={node_column!r} is a name, but X is not a DataFrame.")
-    found = np.flatnonzero(np.asarray(X.columns == node_column))
+    found = np.flatnonzero([name == node_column for name in X.columns])
     if len(found) != 1:
         have = "has several such columns" if len(found) else f"has {list(X.columns)}"
         raise ValueError(f"`node_column`={node_column!r} must name one column: X {have}.")

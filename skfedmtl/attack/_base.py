@@ -15,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._base import BaseFMTL
 from skfedmtl._nodes import take_nodes
+from skfedmtl._polars import from_polars, to_polars
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl.attack._one_vs_rest import upper_value
 from skfedmtl.attack._start import check_limits, draw_start, make_space, read_clean, read_evaluation
-from skfedmtl.attack._tables import poisoned_data, put_node_column
+from skfedmtl.attack._tables import as_column, as_given, poisoned_data, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat
 from skfedmtl.attack._victim import Victim, check_victim, last_step, unfitted
 
@@ -58,6 +59,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, X, y, nodes, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
+        X, y, nodes = map(from_polars, (X, y, nodes))
         check_victim(self.estimator, type(self).__name__)
         limits = self._limits(X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -137,7 +139,11 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def _poisoned(self, X, y, nodes):
         injected = self.poison_X_, self.poison_y_, self.poison_nodes_
-        return poisoned_data((X, y, nodes), injected)
+        given = X, y, nodes
+        data = poisoned_data(tuple(map(from_polars, given)), injected)
+        for name, one in zip(("X", "y", "nodes"), given, strict=True):
+            data[name] = to_polars(data[name], one)
+        return data
 
     # -- poisoned data --------------------------------------------------------------------
 
@@ -195,9 +201,19 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
             Clean rows, then injected ones.
         y : array-like of shape (n_samples + n_injected,)
             Their targets.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfedmtl import FMTLRegressor, RandomPoisoner
+        >>> table = np.column_stack([np.linspace(0.0, 1.0, 40), np.repeat([0, 1], 20)])
+        >>> poisoner = RandomPoisoner(FMTLRegressor(node_column=1), random_state=0)
+        >>> X, y = poisoner.fit_resample(table, table[:, 0])
+        >>> X.shape, y.shape
+        ((44, 2), (44,))
         """
-        data = self.poison(X, y)
-        return data.X, data.y
+        data = self.poison(X, as_column(y))
+        return as_given(data.X, X), as_given(data.y, y)
 
     # -- the poisoned victim --------------------------------------------------------------
 

@@ -121,3 +121,17 @@ def concatenate(clean: Any, injected: Any) -> Any:
     if clean.ndim == 1 and clean.dtype.kind != "U":
         injected = injected.astype(clean.dtype)
     return np.concatenate([clean, injected.reshape(len(injected), *clean.shape[1:])])
+
+
+def as_column(y: Any) -> Any:
+    """Targets in one dimension: the column of a frame that has just one."""
+    return y.iloc[:, 0] if hasattr(y, "iloc") and y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def as_given(data: Any, given: Any) -> Any:
+    """Data in the container in which they were given: a list, or the frame of one column."""
+    if isinstance(given, list):
+        return data.tolist()
+    if hasattr(given, "iloc") and given.ndim == 2 and data.ndim == 1:
+        return data.to_frame(given.columns[0])
+    return data

@@ -1,0 +1,45 @@
+"""Frames of polars: read as they are, and by attacks, which make rows, by way of pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["from_polars", "is_polars", "to_polars"]
+
+
+def is_polars(data: Any) -> bool:
+    """Whether these are a DataFrame or a Series of polars."""
+    return type(data).__module__.partition(".")[0] == "polars"
+
+
+def from_polars(data: Any) -> Any:
+    """A pandas DataFrame, or the array of a Series; anything else as it is."""
+    if not is_polars(data):
+        return data
+    if not hasattr(data, "columns"):
+        return data.to_numpy()
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("Attacks on polars frames need pandas: pip install pandas.") from error
+    return pd.DataFrame({name: data[name].to_numpy() for name in data.columns})
+
+
+def to_polars(data: Any, given: Any) -> Any:
+    """What was made from `given`, in polars if that was."""
+    if not is_polars(given):
+        return data
+    import polars as pl  # whoever has given polars has it
+
+    if not hasattr(given, "columns"):
+        return pl.Series(given.name, np.asarray(data), dtype=given.dtype)
+    columns = {}
+    for name in given.columns:
+        values, kind = data[name].to_numpy(), given.schema[name]
+        same = values.dtype == given[name].to_numpy().dtype
+        columns[name] = pl.Series(name, values.tolist() if values.dtype == object else values)
+        if same:
+            columns[name] = columns[name].cast(kind)
+    return pl.DataFrame(columns)
