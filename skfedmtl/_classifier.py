@@ -354,8 +354,8 @@ default="learned"
         Examples
         --------
         >>> from skfedmtl import FMTLClassifier
-        >>> model = FMTLClassifier(loss="logistic").fit([[0.0], [1.0]], ["no", "yes"])
-        >>> model.predict_proba([[0.5]]).round(2)
+        >>> model = FMTLClassifier(loss="logistic").fit([[-1.0], [1.0]], ["no", "yes"])
+        >>> model.predict_proba([[0.0]]).round(2)
         array([[0.5, 0.5]])
         """
         return np.exp(self.predict_log_proba(X, nodes=nodes))
