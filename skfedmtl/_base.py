@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,6 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skfedmtl._callbacks import CallbackSupportMixin, Task
+from skfedmtl._doc_link import DocLinkMixin
+from skfedmtl._log import Watch
 from skfedmtl._losses import LOSSES
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, take_nodes
@@ -24,7 +28,7 @@ from skfedmtl.relationships import MAX_DENSE_NODES, Fixed, Independent, Learned,
 NO_NODE = 0  #: the one label of a model fitted without nodes
 
 
-class BaseFMTL(BaseEstimator):
+class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     """One linear model a node, tied by a relationship matrix; see the subclasses."""
 
     __metadata_request__fit = {"nodes": True}
@@ -57,10 +61,14 @@ class BaseFMTL(BaseEstimator):
         y_numeric = self._intercept_kind == "centred"
         X, nodes = take_nodes(self, X, nodes, reset=True)
         if self.node_column is None:
-            X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=y_numeric)
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=np.float64, y_numeric=y_numeric
+            )
         else:
-            X, y = check_X_y(X, y, dtype=np.float64, y_numeric=y_numeric, estimator=self)
-        labels, codes = self._encode(nodes, len(X))
+            X, y = check_X_y(
+                X, y, accept_sparse="csr", dtype=np.float64, y_numeric=y_numeric, estimator=self
+            )
+        labels, codes = self._encode(nodes, X.shape[0])
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
@@ -73,11 +81,11 @@ class BaseFMTL(BaseEstimator):
         check_is_fitted(self)
         X, nodes = take_nodes(self, X, nodes, reset=False)
         if self.node_column is None:
-            X = validate_data(self, X, dtype=np.float64, reset=False)
+            X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         else:
-            X = check_array(X, dtype=np.float64, estimator=self)
+            X = check_array(X, accept_sparse="csr", dtype=np.float64, estimator=self)
         if nodes is not None:
-            nodes = check_nodes(nodes, len(X))
+            nodes = check_nodes(nodes, X.shape[0])
             return X, lookup_nodes(nodes, self.nodes_, self.handle_unknown)
         if len(self.nodes_) > 1:
             raise ValueError(
@@ -86,7 +94,12 @@ class BaseFMTL(BaseEstimator):
                 "or node_column=...). scikit-learn's string scorers and cross_val_predict do not "
                 "pass it on: use node_column there."
             )
-        return X, np.zeros(len(X), dtype=np.int64)
+        return X, np.zeros(X.shape[0], dtype=np.int64)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     # -- what an attack may do ------------------------------------------------------------
 
@@ -94,7 +107,11 @@ class BaseFMTL(BaseEstimator):
         """Weights of rows with these targets; a classifier's know the class."""
         return sample_weight
 
-    def _problems(self):
+    def _solver_targets(self, y):
+        """Targets as the solver takes them: numbers, or -1 and +1 for classes."""
+        return np.asarray(y, dtype=np.float64)
+
+    def _parts(self):
         """The fitted models whose losses add up: this one, or one a class."""
         return [self]
 
@@ -119,29 +136,40 @@ class BaseFMTL(BaseEstimator):
             return Learned(m, lambda1, lambda2)
         return Fixed(check_precision(self.relationship, labels), lambda1, lambda2)
 
-    def _fit_rows(self, X, signed_y, codes, labels, sample_weight):
-        """Solve and set the fitted attributes that both estimators share."""
+    def _fit_rows(self, X, signed_y, codes, labels, sample_weight, task: Task, *, whole=True):
+        """Solve and set the fitted attributes that both estimators share; returns the solution.
+
+        The rounds are parts of `task`; `whole` says that the model after one can predict.
+        """
         problem = self._problem(X, signed_y, codes, labels, sample_weight)
-        if self.warm_start and np.shape(getattr(self, "dual_coef_", ())) == (len(X),):
+        if self.warm_start and np.shape(getattr(self, "dual_coef_", ())) == (X.shape[0],):
             problem.set_dual_coef(self.dual_coef_)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        solution = problem.solve(self._make_solver(labels), np.random.default_rng(seed))
-        if not solution.converged and self.tol > 0:
-            gap = solution.certificate.gap
-            epochs = self.local_epochs if isinstance(self.local_epochs, dict) else {}
-            silent = [label for label, count in epochs.items() if count == 0]
-            warnings.warn(
-                f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
-                f"duality gap of {gap:.3g}; tol={self.tol:g} asks for "
-                f"{self.tol * solution.certificate.objective:.3g}. Raise max_iter, tol or the "
-                "lambdas, or scale the features."
-                + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        self.nodes_ = labels
-        self._set_solution(problem, solution)
-        return self
+
+        def attributes(solution):
+            return {"nodes_": labels, **_attributes(problem, solution)}
+
+        rng, watch = np.random.default_rng(seed), Watch(task, attributes if whole else None)
+        solution = problem.solve(self._make_solver(labels), rng, watch)
+        for name, value in attributes(solution).items():
+            setattr(self, name, value)
+        return solution
+
+    def _warn_if_short(self, solutions):
+        """Say so where a fit, or one of a class, ended by its number of rounds."""
+        if self.tol == 0 or all(one.converged or one.stopped for one in solutions):
+            return
+        epochs = self.local_epochs if isinstance(self.local_epochs, dict) else {}
+        silent = [label for label, count in epochs.items() if count == 0]
+        warnings.warn(
+            f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
+            f"duality gap of {self.dual_gap_:.3g}; tol={self.tol:g} asks for "
+            f"{self.tol * self.objective_:.3g}. Raise max_iter, tol or the "
+            "lambdas, or scale the features."
+            + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def _make_solver(self, labels):
         """The solver that the parameters ask for."""
@@ -174,16 +202,6 @@ class BaseFMTL(BaseEstimator):
             intercept_scaling=float(getattr(self, "intercept_scaling", 1.0)),
         )
 
-    def _set_solution(self, problem, solution):
-        self.coef_, self.intercept_ = problem.coefficients(solution.W)
-        self.dual_coef_ = problem.dual_coef()
-        self.objective_ = solution.certificate.objective
-        self.dual_objective_ = solution.certificate.dual_objective
-        self.dual_gap_ = solution.certificate.gap
-        self.history_ = solution.history
-        self.n_iter_ = len(solution.history["round"]) - 1
-        self.node_covariance_factor_ = problem.server.relationship.covariance_factor(solution.W)
-
     # -- prediction -----------------------------------------------------------------------
 
     def _decision(self, X, codes):
@@ -191,7 +209,7 @@ class BaseFMTL(BaseEstimator):
         coef = np.concatenate([self.coef_, self.coef_.mean(axis=0, keepdims=True)])
         mean = self.intercept_.mean(axis=0, keepdims=True)
         intercept = np.concatenate([self.intercept_, mean])
-        out = np.empty((len(X), *coef.shape[1:-1]))
+        out = np.empty((X.shape[0], *coef.shape[1:-1]))
         order = np.argsort(codes, kind="stable")
         present, starts = np.unique(codes[order], return_index=True)
         for code, rows in zip(present, np.split(order, starts[1:]), strict=True):
@@ -286,6 +304,39 @@ class BaseFMTL(BaseEstimator):
         if covariance.ndim == 3:
             return np.array([_correlation(one) for one in covariance])
         return _correlation(covariance)
+
+
+def _attributes(problem, solution):
+    """The fitted attributes of a solution, but for the nodes."""
+    coef, intercept = problem.coefficients(solution.W)
+    return {
+        "coef_": coef,
+        "intercept_": intercept,
+        "dual_coef_": problem.dual_coef(),
+        "objective_": solution.certificate.objective,
+        "dual_objective_": solution.certificate.dual_objective,
+        "dual_gap_": solution.certificate.gap,
+        "history_": solution.history,
+        "n_iter_": len(solution.history["round"]) - 1,
+        "node_covariance_factor_": problem.server.relationship.covariance_factor(solution.W),
+    }
+
+
+@contextmanager
+def whole_or_not_at_all(model):
+    """Give a model that is fitted in vain its former fit back."""
+    before = {name: value for name, value in vars(model).items() if _is_fitted_name(name)}
+    try:
+        yield
+    except BaseException:
+        for name in [name for name in vars(model) if _is_fitted_name(name)]:
+            delattr(model, name)
+        vars(model).update(before)
+        raise
+
+
+def _is_fitted_name(name):
+    return name.endswith("_") and not name.startswith("_")
 
 
 def _correlation(covariance):

@@ -8,20 +8,16 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skfedmtl._base import BaseFMTL
+from skfedmtl._base import BaseFMTL, whole_or_not_at_all
+from skfedmtl._callbacks import Task, begin_fit
 from skfedmtl._class_weight import class_weights
 from skfedmtl._log import add_histories
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 
 __all__ = ["FMTLClassifier"]
-
-
-def signed(y, label):
-    """+1 for the rows of a class, -1 for all others."""
-    return np.where(np.asarray(y) == label, 1.0, -1.0)
 
 
 def _has_probabilities(classifier):
@@ -97,7 +93,7 @@ default="learned"
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply `sample_weight`: by label, 1 if not listed; or
         ``"balanced"``, in inverse proportion to the weights of the rows of each class, all nodes
-        together, so that both classes weigh the same.
+        together, so that all classes weigh the same.
     warm_start : bool, default=False
         Start from the dual variables of the last fit if it had as many rows.
     n_jobs : int or None, default=None
@@ -215,7 +211,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows of all nodes, in any order.
         y : array-like of shape (n_samples,)
             Classes, two or more in all; a node may hold only one of them.
@@ -228,17 +224,26 @@ default="learned"
         Returns
         -------
         self : FMTLClassifier
+            Fitted.
         """
-        X, y, labels, codes, sample_weight = self._check_fit(X, y, nodes, sample_weight)
-        self.classes_ = self._check_classes(y)
-        weight = self._row_weights(y, sample_weight)
-        if len(self.classes_) == 2:
-            return self._fit_rows(X, signed(y, self.classes_[1]), codes, labels, weight)
-        return self._fit_one_vs_rest(X, y, codes, labels, weight)
+        with whole_or_not_at_all(self):
+            rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
+            self.classes_ = self._check_classes(targets)
+            weight = self._row_weights(targets, weight)
+            many = len(self.classes_) > 2
+            n_subtasks = len(self.classes_) if many else self.max_iter
+            task = begin_fit(self, n_subtasks, X, y, nodes=nodes, sample_weight=sample_weight)
+            if many:
+                solutions = self._fit_one_vs_rest(rows, targets, codes, labels, weight, task)
+            else:
+                signed_y = self._solver_targets(targets)
+                solutions = [self._fit_rows(rows, signed_y, codes, labels, weight, task)]
+            task.end(dict)
+        self._warn_if_short(solutions)
+        return self
 
     def _check_classes(self, y):
         check_classification_targets(y)
-        type_of_target(y, input_name="y", raise_unknown=True)
         classes = np.unique(y)
         if len(classes) == 1:
             raise ValueError(f"y must hold two classes, got only one class: {classes[0]!r}.")
@@ -250,19 +255,37 @@ default="learned"
             self.class_weight, self.classes_, position, sample_weight
         )
 
+    def _solver_targets(self, y):
+        return np.where(np.asarray(y) == self.classes_[1], 1.0, -1.0)
+
     # -- more than two classes ------------------------------------------------------------
 
-    def _fit_one_vs_rest(self, X, y, codes, labels, weight):
-        """A model for each class against all others; objectives and gaps add up."""
-        shape = len(X), len(self.classes_)
-        warm = self.warm_start and np.shape(getattr(self, "dual_coef_", ())) == shape
+    def _part(self, label):
+        """A model of two classes, not fitted: this one, and whatever else there is.
+
+        The latter goes by no name: of `classes_` only the second counts, for the targets.
+        """
+        part = clone(self)
+        part.classes_ = np.array([label, label])
+        return part
+
+    def _fit_one_vs_rest(self, X, y, codes, labels, weight, task: Task):
+        """A model for each class against all others; objectives and gaps add up.
+
+        Returns their solutions.
+        """
+        shape = X.shape[0], len(self.classes_)
+        known = np.shape(getattr(self, "dual_coef_", ())) == shape
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        parts = []
+        parts, solutions = [], []
         for number, label in enumerate(self.classes_):
-            part = clone(self).set_params(random_state=seed, warm_start=warm)
-            if warm:
+            part = self._part(label).set_params(random_state=seed)
+            if known:  # for a warm start
                 part.dual_coef_ = self.dual_coef_[:, number]
-            parts.append(part._fit_rows(X, signed(y, label), codes, labels, weight))
+            own, signs = task.subtask("class", self.max_iter), part._solver_targets(y)
+            solutions.append(part._fit_rows(X, signs, codes, labels, weight, own, whole=False))
+            parts.append(part)
+            own.end()
         self.nodes_ = labels
         for name in ("coef_", "intercept_", "dual_coef_"):
             setattr(self, name, np.stack([getattr(part, name) for part in parts], axis=1))
@@ -275,15 +298,15 @@ default="learned"
         self.node_covariance_factor_ = np.array(
             [np.pad(factor, ((0, 0), (0, rank - factor.shape[1]))) for factor in factors]
         )
-        return self
+        return solutions
 
-    def _problems(self):
+    def _parts(self):
         if len(self.classes_) == 2:
             return [self]
         parts = []
         for number, label in enumerate(self.classes_):
-            part = clone(self)
-            part.nodes_, part.classes_ = self.nodes_, np.array([label, label])
+            part = self._part(label)
+            part.nodes_ = self.nodes_
             for name in ("coef_", "intercept_", "dual_coef_"):
                 setattr(part, name, getattr(self, name)[:, number])
             parts.append(part)
@@ -296,7 +319,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row; needed if the model was fitted on several nodes, unless
@@ -314,7 +337,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         nodes : array-like of shape (n_samples,), default=None
             As in `decision_function`.
@@ -339,7 +362,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         nodes : array-like of shape (n_samples,), default=None
             As in `decision_function`.
@@ -366,7 +389,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         nodes : array-like of shape (n_samples,), default=None
             As in `decision_function`.
@@ -387,7 +410,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,)
             True classes.

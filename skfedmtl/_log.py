@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from skfedmtl._callbacks import NO_TASK, Task
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Certificate, Node, Server
 
@@ -17,7 +19,18 @@ class Solution(NamedTuple):
     W: Array
     certificate: Certificate
     converged: bool
+    stopped: bool  #: by whoever watched
     history: dict[str, Array]
+
+
+class Watch(NamedTuple):
+    """The task whose parts are rounds, and what makes a fitted estimator of one, if one can."""
+
+    task: Task
+    attributes: Callable[[Solution], dict[str, Any]] | None
+
+
+NOBODY = Watch(NO_TASK, None)
 
 
 def add_histories(histories: list[dict[str, Array]]) -> dict[str, Array]:
@@ -37,10 +50,12 @@ def add_histories(histories: list[dict[str, Array]]) -> dict[str, Array]:
 class Log:
     """Weights and lower bound, each kept at its best; begins with a certificate."""
 
-    def __init__(self, server: Server, nodes: list[Node]) -> None:
+    def __init__(self, server: Server, nodes: list[Node], watch: Watch = NOBODY) -> None:
+        self._watch, self._round, self.stopped = watch, NO_TASK, False
         self._clock = time.perf_counter()
         self._lines: list[tuple[float, ...]] = []
         self.best = server.certify(nodes)
+        self._magnitudes = [self.best.magnitude, self.best.magnitude]
         self.W = server.response.W
         self._record(server)
 
@@ -52,6 +67,20 @@ class Log:
     def meets(self, tol: float) -> bool:
         """Whether the gap is small enough; never for a tolerance of 0."""
         return tol > 0.0 and self.best.meets(tol)
+
+    def begin_round(self, tol: float, max_iter: int) -> bool:
+        """End the round before, and begin another; False if that was the last.
+
+        Whoever watches is told of both, and may end the fit.
+        """
+        if self.rounds:
+            attributes = self._watch.attributes
+            make = None if attributes is None else lambda: attributes(self.solution(tol))
+            self.stopped = self._round.end(make)
+        if self.stopped or self.meets(tol) or self.rounds >= max_iter:
+            return False
+        self._round = self._watch.task.subtask("round")
+        return True
 
     def certify(self, server: Server, nodes: list[Node]) -> None:
         """End a round with the server's certificate of its weights."""
@@ -76,11 +105,14 @@ class Log:
     ) -> None:
         """End a round with these weights, their objective and this bound."""
         if objective <= self.best.objective:
-            self.W = W.copy()
+            self.W, self._magnitudes[0] = W.copy(), magnitude
+        if dual_objective >= self.best.dual_objective:
+            self._magnitudes[1] = magnitude
+        # of the points that are kept: that of a round far off would hide any gap
         self.best = Certificate(
             min(objective, self.best.objective),
             max(dual_objective, self.best.dual_objective),
-            magnitude,
+            max(self._magnitudes),
         )
         self._record(server)
 
@@ -96,4 +128,4 @@ class Log:
         names = ("objective", "dual_objective", "bytes_communicated", "time")
         history = {"round": np.arange(len(self._lines), dtype=float)}
         history.update(zip(names, columns, strict=True))
-        return Solution(self.W, self.best, self.meets(tol), history)
+        return Solution(self.W, self.best, self.meets(tol), self.stopped, history)

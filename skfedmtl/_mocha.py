@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
 from skfedmtl._combine import Answers, combine
-from skfedmtl._log import Log, Solution
+from skfedmtl._log import NOBODY, Log, Solution, Watch
 from skfedmtl._losses import Array
 from skfedmtl._protocol import AVERAGING, Answer, Node, Order, Server
 from skfedmtl._schedule import Schedule
@@ -65,13 +65,15 @@ class MochaSolver:
         self.tol, self.max_iter = tol, max_iter
         self.schedule, self.n_jobs = schedule, n_jobs
 
-    def solve(self, server: Server, nodes: list[Node], rng: np.random.Generator) -> Solution:
+    def solve(
+        self, server: Server, nodes: list[Node], rng: np.random.Generator, watch: Watch = NOBODY
+    ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
-        log = Log(server, nodes)
+        log = Log(server, nodes, watch)
         kept, points = _Kept(nodes, server.V), _Points(nodes, server.response.W)
         daring, gaps = np.ones(len(nodes)), [np.inf, np.inf]
         with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
-            while not log.meets(self.tol) and log.rounds < self.max_iter:
+            while log.begin_round(self.tol, self.max_iter):
                 gaps.append(log.best.gap)
                 slow = gaps[-1] > _SLOW * gaps[-3] or log.best.meets(_CUTTING_GAP)
                 share = _CUTTING[log.rounds // 2 % 2] if slow and log.rounds % 2 else 1.0
@@ -88,10 +90,13 @@ class MochaSolver:
                 server.count(len(answers), vectors=2, scalars=kept.n_scalars)
                 _learn(daring, draws.which, t[draws.which, -1])
                 points.enter(log, server, float(kept.conjugate.sum()))
-                if log.meets(self.tol) or log.rounds == self.max_iter:
+                closed = log.meets(self.tol) or log.rounds == self.max_iter
+                if closed:
                     # the nodes' own report has the last word
                     log.close(server, nodes)
                     kept = _Kept(nodes, server.V)
+            if log.stopped and not closed:
+                log.close(server, nodes)
         return log.solution(self.tol)
 
     def _answers(self, parallel: Any, nodes: list[Node], orders: list[Order]) -> list[Answer]:

@@ -26,7 +26,8 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._system import DualSystem, is_small, scaled_rows
+from skfedmtl._rows import scaled_rows
+from skfedmtl._system import DualSystem, is_small
 from skfedmtl.relationships import Response
 
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach

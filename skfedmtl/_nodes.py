@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
@@ -90,10 +90,11 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
 
 def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
     """Take the column ``node_column`` out of ``X``: the other columns, the checked labels."""
-    if issparse(X):
-        raise TypeError("`X` is sparse: sparse matrices are not supported, pass a dense array.")
     is_frame = hasattr(X, "iloc") or is_polars(X)
-    if not is_frame:
+    is_sparse: bool = sparse.issparse(X)
+    if is_sparse:
+        X = X.tocsr()
+    elif not is_frame:
         X = as_table(X)
     if len(X.shape) != 2:
         raise ValueError(f"`X` must be 2-d to hold a node column, got {len(X.shape)} dimension(s).")
@@ -103,6 +104,9 @@ def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
     elif is_frame:
         others = X.iloc[:, np.delete(np.arange(X.shape[1]), column)]
         values = X.iloc[:, column]
+    elif is_sparse:
+        others = X[:, np.delete(np.arange(X.shape[1]), column)]
+        values = X[:, [column]].toarray().ravel()
     else:
         others = np.delete(X, column, axis=1)
         values = X[:, column]
@@ -117,15 +121,16 @@ def from_nodes(pairs: Any, labels: Any = None) -> tuple[Any, Any, NDArray[Any]]:
     ----------
     pairs : list of (X, y) or dict of label to (X, y)
         One pair a node: X of shape (n_rows, n_features), y of shape (n_rows,), at least one row.
-        The tables are all arrays or all DataFrames, with the same columns.
+        The tables are all arrays, all DataFrames of pandas, all of polars, or all sparse, with the
+        same columns.
     labels : array-like of shape (n_nodes,), default=None
         The nodes' labels: distinct integers, strings or booleans. None numbers them from 0.
         A dict has its labels already.
 
     Returns
     -------
-    X : ndarray or DataFrame of shape (n_samples, n_features)
-        The rows, node after node. A DataFrame is indexed afresh.
+    X : ndarray, DataFrame or CSR matrix of shape (n_samples, n_features)
+        The rows, node after node. A DataFrame of pandas is indexed afresh.
     y : ndarray or Series of shape (n_samples,)
         The targets; a Series if each node's is one.
     nodes : ndarray of shape (n_samples,)
@@ -205,21 +210,34 @@ def column_position(X: Any, node_column: Any, is_frame: bool) -> int:
     return int(found[0])
 
 
+#: containers that know the names of their columns
+_PANDAS, _POLARS = "pandas", "polars"
+
+
+def _container(data: Any) -> str:
+    """What holds a table or a column: pandas, polars, sparse, or arrays and what becomes one."""
+    if hasattr(data, "iloc"):
+        return _PANDAS
+    if is_polars(data):
+        return _POLARS
+    return "sparse" if sparse.issparse(data) else "arrays"
+
+
 def _check_pair(pair: Any, label: Any) -> tuple[Any, Any]:
     try:
         X, y = pair
     except (TypeError, ValueError) as error:
         raise ValueError(f"`pairs`: node {label!r} needs a pair (X, y).") from error
-    if issparse(X):
-        raise TypeError(f"`pairs`: the X of node {label!r} is sparse; pass a dense array.")
-    X = X if hasattr(X, "iloc") else as_table(X)
-    y = y if hasattr(y, "iloc") else np.asarray(y)
-    if X.ndim != 2 or y.ndim != 1:
+    X = X if _container(X) != "arrays" else as_table(X)
+    y = y if _container(y) in (_PANDAS, _POLARS) else np.asarray(y)
+    dimensions = len(X.shape), len(y.shape)
+    if dimensions != (2, 1):
         raise ValueError(
-            f"`pairs`: node {label!r} needs a 2-d X and a 1-d y, got {X.ndim}-d and {y.ndim}-d."
+            f"`pairs`: node {label!r} needs a 2-d X and a 1-d y, got {dimensions[0]}-d and "
+            f"{dimensions[1]}-d."
         )
-    if len(X) != len(y):
-        raise ValueError(f"`pairs`: node {label!r} has {len(X)} rows in X, {len(y)} in y.")
+    if X.shape[0] != len(y):
+        raise ValueError(f"`pairs`: node {label!r} has {X.shape[0]} rows in X, {len(y)} in y.")
     if not len(y):
         raise ValueError(f"`pairs`: node {label!r} is empty.")
     return X, y
@@ -227,12 +245,15 @@ def _check_pair(pair: Any, label: Any) -> tuple[Any, Any]:
 
 def _check_columns(X: Any, first: Any, label: Any) -> None:
     """Refuse a node whose table does not continue the first one."""
-    frame = hasattr(X, "iloc")
-    if frame != hasattr(first, "iloc"):
-        raise ValueError("`pairs`: the tables must be all DataFrames or all arrays.")
-    same = X.columns.equals(first.columns) if frame else X.shape[1] == first.shape[1]
-    if not same:
-        have, want = (list(t.columns) if frame else t.shape[1] for t in (X, first))
+    kinds = _container(X), _container(first)
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"`pairs`: the tables must be all {_PANDAS}, all {_POLARS}, all arrays or all sparse; "
+            f"node {label!r} has {kinds[0]}, the first node {kinds[1]}."
+        )
+    framed = kinds[0] in (_PANDAS, _POLARS)
+    have, want = (list(t.columns) if framed else t.shape[1] for t in (X, first))
+    if have != want:
         raise ValueError(
             f"`pairs`: every node needs the same columns; node {label!r} has {have}, "
             f"the first node {want}."
@@ -241,11 +262,20 @@ def _check_columns(X: Any, first: Any, label: Any) -> None:
 
 def _stack(parts: list[Any]) -> Any:
     """Concatenate the tables, or the targets, of the nodes."""
-    framed = [hasattr(part, "iloc") for part in parts]
-    if all(framed):
+    kinds = {_container(part) for part in parts}
+    if kinds == {_PANDAS}:
         import pandas as pd  # whoever has a DataFrame has pandas
 
         return pd.concat(parts, ignore_index=True)
+    if kinds == {_POLARS}:
+        import polars as pl
+
+        if hasattr(parts[0], "columns"):
+            return pl.concat(parts, how="vertical_relaxed")
+        frames = [part.to_frame(parts[0].name) for part in parts]
+        return pl.concat(frames, how="vertical_relaxed").to_series()
+    if kinds == {"sparse"}:
+        return sparse.vstack(parts, format="csr")
     parts = [np.asarray(part) for part in parts]
     text = [part.dtype.kind == "U" for part in parts]
     if any(text) and not all(text):

@@ -20,7 +20,8 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._system import DualSystem, is_small, scaled_rows, shorten
+from skfedmtl._rows import scaled_rows, shorten
+from skfedmtl._system import DualSystem, is_small
 
 _MAX_PRODUCTS = 300
 _SUFFICIENT = 1e-4  #: share of the promised fall that a step must reach

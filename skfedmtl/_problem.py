@@ -15,12 +15,13 @@ again from the dual variables at hand, and read `nodes`, `server` and `solution`
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._log import Solution
+from skfedmtl import _rows
+from skfedmtl._log import NOBODY, Solution, Watch
 from skfedmtl._losses import Array, Loss
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._protocol import Node, Server
@@ -29,16 +30,14 @@ from skfedmtl.relationships import Relationship
 
 Intercept = Literal["none", "feature", "centred"]
 
-_CHUNK = 2**14  #: rows that are copied at a time
-_NOISE = 8.0 * float(np.finfo(float).eps)
-
 
 class FederatedProblem:
     """Rows of all nodes, in the coordinates of the solver.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
+    X : ndarray or CSR matrix of shape (n, d)
+        Sparse rows are shared with the caller where they can be; only dense ones are replaced.
     y : ndarray of shape (n,)
         Targets; -1 or +1 for a classification loss.
     codes : ndarray of shape (n,)
@@ -49,7 +48,7 @@ class FederatedProblem:
 
     def __init__(
         self,
-        X: Array,
+        X: Any,
         y: Array,
         codes: NDArray[np.int64],
         sample_weight: Array,
@@ -75,7 +74,13 @@ class FederatedProblem:
         self._x_mean = np.zeros((m, self._rows.shape[1]))
         self._y_mean = np.zeros(m)
         self.nodes = [
-            Node(self._rows[part], self._targets[part], self._weight[part], loss, centred=centred)
+            Node(
+                _rows.part_of(self._rows, part),
+                self._targets[part],
+                self._weight[part],
+                loss,
+                centred=centred,
+            )
             for part in self._slices()
         ]
         self.server = Server(relationship, self._rows.shape[1])
@@ -92,36 +97,32 @@ class FederatedProblem:
         scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         return weight * scale[self._codes]
 
-    def _solver_rows(self, X: Array, order: NDArray[np.intp]) -> Array:
-        """These rows in the coordinates of the solver, not yet centred: a copy."""
-        d = X.shape[1]
-        rows = np.empty((len(order), d + (self.intercept == "feature")))
-        for start in range(0, len(order), _CHUNK):  # no second copy of all rows
-            part = order[start : start + _CHUNK]
-            rows[start : start + _CHUNK, :d] = X[part]
-        rows[:, d:] = self.intercept_scaling
-        return rows
+    def _solver_rows(self, X: Any, order: NDArray[np.intp]) -> Any:
+        """These rows in the coordinates of the solver, not yet centred."""
+        more = [self.intercept_scaling] if self.intercept == "feature" else []
+        return _rows.sorted_rows(X, order, np.array(more))
 
     def _centre(self, which: range | NDArray[np.int64]) -> None:
         """Subtract the weighted means of the rows of these nodes."""
         X, y = self._given
         for l in which:
             node, part = self.nodes[l], slice(self._starts[l], self._starts[l + 1])
-            node.X[:], node.y[:] = X[self._order[part]], y[self._order[part]]
-            self._x_mean[l], self._y_mean[l] = 0.0, 0.0
-            for _ in range(2):  # once more for what rounding left
-                x_mean, y_mean = node.weight @ node.X, float(node.weight @ node.y)
-                _subtract(node.X, x_mean)
-                _subtract(node.y, y_mean)
-                self._x_mean[l] += x_mean
-                self._y_mean[l] += y_mean
+            _rows.refill(node.X, X, self._order[part])
+            node.y[:] = y[self._order[part]]
+            self._x_mean[l] = _rows.centre(node.X, node.weight)
+            self._y_mean[l] = _rows.centre(node.y, node.weight)
             node.refresh()
 
     # -- the caller's coordinates ---------------------------------------------------------
 
-    def solve(self, solver: SequentialSolver | MochaSolver, rng: np.random.Generator) -> Solution:
+    def solve(
+        self,
+        solver: SequentialSolver | MochaSolver,
+        rng: np.random.Generator,
+        watch: Watch = NOBODY,
+    ) -> Solution:
         """Solve from the dual variables at hand."""
-        self.solution = solver.solve(self.server, self.nodes, rng)
+        self.solution = solver.solve(self.server, self.nodes, rng, watch)
         return self.solution
 
     def coefficients(self, W: Array) -> tuple[Array, Array]:
@@ -197,9 +198,3 @@ class FederatedProblem:
         self._given[0][index] = X
         if y is not None:
             self._given[1][index] = y
-
-
-def _subtract(values: Array, mean: Array | float) -> None:
-    """Subtract the mean in place; what is left of a constant by rounding becomes zero."""
-    values -= mean
-    values[np.abs(values) <= _NOISE * np.abs(mean)] = 0.0

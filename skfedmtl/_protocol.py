@@ -30,18 +30,17 @@ V, W                  ``Server.V``, ``Server.response.W``                (m, d)
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl import _rows
 from skfedmtl._blocks import N_BLOCKS, BlockModel
-from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array, Loss
 from skfedmtl.relationships import Relationship, Response, Tracker
 
 AVERAGING = 0.3  #: share of the newest local weights in their running mean
-_FEW_ROWS = 100  #: of a node, among which it does not pay to look for dual variables of zero
 _ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
 
 
@@ -89,7 +88,7 @@ class Node:
 
     __slots__ = ("X", "_pending", "alpha", "centred", "live", "loss", "squared_norm", "weight", "y")
 
-    def __init__(self, X: Array, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
+    def __init__(self, X: Any, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
         self.centred = centred
         self.alpha = np.where(weight > 0, loss.start(y), 0.0)
@@ -98,7 +97,7 @@ class Node:
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
-        self.squared_norm = np.einsum("ij,ij->i", self.X, self.X)
+        self.squared_norm = _rows.squared_norms(self.X)
         self.live: NDArray[np.intp] = np.flatnonzero(self.weight > 0)
 
     def propose(self, w: Array, curvature: float, n_passes: int, rng: np.random.Generator) -> Array:
@@ -112,9 +111,9 @@ class Node:
         self, rows: NDArray[np.intp], curvature: float, n_passes: int, alpha: Array, w: Array
     ) -> None:
         """Coordinate steps on `rows`, which change `alpha` and the local view `w` in place."""
-        _sdca.visit(
-            self.loss.kernel,
+        _rows.visit(
             self.X,
+            self.loss.kernel,
             self.y,
             self.weight,
             self.squared_norm,
@@ -138,24 +137,18 @@ class Node:
         for count, n_passes in ((part, 1), (len(self.live), whole)):
             rows = rng.permutation(self.live)[:count].copy()
             self._visit(rows, curvature, n_passes, alpha, local)
-        dv = np.zeros_like(local)
-        _sdca.accumulate(self.X, self.weight * (alpha - self.alpha), dv)
+        dv = _rows.accumulate(self.X, self.weight * (alpha - self.alpha))
         if self.centred and len(self.live):
             alpha -= np.sum(self.weight * alpha)
             alpha[self.weight == 0] = 0.0
         before, after = (self._sum(self.loss.conjugate(self.y, a)) for a in (self.alpha, alpha))
         local = w + curvature * dv  # as the server reckons it
         points = (w, local, mean + AVERAGING * (local - mean))
-        losses = tuple(self._sum(self.loss.value(self.y, self._margins(v))) for v in points)
+        losses = tuple(self._sum(self.loss.value(self.y, _rows.margins(self.X, v))) for v in points)
         return Answer(alpha, dv, (before, after), losses)
 
     def _sum(self, values: Array) -> float:
         return float(np.sum(self.weight * values))
-
-    def _margins(self, w: Array) -> Array:
-        f = np.zeros(len(self.y))
-        _sdca.margins(self.X, w, f)
-        return f
 
     def adopt(self) -> None:
         """Keep the dual variables of the last proposal."""
@@ -165,11 +158,8 @@ class Node:
         return self.moment_of(self.alpha)
 
     def moment_of(self, alpha: Array) -> Array:
-        """Sum of weight_i a_i x_i, at the price of the rows whose dual variable is not zero."""
-        some = alpha.nonzero()[0]
-        if 2 * len(some) > len(alpha) or len(alpha) < _FEW_ROWS:
-            return (self.weight * alpha) @ self.X
-        return (self.weight[some] * alpha[some]) @ self.X[some]
+        """Sum of weight_i a_i x_i."""
+        return _rows.moment(self.X, self.weight, alpha)
 
     def tighten(self) -> None:
         """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""

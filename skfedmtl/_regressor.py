@@ -1,10 +1,10 @@
 """The public regressor: validate, solve, set attributes."""
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from skfedmtl._base import BaseFMTL
+from skfedmtl._base import BaseFMTL, whole_or_not_at_all
+from skfedmtl._callbacks import begin_fit
 from skfedmtl._sklearn import StrOptions, _fit_context
 
 __all__ = ["FMTLRegressor"]
@@ -169,7 +169,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows of all nodes, in any order.
         y : array-like of shape (n_samples,)
             Targets.
@@ -182,16 +182,23 @@ default="learned"
         Returns
         -------
         self : FMTLRegressor
+            Fitted.
         """
-        X, y, labels, codes, sample_weight = self._check_fit(X, y, nodes, sample_weight)
-        return self._fit_rows(X, y.astype(np.float64), codes, labels, sample_weight)
+        with whole_or_not_at_all(self):
+            rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
+            task = begin_fit(self, self.max_iter, X, y, nodes=nodes, sample_weight=sample_weight)
+            signed_y = self._solver_targets(targets)
+            solution = self._fit_rows(rows, signed_y, codes, labels, weight, task)
+            task.end(dict)
+        self._warn_if_short([solution])
+        return self
 
     def predict(self, X, *, nodes=None):
         """Predict with the model of each row's node.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row; needed if the model was fitted on several nodes, unless
@@ -209,7 +216,7 @@ default="learned"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,)
             True targets.

@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl import _interior
-from skfedmtl._log import Log, Solution
+from skfedmtl._log import NOBODY, Log, Solution, Watch
 from skfedmtl._losses import Array
 from skfedmtl._multipliers import Multipliers
 from skfedmtl._newton import Anchor, NewtonStepper
@@ -69,19 +69,20 @@ class SequentialSolver:
         """Know what a `memory` knows."""
         self._newton.remember(memory)
 
-    def solve(self, server: Server, nodes: list[Node], rng: np.random.Generator) -> Solution:
+    def solve(
+        self, server: Server, nodes: list[Node], rng: np.random.Generator, watch: Watch = NOBODY
+    ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         # where W was before the rows were changed, if this is not the first solution
         anchor = Anchor(server.V, server.response) if server.V.any() else None
-        log = Log(server, nodes)
+        log = Log(server, nodes, watch)
         kept = [node.alpha for node in nodes]
-        converged = log.meets(self.tol)
         # after a small change of a solved problem a second-order step is all it takes, and
         # after one that paid the next is likely to do more than visits would
-        second_order = not converged and any(node.alpha.any() for node in nodes)
+        second_order = not log.meets(self.tol) and any(node.alpha.any() for node in nodes)
         ahead, multipliers = _Extrapolation(nodes), _multipliers_for(server, nodes)
         rough, proximal, slow_rounds = not is_small(server.response), False, 0
-        while not converged and log.rounds < self.max_iter:
+        while log.begin_round(self.tol, self.max_iter):
             best = log.best
             if multipliers is not None and proximal:
                 W, price, goes_on = multipliers.step(server, nodes, log.W, best.relative_gap)
@@ -105,7 +106,6 @@ class SequentialSolver:
                 goes_on = slow_rounds >= _PATIENCE
             if log.best.dual_objective > best.dual_objective:
                 kept = [node.alpha for node in nodes]
-            converged = log.meets(self.tol)
             rough = rough and log.best.relative_gap > _ROUGH
             if proximal and not (goes_on and rough):
                 server.restore(nodes, kept)

@@ -9,11 +9,13 @@ gradients, whose every product is one exchange of d numbers with each node.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 
 from skfedmtl._losses import Array
+from skfedmtl._rows import can_shorten, cross, fills, outer, shorten, squared_norms
 from skfedmtl._woodbury import MAX_FEATURES, Spectral, make_solver
 from skfedmtl.relationships import Response
 
@@ -34,7 +36,6 @@ _CHOLESKY = {
     np.dtype(np.float64): (linalg.lapack.dpotrf, linalg.lapack.dpotrs),
     np.dtype(np.float32): (linalg.lapack.spotrf, linalg.lapack.spotrs),
 }
-_SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
 _SINGLE_SPAN = 1e6  #: a node's part of E J E', as a multiple of theta, that it is trusted with
 
 
@@ -58,7 +59,7 @@ class DualSystem:
 
     Parameters
     ----------
-    rows : list of m ndarrays of shape (n_l, d)
+    rows : list of m ndarrays of shape (n_l, d), or of `SparseRows`
         The rows of each node, already scaled; in single precision, rough solutions are faster.
     response : Response
         Gives the products with J.
@@ -66,9 +67,7 @@ class DualSystem:
         Another derivative in the place of J; it takes and returns stacks of (m, d).
     """
 
-    def __init__(
-        self, rows: list[Array], response: Response, product: Product | None = None
-    ) -> None:
+    def __init__(self, rows: list[Any], response: Response, product: Product | None = None) -> None:
         self.rows = rows
         self._response = response
         self._curvature = response.curvature()
@@ -100,9 +99,7 @@ class DualSystem:
 
     def diagonal(self) -> Array:
         """Diagonal of E J E', the relationship frozen."""
-        squares = [
-            c * np.einsum("ij,ij->i", E, E) for c, E in zip(self._curvature, self.rows, strict=True)
-        ]
+        squares = [c * squared_norms(E) for c, E in zip(self._curvature, self.rows, strict=True)]
         return np.concatenate(squares)
 
     def solve(
@@ -125,7 +122,8 @@ class DualSystem:
         if small and theta.min(initial=np.inf) > 0.0:
             return self.factor(theta)(rhs)
 
-        if energy is None and len(rhs) > self.shape[0] * self.shape[1] and theta.min() > 0.0:
+        many = len(rhs) > self.shape[0] * self.shape[1] and any(map(can_shorten, self.rows))
+        if energy is None and many and theta.min() > 0.0:
             return self._solve_shortened(theta, rhs, tol=tol, max_iter=max_iter)
 
         return self._iterate(theta, rhs, tol=tol, max_iter=max_iter, energy=energy)
@@ -198,7 +196,7 @@ class DualSystem:
     def factor(self, theta: Array) -> Product:
         """Direct solver for positive ``theta``, by the factors of ``I + J E' diag(1/theta) E``."""
         parts = zip(self.rows, self.split(1.0 / theta), strict=True)
-        G = np.array([E.T @ (scale[:, None] * E) for E, scale in parts])
+        G = np.array([cross(E, scale[:, None] * E) for E, scale in parts])
         self.n_numbers += self.shape[1] * (self.shape[1] + 1) // 2
         if self._spectral is None or self.shape[0] * self.shape[1] <= _FEW:
             return self._back(theta, self._dense_solver(G))
@@ -242,49 +240,32 @@ class DualSystem:
         return lambda b: _getrs(factors, pivots, b.ravel())[0].reshape(m, d)
 
 
-def _local_solver(E: Array, theta: Array, curvature: float) -> Product:
-    """Solver of ``diag(theta) + curvature E E'``, through the smaller of its two sides."""
+def _local_solver(E: Any, theta: Array, curvature: float) -> Product:
+    """Solver of ``diag(theta) + curvature E E'``, through the smaller of its two sides.
+
+    Where that would need far more memory than the rows, of its diagonal alone.
+    """
     n, d = E.shape
     if n == 0:  # older LAPACK wrappers refuse empty systems
         return lambda t: t
     potrf, potrs = _CHOLESKY[E.dtype]
-    theta = np.maximum(theta, 1e-10 * curvature * float(np.vdot(E, E)) / n)
+    squared_norm = squared_norms(E)
+    theta = np.maximum(theta, 1e-10 * curvature * float(squared_norm.mean()))
     theta = np.where(theta > 0.0, theta, 1.0)
+    if fills(E):
+        diagonal = theta + curvature * squared_norm
+        return lambda t: t / diagonal
     scale = E.dtype.type(curvature)
     if n <= d:
-        factors, _ = potrf(np.diag(theta.astype(E.dtype)) + scale * (E @ E.T))
+        factors, _ = potrf(np.diag(theta.astype(E.dtype)) + scale * outer(E))
         return lambda t: potrs(factors, t)[0]
-    factors, _ = potrf(np.eye(d, dtype=E.dtype) + scale * (E.T @ (E / theta[:, None])))
+    factors, _ = potrf(np.eye(d, dtype=E.dtype) + scale * cross(E, E / theta[:, None]))
 
     def solve(t: Array) -> Array:
         scaled = t / theta
         return scaled - curvature * (E @ potrs(factors, scaled @ E)[0]) / theta
 
     return solve
-
-
-def scaled_rows(X: Array, scale: Array, squared_norm: Array, *, rough: bool = False) -> Array:
-    """The rows with a scale, times that.
-
-    In single precision if rough solutions are enough, unless their lengths go beyond it.
-    """
-    moving = np.flatnonzero(scale)
-    E, factors = X[moving], scale[moving, None]
-    if rough and len(moving):
-        longest = float((np.square(scale) * squared_norm).max())
-        if 1.0 / _SINGLE < longest < _SINGLE:
-            single: Array = np.empty(E.shape, dtype=np.float32)
-            return np.multiply(E, factors, out=single, casting="same_kind")
-    E *= factors
-    return E
-
-
-def shorten(E: Array) -> Array:
-    """No more rows than columns, with the same E' E."""
-    if len(E) <= E.shape[1]:
-        return E
-    R: Array = np.linalg.qr(E, mode="r")  # type: ignore[assignment]
-    return R
 
 
 def conjugate_gradient(

@@ -4,6 +4,7 @@ import numpy as np
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl.attack._bilevel import Bilevel
+from skfedmtl.attack._one_vs_rest import make_game
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
 #: Every estimator once.
@@ -106,7 +107,8 @@ class Watched(PoisoningAttacker):
         return self.start_, self.start_.X
 
     def game(self, kind=Bilevel, start=None, seed=0, **options):
-        return kind(
+        return make_game(
+            kind,
             self.clean_estimator_,
             self.clean_,
             self.start_ if start is None else start,

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 
 from estimators import ESTIMATORS, make_rows
@@ -80,7 +79,6 @@ def test_lengths_that_differ(estimator, name):
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        ({"X": csr_array(np.eye(28))}, TypeError, "[Ss]parse"),
         ({"X": np.empty((28, 0))}, ValueError, "0 feature"),
         ({"X": np.empty((0, 3)), "y": [], "nodes": []}, ValueError, "0 sample"),
         ({"X": np.ones(28)}, ValueError, "2D array"),

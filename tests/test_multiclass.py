@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from interruptions import fit_in_pieces
 from skfedmtl import FMTLClassifier, LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
 from skfedmtl.inspection import RelationshipDisplay
 
@@ -207,29 +208,12 @@ def test_without_a_tie_indirect_attacks_do_nothing():
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 2.0])
-def test_a_stopped_attack_goes_on_to_the_same_bits(tmp_path, smoothing):
+def test_a_stopped_attack_goes_on_to_the_same_bits(tmp_path, monkeypatch, smoothing):
     X, y, nodes = rows_of()
     options = {"smoothing": smoothing, "random_state": 0, "max_iter": 8}
     whole = PoisoningAttacker(FMTLClassifier(**TIED), **options).fit(X, y, nodes=nodes)
-
-    class Stop(Exception):
-        pass
-
     kept = PoisoningAttacker(FMTLClassifier(**TIED), checkpoint=tmp_path, **options)
-    from skfedmtl.attack._checkpoint import Checkpoint
-
-    save, saved = Checkpoint.save, []
-
-    def stop_after_three(self, state):
-        save(self, state)
-        saved.append(state)
-        if len(saved) == 3:
-            raise Stop
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(Checkpoint, "save", stop_after_three)
-        kept.fit(X, y, nodes=nodes)
-    kept.fit(X, y, nodes=nodes)
+    assert fit_in_pieces(kept, X, y, nodes, monkeypatch, n_stops=3) >= 3
     assert_array_equal(kept.poison_X_, whole.poison_X_)
     assert_array_equal(kept.objective_history_, whole.objective_history_)
     assert_array_equal(kept.estimator_.coef_, whole.estimator_.coef_)

@@ -206,11 +206,6 @@ def test_wrong_node_columns(X, node_column, message):
         split_node_column(X, node_column)
 
 
-def test_a_sparse_table_has_no_node_column():
-    with pytest.raises(TypeError, match="sparse"):
-        split_node_column(csr_array(np.eye(2)), 0)
-
-
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6),
     n_features=st.integers(0, 3),
@@ -275,7 +270,7 @@ PAIR = np.ones((2, 1)), np.ones(2)
         ({0: PAIR}, [0], "`labels` must be None"),
         ({0: PAIR, "a": PAIR}, None, "`labels` must hold"),
         ([PAIR, (np.ones((2, 1)), ["u", "v"])], None, "strings where others hold numbers"),
-        ([PAIR, (pd.DataFrame(np.ones((2, 1))), [0, 1])], None, "all DataFrames or all arrays"),
+        ([PAIR, (pd.DataFrame(np.ones((2, 1))), [0, 1])], None, "all polars, all arrays"),
     ],
 )
 def test_wrong_pairs(pairs, labels, message):
@@ -286,8 +281,3 @@ def test_wrong_pairs(pairs, labels, message):
 def test_frames_with_other_columns():
     with pytest.raises(ValueError, match=r"node 'v' has \['b'\], the first node \['a'\]"):
         from_nodes({"u": (pd.DataFrame({"a": [1.0]}), [1]), "v": (pd.DataFrame({"b": [1.0]}), [1])})
-
-
-def test_a_sparse_pair():
-    with pytest.raises(TypeError, match="node 0 is sparse"):
-        from_nodes([(csr_array(np.eye(2)), [0, 1])])

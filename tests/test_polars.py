@@ -1,10 +1,12 @@
 """Frames of polars give what frames of pandas give, and come back as polars."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import make_rows
 from skfedmtl import (
@@ -13,6 +15,7 @@ from skfedmtl import (
     LabelFlipPoisoner,
     PoisoningAttacker,
     RandomPoisoner,
+    from_nodes,
 )
 
 KINDS = pytest.mark.parametrize("kind", [FMTLRegressor, FMTLClassifier])
@@ -83,3 +86,59 @@ def test_poisoned_data_are_polars(kind, column, strings):
             assert_array_equal(data.nodes.to_numpy(), np.asarray(same.nodes))
         assert np.isfinite(poisoner.score(ours, series, **where))
         assert len(poisoner.predict(ours, **where)) == len(y)
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame, pd.DataFrame])
+def test_columns_that_cannot_hold_fractions_become_floats(frame):
+    X, y, nodes = make_rows(FMTLRegressor)
+    columns = {
+        "a": X[:, 0],
+        "flag": X[:, 1] > 0.0,
+        "price": [Decimal(f"{value:.2f}") for value in X[:, 2]],
+    }
+    clean = frame(columns)
+    data = RandomPoisoner(FMTLRegressor(), random_state=0).poison(clean, y, nodes=nodes)
+    same = RandomPoisoner(FMTLRegressor(), random_state=0).poison(
+        np.column_stack(list(columns.values())).astype(float), y, nodes=nodes
+    )
+    assert isinstance(data.X, frame)
+    for name, values in zip(columns, same.X.T, strict=True):
+        found = data.X[name].to_numpy()
+        assert found.dtype == np.float64
+        assert_array_equal(found[: len(y)], values[: len(y)])
+        assert_allclose(found, values, rtol=1e-12)  # sums over frames run in another order
+
+
+def test_flags_stay_flags_where_they_are_kept():
+    X, y, nodes = make_rows(FMTLRegressor)
+    for frame in (pl.DataFrame, pd.DataFrame):
+        clean = frame({"a": X[:, 0], "flag": X[:, 1] > 0.0})
+        poisoner = PoisoningAttacker(
+            FMTLRegressor(), max_iter=2, integer_features=["flag"], random_state=0
+        )
+        data = poisoner.poison(clean, y, nodes=nodes)
+        assert data.X["flag"].to_numpy().dtype == bool
+
+
+def test_one_column_of_targets_comes_back_as_one():
+    ours, _, y = frames_of(FMTLRegressor, True)
+    poisoner = RandomPoisoner(FMTLRegressor(node_column="node"), random_state=0)
+    X, column = poisoner.fit_resample(ours, pl.DataFrame({"y": y}))
+    assert isinstance(column, pl.DataFrame)
+    assert column.columns == ["y"]
+    assert_array_equal(column["y"].to_numpy(), poisoner.fit_resample(ours, y)[1])
+    assert X.columns == ours.columns
+
+
+def test_nodes_are_stacked_by_the_names_of_their_columns():
+    home = pl.DataFrame({"a": [0.0, 2.0], "b": [1, 3]}), pl.Series("y", [0.0, 1.0])
+    away = pl.DataFrame({"a": [4], "b": [5.5]}), pl.Series("y", [1])
+    X, y, nodes = from_nodes({"home": home, "away": away})
+    assert X.equals(pl.DataFrame({"a": [0.0, 2.0, 4.0], "b": [1.0, 3.0, 5.5]}))
+    assert y.equals(pl.Series("y", [0.0, 1.0, 1.0]))
+    assert nodes.tolist() == ["home", "home", "away"]
+    with pytest.raises(ValueError, match=r"'away' has \['b', 'a'\]"):
+        from_nodes({"home": home, "away": (away[0].select("b", "a"), away[1])})
+    with pytest.raises(ValueError, match="the tables must be all"):
+        from_nodes({"home": home, "away": (pd.DataFrame({"a": [4], "b": [5.5]}), away[1])})
+    assert isinstance(from_nodes([home, (away[0], [1.0])])[1], np.ndarray)

@@ -1,8 +1,13 @@
 """Tools of scikit-learn see the nodes however they are given, or say that they do not."""
 
+import warnings
+
 import numpy as np
+import optuna
 import pytest
 import sklearn
+from optuna.distributions import CategoricalDistribution
+from optuna_integration import OptunaSearchCV
 from packaging.version import Version
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
@@ -64,25 +69,26 @@ def scores_of(search, case):
     return search.cv_results_["mean_test_score"]
 
 
+def grid_of(case):
+    return {f"{'estimator__' * hasattr(case.model, 'estimator')}lambda1": [1e-3, 1.0]}
+
+
+def pipeline_of(case):
+    """Scaled columns before the model; a node column stays the last one."""
+    front = make_column_transformer((StandardScaler(), slice(0, D)), remainder="passthrough")
+    return make_pipeline(StandardScaler() if case.params else front, case.model)
+
+
 def pipeline(case):
-    if case.params:
-        front = StandardScaler()
-    else:  # scaled columns first, the node stays the last one
-        front = make_column_transformer((StandardScaler(), slice(0, D)), remainder="passthrough")
-    pipe = make_pipeline(front, case.model).fit(case.X, case.y, **case.params)
+    pipe = pipeline_of(case).fit(case.X, case.y, **case.params)
     score = pipe.score(case.X, case.y, **case.params)
     return np.append(pipe.predict(case.X, **case.params), score)
 
 
 def search_over_a_pipeline(case):
-    front = make_column_transformer((StandardScaler(), slice(0, D)), remainder="passthrough")
-    pipe = make_pipeline(StandardScaler() if case.params else front, case.model)
-    name = f"{pipe.steps[-1][0]}__{'estimator__' * hasattr(case.model, 'estimator')}lambda1"
-    return scores_of(GridSearchCV(pipe, {name: [1e-3, 1.0]}, cv=case.cv, error_score="raise"), case)
-
-
-def grid_of(case):
-    return {f"{'estimator__' * hasattr(case.model, 'estimator')}lambda1": [1e-3, 1.0]}
+    pipe = pipeline_of(case)
+    grid = {f"{pipe.steps[-1][0]}__{name}": values for name, values in grid_of(case).items()}
+    return scores_of(GridSearchCV(pipe, grid, cv=case.cv, error_score="raise"), case)
 
 
 def grid_search(case, **options):
@@ -114,19 +120,37 @@ def halving_search(case):
     return scores_of(HalvingGridSearchCV(case.model, grid_of(case), **options), case)
 
 
+def optuna_search(case):
+    grid = {name: CategoricalDistribution(values) for name, values in grid_of(case).items()}
+    options = {"n_trials": 2, "cv": case.cv, "random_state": 0}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)  # of its own parts
+        # scikit-learn 1.6 misses its tags
+        warnings.filterwarnings("ignore", "The OptunaSearchCV", DeprecationWarning)
+        search = OptunaSearchCV(case.model, grid, **options)
+        search.fit(case.X, case.y, **case.params)
+        return [trial.value for trial in search.trials_]
+
+
 def search_predicts(case):
     search = GridSearchCV(case.model, grid_of(case), cv=case.cv, error_score="raise")
     return search.fit(case.X, case.y, **case.params).predict(case.X)
 
 
+def scored(tool, case, **options):
+    """What a tool without a `fit` returns; it hands on what `params` holds."""
+    options |= {"cv": case.cv, "params": case.params or None, "error_score": "raise"}
+    return tool(case.model, case.X, case.y, **options)
+
+
 def cross_validation(case):
-    options = {"cv": case.cv, "params": case.params or None, "error_score": "raise"}
-    return cross_validate(case.model, case.X, case.y, **options)["test_score"]
+    return scored(cross_validate, case)["test_score"]
 
 
 def cross_validation_score(case):
-    options = {"cv": case.cv, "params": case.params or None, "error_score": "raise"}
-    return cross_val_score(case.model, case.X, case.y, **options)
+    return scored(cross_val_score, case)
 
 
 def cross_validation_predicts(case):
@@ -134,15 +158,12 @@ def cross_validation_predicts(case):
 
 
 def learning(case):
-    options = {"cv": case.cv, "train_sizes": [0.6, 1.0], "error_score": "raise"}
-    options |= {"params": case.params or None, "shuffle": True, "random_state": 0}
-    return learning_curve(case.model, case.X, case.y, **options)[2]
+    return scored(learning_curve, case, train_sizes=[0.6, 1.0], shuffle=True, random_state=0)[2]
 
 
 def validation(case):
-    (name, values), *_ = grid_of(case).items()
-    options = {"param_name": name, "param_range": values, "cv": case.cv, "error_score": "raise"}
-    return validation_curve(case.model, case.X, case.y, params=case.params or None, **options)[1]
+    ((name, values),) = grid_of(case).items()
+    return scored(validation_curve, case, param_name=name, param_range=values)[1]
 
 
 def calibration(case):
@@ -170,6 +191,7 @@ BOTH = [
     parallel_search,
     search_by_a_node_scorer,
     randomised_search,
+    optuna_search,
     cross_validation,
     cross_validation_score,
     learning,

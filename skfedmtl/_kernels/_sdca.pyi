@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,4 +25,34 @@ def visit(
 def margins(X: NDArray[np.float64], w: NDArray[np.float64], out: NDArray[np.float64]) -> None: ...
 def accumulate(
     X: NDArray[np.float64], coefficient: NDArray[np.float64], out: NDArray[np.float64]
+) -> None: ...
+def sparse_visit(
+    loss: LossKernel,
+    data: NDArray[np.float64],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    mean: NDArray[np.float64],
+    along: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    squared_norm: NDArray[np.float64],
+    order: NDArray[np.intp],
+    curvature: float,
+    n_passes: int,
+    alpha: NDArray[np.float64],
+    w: NDArray[np.float64],
+) -> None: ...
+def sparse_margins(
+    data: NDArray[np.float64],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    w: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...
+def sparse_accumulate(
+    data: NDArray[np.float64],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    coefficient: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None: ...

@@ -26,6 +26,7 @@ w_l, local view       ``w``                                   (d,)
 
 cimport cython
 from libc.math cimport exp
+from libc.stdint cimport int32_t, int64_t
 
 
 @cython.final
@@ -235,3 +236,106 @@ def accumulate(const double[:, ::1] X, const double[::1] coefficient, double[::1
         for i in range(X.shape[0]):
             if coefficient[i] != 0.0:
                 _axpy(coefficient[i], &X[i, 0], &out[0], d)
+
+
+ctypedef fused Index:
+    int32_t
+    int64_t
+
+
+def sparse_visit(
+    LossKernel loss,
+    const double[::1] data,
+    const Index[::1] indices,
+    const Index[::1] indptr,
+    const double[::1] mean,
+    const double[::1] along,
+    const double[::1] y,
+    const double[::1] weight,
+    const double[::1] squared_norm,
+    Py_ssize_t[::1] order,
+    double curvature,
+    int n_passes,
+    double[::1] alpha,
+    double[::1] w,
+):
+    """The same on sparse rows, less a mean that may be empty.
+
+    With ``w = u - shift mean`` a step changes the stored columns of ``u`` and three numbers:
+    ``x_i . w`` is ``x_i . u - shift along_i`` for ``along_i = x_i . mean``, and ``mean . w``
+    follows from ``level = mean . u``.
+    """
+    cdef Py_ssize_t live = order.shape[0]
+    cdef Py_ssize_t kept, k, i, p
+    cdef double scale, old, new, f, c
+    cdef double shift = 0.0, level = 0.0, length = 0.0
+    cdef bint centred = mean.shape[0] > 0
+    cdef int _
+    with nogil:
+        for p in range(mean.shape[0]):
+            level += mean[p] * w[p]
+            length += mean[p] * mean[p]
+        for _ in range(n_passes):
+            kept = 0
+            for k in range(live):
+                i = order[k]
+                scale = curvature * weight[i]
+                old = alpha[i]
+                f = 0.0
+                for p in range(indptr[i], indptr[i + 1]):
+                    f += data[p] * w[indices[p]]
+                if centred:
+                    f += shift * (length - along[i]) - level
+                new = loss.step(old, f, y[i], scale * squared_norm[i])
+                if new != old:
+                    alpha[i] = new
+                    c = scale * (new - old)
+                    for p in range(indptr[i], indptr[i + 1]):
+                        w[indices[p]] += c * data[p]
+                    if centred:
+                        shift += c
+                        level += c * along[i]
+                    order[k] = order[kept]
+                    order[kept] = i
+                    kept += 1
+            live = kept
+            if live == 0:
+                break
+        for p in range(mean.shape[0]):
+            w[p] -= shift * mean[p]
+
+
+def sparse_margins(
+    const double[::1] data,
+    const Index[::1] indices,
+    const Index[::1] indptr,
+    const double[::1] w,
+    double[::1] out,
+):
+    """out = X w for sparse rows."""
+    cdef Py_ssize_t i, p
+    cdef double f
+    with nogil:
+        for i in range(indptr.shape[0] - 1):
+            f = 0.0
+            for p in range(indptr[i], indptr[i + 1]):
+                f += data[p] * w[indices[p]]
+            out[i] = f
+
+
+def sparse_accumulate(
+    const double[::1] data,
+    const Index[::1] indices,
+    const Index[::1] indptr,
+    const double[::1] coefficient,
+    double[::1] out,
+):
+    """out += X' coefficient for sparse rows."""
+    cdef Py_ssize_t i, p
+    cdef double c
+    with nogil:
+        for i in range(indptr.shape[0] - 1):
+            c = coefficient[i]
+            if c != 0.0:
+                for p in range(indptr[i], indptr[i + 1]):
+                    out[indices[p]] += c * data[p]

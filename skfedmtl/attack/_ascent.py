@@ -28,6 +28,7 @@ from typing import Protocol
 
 import numpy as np
 
+from skfedmtl._callbacks import NO_TASK, Task
 from skfedmtl._losses import Array
 
 _SHORTENINGS = 3
@@ -154,14 +155,25 @@ class Ascent:
             return np.maximum.accumulate(self._values).tolist()
         return list(self._values)
 
-    def run(self, max_iter: int, after_step: Callable[[Ascent], None] | None = None) -> None:
-        """Begin, or go on from where `restore` left, up to `max_iter` steps in all."""
+    def run(
+        self,
+        max_iter: int,
+        after_step: Callable[[Ascent], None] | None = None,
+        task: Task = NO_TASK,
+    ) -> None:
+        """Begin, or go on from where `restore` left, up to `max_iter` steps in all.
+
+        Steps are parts of `task`, whose watchers learn H and may end it.
+        """
         if not self._values:
             self._values.append(self._game.value(self._rows))
         while not self.done and len(self._values) <= max_iter:
+            step = task.subtask("step")
             self._advance(max_iter)
             if after_step is not None:
                 after_step(self)
+            if step.end(metadata={"objective": self.history[-1]}):
+                break
 
     def _advance(self, max_iter: int) -> None:
         slope = self._game.gradient(self._gradient)

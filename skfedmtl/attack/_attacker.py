@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.parallel import Parallel, delayed
 
+from skfedmtl._callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
@@ -23,7 +24,7 @@ from skfedmtl.attack._upper import UPPER_LOSSES
 __all__ = ["PoisoningAttacker"]
 
 
-class PoisoningAttacker(BasePoisoner):
+class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     """Optimised data poisoning of federated multi-task learning.
 
     Injects rows into the source nodes that maximise the loss of the target nodes over their
@@ -59,9 +60,9 @@ class PoisoningAttacker(BasePoisoner):
         Least and largest values of the features of injected rows. Each is a number for all
         features, an array of shape (n_columns,) with one entry a column of `X`, or a Series with
         one entry a feature name; -inf and inf stand for no bound.
-    frozen_features : list of int or str, or boolean mask, or None, default=None
+    frozen_features : list of int or str, or mask of bool, or None, default=None
         Features that keep the value of the clean row that an injected row is drawn from.
-    integer_features : list of int or str, or boolean mask, or None, default=None
+    integer_features : list of int or str, or mask of bool, or None, default=None
         Features that hold whole numbers.
     one_hot_groups : list of lists of int or str, or None, default=None
         Groups of features of which exactly one is 1, the others 0. No feature is in two groups.
@@ -69,12 +70,12 @@ class PoisoningAttacker(BasePoisoner):
         Targets of the injected rows, from the clean rows that they start from: another class
         (``"flip"``, classification), the farther end of the node's range (``"extreme"``,
         regression), drawn, or kept. ``"auto"`` is ``"flip"`` or ``"extreme"``.
-    init : {"clean", "ball"}, default="clean"
-        Rows start from clean rows of their node, drawn with replacement and set a millionth of
-        a standard deviation apart, or uniformly in what `radius` and the features allow.
     optimize_labels : bool, default=False
         Regression: move the targets of the injected rows, too, within the clean range of their
         node.
+    init : {"clean", "ball"}, default="clean"
+        Rows start from clean rows of their node, drawn with replacement and set a millionth of
+        a standard deviation apart, or uniformly in what `radius` and the features allow.
     gradient : {"total", "implicit", "dual"}, default="total"
         ``"total"``: the exact gradient; the victim's weights and a learned relationship respond.
         ``"implicit"``: the relationship is held. ``"dual"``: the dual variables are held too, the
@@ -315,6 +316,7 @@ class PoisoningAttacker(BasePoisoner):
         Returns
         -------
         self : PoisoningAttacker
+            Fitted, the victims and the injected rows with it.
         """
         if (X_target is None) != (y_target is None):
             raise ValueError("`X_target` and `y_target` must be given together or not at all.")
@@ -332,7 +334,13 @@ class PoisoningAttacker(BasePoisoner):
                 f"upper_loss={self.upper_loss!r} is for classification; a regressor allows "
                 "'victim' only."
             )
-        return self._fit(X, y, nodes, (X_target, y_target, nodes_target))
+        task = self._task = begin_fit(self, self.n_restarts, X, y, nodes=nodes)
+        try:
+            self._fit(X, y, nodes, (X_target, y_target, nodes_target))
+        finally:
+            del self._task
+        task.end(dict)
+        return self
 
     def check_gradient(self, X, y, *, nodes=None, n_points=5):
         """Compare the gradient with central differences of the refitted victim.
@@ -410,6 +418,7 @@ class PoisoningAttacker(BasePoisoner):
                 settings,
                 seed,
                 self._checkpoint_of(clean, start, evaluation),
+                self._task.subtask("restart", self.max_iter),
             )
             for start, seed in zip(starts, seeds, strict=True)
         )

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._base import BaseFMTL
+from skfedmtl._doc_link import DocLinkMixin
 from skfedmtl._nodes import take_nodes
 from skfedmtl._polars import from_polars, to_polars
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
@@ -28,7 +29,7 @@ def _victim_has(method):
     return lambda poisoner: hasattr(last_step(poisoner.estimator), method)
 
 
-class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
+class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     """Draws a threat model, injects rows, refits the victim; subclasses craft the rows."""
 
     __metadata_request__fit = {"nodes": True}
@@ -139,11 +140,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     def _poisoned(self, X, y, nodes):
         injected = self.poison_X_, self.poison_y_, self.poison_nodes_
-        given = X, y, nodes
-        data = poisoned_data(tuple(map(from_polars, given)), injected)
-        for name, one in zip(("X", "y", "nodes"), given, strict=True):
-            data[name] = to_polars(data[name], one)
-        return data
+        return poisoned_data((X, y, nodes), injected)
 
     # -- poisoned data --------------------------------------------------------------------
 
@@ -183,7 +180,11 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         True
         """
         self.fit(X, y, nodes=nodes)
-        return self._poisoned(X, y, nodes)
+        given = X, y, nodes
+        data = self._poisoned(*map(from_polars, given))
+        for name, one in zip(("X", "y", "nodes"), given, strict=True):
+            data[name] = to_polars(data[name], one)
+        return data
 
     def fit_resample(self, X, y):
         """Fit, and return the poisoned rows and targets (imbalanced-learn's protocol).
@@ -217,6 +218,12 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
     # -- the poisoned victim --------------------------------------------------------------
 
+    def _answer(self, method, X, nodes):
+        """What a method of the poisoned victim says of these rows."""
+        check_is_fitted(self)
+        model, X, nodes = self._open(self.estimator_, X, nodes)
+        return getattr(model, method)(X, nodes=nodes)
+
     def predict(self, X, *, nodes=None):
         """Predict with the poisoned victim.
 
@@ -232,9 +239,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Predictions of `estimator_`.
         """
-        check_is_fitted(self)
-        model, X, nodes = self._open(self.estimator_, X, nodes)
-        return model.predict(X, nodes=nodes)
+        return self._answer("predict", X, nodes)
 
     @available_if(_victim_has("decision_function"))
     def decision_function(self, X, *, nodes=None):
@@ -249,12 +254,10 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        decision : ndarray of shape (n_samples,)
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Decision values of `estimator_`.
         """
-        check_is_fitted(self)
-        model, X, nodes = self._open(self.estimator_, X, nodes)
-        return model.decision_function(X, nodes=nodes)
+        return self._answer("decision_function", X, nodes)
 
     @available_if(_victim_has("predict_proba"))
     def predict_proba(self, X, *, nodes=None):
@@ -272,9 +275,7 @@ class BasePoisoner(MetaEstimatorMixin, BaseEstimator):
         probabilities : ndarray of shape (n_samples, n_classes)
             Those of `estimator_`.
         """
-        check_is_fitted(self)
-        model, X, nodes = self._open(self.estimator_, X, nodes)
-        return model.predict_proba(X, nodes=nodes)
+        return self._answer("predict_proba", X, nodes)
 
     def score(self, X, y, *, sample_weight=None, nodes=None):
         """The attacker's aim: the mean error over the target nodes. Larger is stronger.

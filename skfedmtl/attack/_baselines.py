@@ -34,10 +34,10 @@ class RandomPoisoner(BasePoisoner):
         rows of the same node.
     feature_range : pair (low, high) or None, default=None
         Least and largest values of the features, as in `PoisoningAttacker`.
-    frozen_features : list of int or str, or boolean mask, or None, default=None
+    frozen_features : list of int or str, or mask of bool, or None, default=None
         Features that keep the value of the clean row; indices and masks count all columns of `X`,
         the node column among them.
-    integer_features : list of int or str, or boolean mask, or None, default=None
+    integer_features : list of int or str, or mask of bool, or None, default=None
         Features that hold whole numbers.
     one_hot_groups : list of lists of int or str, or None, default=None
         Groups of features of which exactly one is 1, the others 0.
@@ -142,6 +142,7 @@ class RandomPoisoner(BasePoisoner):
         Returns
         -------
         self : RandomPoisoner
+            Fitted, the victims and the injected rows with it.
         """
         return self._fit(X, y, nodes)
 
@@ -272,6 +273,7 @@ class LabelFlipPoisoner(BasePoisoner):
         Returns
         -------
         self : LabelFlipPoisoner
+            Fitted, the victims and the injected rows with it.
         """
         return self._fit(X, y, nodes)
 

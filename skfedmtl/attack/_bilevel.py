@@ -6,20 +6,12 @@ import json
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 
 from skfedmtl._losses import LOSSES, Array, SmoothLoss
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import Evaluation, upper_loss
 from skfedmtl.attack._victim import Victim
-
-
-def signed_targets(victim, y) -> Array:
-    """Targets as the problem takes them: -1 or +1 for classes, as they are for regression."""
-    if is_classifier(victim):
-        return np.where(np.asarray(y) == victim.classes_[1], 1.0, -1.0)
-    return np.asarray(y, dtype=np.float64)
 
 
 def node_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
@@ -33,7 +25,7 @@ def part_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
     fitted = Victim(victim)
     seen, model = fitted.forward(rows.X), fitted.model
     f = model._decision(seen, rows.codes)
-    values = upper_loss(loss, LOSSES[model.loss]()).value(signed_targets(model, rows.y), f)
+    values = upper_loss(loss, LOSSES[model.loss]()).value(model._solver_targets(rows.y), f)
     return float(node_shares(rows.codes, targets) @ values)
 
 
@@ -51,8 +43,8 @@ class Bilevel:
         Relative duality gap to which the victim is solved for every change.
     rng : Generator
         Draws the order of visits.
-    weight : ndarray of shape (n_clean + n_injected,) or None
-        Of the rows the victim is fitted to; None: 1 each.
+    weight : ndarray of shape (n_clean + n_injected,)
+        Of the rows the victim is fitted to.
     inner_iter : int or None
         Rounds of the solver at most for every change; None: as many as `tol` takes.
     upper : str
@@ -70,7 +62,7 @@ class Bilevel:
         *,
         tol: float,
         rng: np.random.Generator,
-        weight: Array | None = None,
+        weight: Array,
         inner_iter: int | None = None,
         upper: str = "victim",
         evaluation: Evaluation | None = None,
@@ -80,13 +72,13 @@ class Bilevel:
         self._victim = Victim(victim)
         victim = self._victim.model
         codes = np.concatenate([clean.codes, start.codes])
-        y = np.concatenate([signed_targets(victim, clean.y), signed_targets(victim, start.y)])
+        y = victim._solver_targets(np.concatenate([clean.y, start.y]))
         self._problem = victim._problem(
             self._victim.forward(np.vstack([clean.X, start.X])),
             y,
             codes,
             victim.nodes_,
-            np.ones(n + k) if weight is None else weight,
+            weight,
         )
         first = self._problem.dual_coef()
         first[:n] = victim.dual_coef_
@@ -225,7 +217,7 @@ class WithTargets:
 def _by_node(
     victim: Victim, evaluation: Evaluation, targets: NDArray[np.int64]
 ) -> dict[int, tuple[Array, Array]]:
-    X, y = victim.forward(evaluation.X), signed_targets(victim.model, evaluation.y)
+    X, y = victim.forward(evaluation.X), victim.model._solver_targets(evaluation.y)
     parts = {}
     for target in targets:
         mine = evaluation.codes == target

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._callbacks import Task
 from skfedmtl._losses import Array
 from skfedmtl.attack._ascent import Ascent, Feasible, Game
 from skfedmtl.attack._bilevel import Bilevel, WithTargets
@@ -59,8 +60,9 @@ def craft(
     settings: Settings,
     seed: int,
     checkpoint: Checkpoint | None,
+    task: Task,
 ) -> Crafted:
-    """Raise H from `start`, or go on from the checkpoint."""
+    """Raise H from `start`, or go on from the checkpoint; steps are parts of `task`."""
 
     def play(smoothing: float) -> _Playing:
         kind = partial(SmoothBilevel, smoothing=smoothing) if smoothing > 0.0 else Bilevel
@@ -102,7 +104,8 @@ def craft(
         if checkpoint is not None:
             checkpoint.save({**ascent.state(), **playing.bilevel.state()})
 
-    ascent.run(settings.max_iter, after_step)
+    ascent.run(settings.max_iter, after_step, task)
+    task.end()
     value, found = ascent.history[-1], ascent.best
     if smooth:
         value, found = _judge(playing, lambda: play(0.0).game, found)

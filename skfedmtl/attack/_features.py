@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from skfedmtl._losses import Array
 from skfedmtl._nodes import column_position
+from skfedmtl.attack._victim import check_dense
 
 
 class Limits(NamedTuple):
@@ -65,8 +65,7 @@ class _Columns:
     """The columns of `X`, and the positions of its features among them."""
 
     def __init__(self, X: Any, node_column: Any) -> None:
-        if issparse(X):
-            raise TypeError("`X` is sparse: sparse matrices are not supported, pass a dense array.")
+        check_dense(X)
         shape = X.shape if hasattr(X, "shape") else np.shape(X)
         if len(shape) != 2:
             raise ValueError(f"`X` must be 2-d, got {len(shape)} dimension(s).")

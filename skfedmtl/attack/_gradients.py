@@ -44,7 +44,8 @@ from numpy.typing import NDArray
 
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
-from skfedmtl._system import DualSystem, is_small, scaled_rows
+from skfedmtl._rows import scaled_rows
+from skfedmtl._system import DualSystem, is_small
 from skfedmtl.attack._upper import UpperLoss
 
 _ADJOINT_TOL = 1e-10

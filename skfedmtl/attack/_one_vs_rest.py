@@ -23,7 +23,7 @@ _SEPARATOR = "/"
 
 def parts_of(victim: Any) -> list[Any]:
     """The fitted victim's models, each behind the victim's scalers."""
-    models = last_step(victim)._problems()
+    models = last_step(victim)._parts()
     if not isinstance(victim, Pipeline):
         return models
     *scalers, (name, _) = victim.steps

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skfedmtl._nodes import as_table, column_position, split_node_column
+from skfedmtl._polars import is_polars
 
 
 def as_rows(X: Any, node_column: Any) -> NDArray[np.float64]:
@@ -113,6 +114,8 @@ def concatenate(clean: Any, injected: Any) -> Any:
 
         if clean.ndim == 1:
             injected = _like(injected, clean).rename(clean.name)
+        else:
+            clean = _with_room(clean, injected)
         return pd.concat([clean, injected], ignore_index=True)
     clean = as_table(clean) if np.ndim(clean) == 2 else np.asarray(clean)
     if len(injected) == 0:
@@ -123,15 +126,38 @@ def concatenate(clean: Any, injected: Any) -> Any:
     return np.concatenate([clean, injected.reshape(len(injected), *clean.shape[1:])])
 
 
+def _with_room(clean: Any, injected: Any) -> Any:
+    """The clean frame, with floats where fractions come to booleans, decimals or categories.
+
+    Beside those, they would make a column of objects.
+    """
+    kinds = zip(clean.dtypes, injected.dtypes, strict=True)
+    changed = [
+        j
+        for j, (ours, theirs) in enumerate(kinds)
+        if theirs.kind == "f" and getattr(ours, "kind", "O") not in "iuf"
+    ]
+    if not changed:
+        return clean
+    names, columns = clean.columns, [clean.iloc[:, j] for j in range(clean.shape[1])]
+    for j in changed:
+        columns[j] = columns[j].astype(np.float64)
+    clean = type(clean)(dict(enumerate(columns)))
+    clean.columns = names
+    return clean
+
+
 def as_column(y: Any) -> Any:
     """Targets in one dimension: the column of a frame that has just one."""
-    return y.iloc[:, 0] if hasattr(y, "iloc") and y.ndim == 2 and y.shape[1] == 1 else y
+    if not hasattr(y, "columns") or y.shape[1] != 1:
+        return y
+    return y.to_series() if is_polars(y) else y.iloc[:, 0]
 
 
 def as_given(data: Any, given: Any) -> Any:
     """Data in the container in which they were given: a list, or the frame of one column."""
     if isinstance(given, list):
         return data.tolist()
-    if hasattr(given, "iloc") and given.ndim == 2 and data.ndim == 1:
+    if hasattr(given, "columns") and not hasattr(data, "columns"):
         return data.to_frame(given.columns[0])
     return data

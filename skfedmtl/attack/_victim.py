@@ -69,6 +69,13 @@ def check_victim(estimator: Any, owner: str) -> None:
         )
 
 
+def check_dense(X: Any) -> Any:
+    """Rows that are not sparse, as they are."""
+    if issparse(X):
+        raise TypeError("`X` is sparse: attacks need dense rows, pass X.toarray().")
+    return X
+
+
 def last_step(estimator: Any) -> Any:
     """The estimator itself, or the last step of a Pipeline."""
     if isinstance(estimator, Pipeline) and estimator.steps:
@@ -109,9 +116,10 @@ class Victim:
 
         Parts are called one by one: a Pipeline hands `nodes` on only if metadata routing is on.
         """
+        X = check_dense(X)
         for scaler in self.scalers:
             # what the caller keeps is never overwritten
-            X = scaler.set_params(copy=True).fit_transform(_dense(X))
+            X = scaler.set_params(copy=True).fit_transform(X)
         self.model.fit(X, y, nodes=nodes)
         return self
 
@@ -125,8 +133,9 @@ class Victim:
 
     def transform(self, X: Any) -> Any:
         """Rows of users, in their container, as the model sees them."""
+        X = check_dense(X)
         for scaler in self.scalers:
-            X = scaler.transform(_dense(X))
+            X = scaler.transform(X)
         return X
 
     def forward(self, X: Array) -> Array:
@@ -147,8 +156,11 @@ def unfitted(estimator: Any, node_column: Any, tol: Any, seed: int) -> Victim:
     """A clone of the victim, solved to `tol`, that takes the nodes where the poisoner does.
 
     The seed is for a model without one: the poisoner's alone decides the bits of the result.
+    Nor does it have callbacks, which could end its fit before that.
     """
     victim = Victim(clone(estimator))
+    if hasattr(victim.model, "set_callbacks"):  # from scikit-learn 1.9 on
+        victim.model.set_callbacks()
     victim.model.set_params(tol=tol)
     if not victim.in_pipeline:
         victim.model.set_params(node_column=node_column)
@@ -179,12 +191,6 @@ def _if(used: bool, scaler: Any, name: str) -> Array | float:
 
 def _float64(values: Any) -> Array:
     return np.asarray(values, dtype=np.float64)
-
-
-def _dense(X: Any) -> Any:
-    if issparse(X):
-        raise TypeError("`X` is sparse: sparse matrices are not supported, pass a dense array.")
-    return X
 
 
 def _passes(step: Any) -> bool:

@@ -180,7 +180,7 @@ def test_data(make, estimator):
         "y contains NaN": (X, gap, nodes),
         "inconsistent numbers of samples": (X, y[:-1], nodes),
         "`nodes`": (X, y, nodes[:-1]),
-        "for X": (csr_array(X), y, nodes),
+        "`X` is sparse": (csr_array(X), y, nodes),
     }
     for words, (rows, target, where) in cases.items():
         model = make(estimator())

@@ -1,0 +1,193 @@
+"""Rows of a node, dense or sparse: what the solver does with them beside plain products.
+
+A dense node has an array of shape (n, d), a sparse one `SparseRows`. Both take ``rows @ w``,
+``c @ rows``, ``rows[index]``, ``rows * column`` and ``len``; the rest stands here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+
+from skfedmtl._kernels import _sdca
+from skfedmtl._losses import Array
+from skfedmtl._sparse import NOISE, SparseRows
+
+_CHUNK = 2**14  #: rows that are copied at a time
+_FEW_ROWS = 100  #: of a node, among which it does not pay to look for coefficients of zero
+_SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
+_FILL = 8  #: numbers of a dense matrix made of sparse rows, at most, for each number they store
+
+# -- from the caller's table ------------------------------------------------------------------
+
+
+def sorted_rows(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -> Any:
+    """These rows, with the same numbers `more` at the end of each: a copy if dense."""
+    if issparse(X):
+        return _sorted_sparse(X, order, more)
+    d = X.shape[1]
+    rows = np.empty((len(order), d + len(more)))
+    for start in range(0, len(order), _CHUNK):  # no second copy of all rows
+        part = order[start : start + _CHUNK]
+        rows[start : start + _CHUNK, :d] = X[part]
+    rows[:, d:] = more
+    return rows
+
+
+def _sorted_sparse(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -> Any:
+    matrix = csr_array(X)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    if not np.array_equal(order, np.arange(matrix.shape[0])):
+        matrix = matrix[order]
+    if matrix.indptr.dtype != matrix.indices.dtype:  # set from outside
+        matrix.indptr = matrix.indptr.astype(matrix.indices.dtype)
+    if not len(more):
+        return matrix
+    (n, d), k = matrix.shape, len(more)
+    ends = matrix.indptr.astype(np.int64) + k * np.arange(n + 1)
+    old = np.ones(ends[-1], dtype=bool)
+    old[(ends[1:, None] - k + np.arange(k)).ravel()] = False
+    kind = np.int32 if max(ends[-1], d + k) < np.iinfo(np.int32).max else np.int64
+    data, indices = np.empty(len(old)), np.empty(len(old), dtype=kind)
+    data[old], indices[old] = matrix.data, matrix.indices
+    data[~old], indices[~old] = np.tile(more, n), np.tile(np.arange(d, d + k), n)
+    return csr_array((data, indices, ends.astype(kind)), shape=(n, d + k))
+
+
+def part_of(rows: Any, part: slice) -> Any:
+    """The rows of one node: views of all rows, which lie sorted by node."""
+    if isinstance(rows, np.ndarray):
+        return rows[part]
+    first, last = rows.indptr[part.start], rows.indptr[part.stop]
+    where = rows.indptr[part.start : part.stop + 1] - first
+    return SparseRows(rows.data[first:last], rows.indices[first:last], where, rows.shape[1])
+
+
+def centre(rows: Any, weight: Array) -> Any:
+    """Take the weighted mean off the rows, or off an array of numbers, in place; returns it."""
+    if isinstance(rows, SparseRows):
+        return rows.centre(weight)
+    total = np.zeros(rows.shape[1:])
+    for _ in range(2):  # once more for what rounding left
+        mean = weight @ rows
+        rows -= mean
+        # what is left of a constant by rounding becomes zero
+        rows[np.abs(rows) <= NOISE * np.abs(mean)] = 0.0
+        total += mean
+    return total
+
+
+def refill(rows: Any, X: Any, index: NDArray[np.intp]) -> None:
+    """Put the caller's rows, which may have changed, back in the place of centred ones.
+
+    Sparse ones never change.
+    """
+    if not isinstance(rows, SparseRows):
+        rows[:] = X[index]
+
+
+# -- for coordinate ascent --------------------------------------------------------------------
+
+
+def visit(rows: Any, kernel: Any, *node: Any) -> None:
+    """Coordinate steps on the rows: `_sdca.visit`."""
+    if isinstance(rows, SparseRows):
+        rows.visit(kernel, *node)
+    else:
+        _sdca.visit(kernel, rows, *node)
+
+
+def margins(rows: Any, w: Array) -> Array:
+    """``rows @ w``, in an order that no number of BLAS threads can change."""
+    if isinstance(rows, SparseRows):
+        return rows @ w
+    out = np.zeros(len(rows))
+    _sdca.margins(rows, w, out)
+    return out
+
+
+def accumulate(rows: Any, coefficient: Array) -> Array:
+    """``coefficient @ rows``, in such an order."""
+    if isinstance(rows, SparseRows):
+        return coefficient @ rows
+    out = np.zeros(rows.shape[1])
+    _sdca.accumulate(rows, coefficient, out)
+    return out
+
+
+def moment(rows: Any, weight: Array, alpha: Array) -> Array:
+    """Sum of weight_i alpha_i x_i, at the price of the rows whose alpha is not zero."""
+    if isinstance(rows, SparseRows):
+        return (weight * alpha) @ rows
+    some = alpha.nonzero()[0]
+    if 2 * len(some) > len(alpha) or len(alpha) < _FEW_ROWS:
+        return (weight * alpha) @ rows
+    return (weight[some] * alpha[some]) @ rows[some]
+
+
+# -- for second-order steps -------------------------------------------------------------------
+
+
+def squared_norms(rows: Any) -> Array:
+    """Squared length of every row."""
+    if isinstance(rows, SparseRows):
+        return rows.squared_norms()
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def scaled_rows(rows: Any, scale: Array, squared_norm: Array, *, rough: bool = False) -> Any:
+    """The rows with a scale, times that.
+
+    Dense ones in single precision if rough solutions are enough, unless their lengths go
+    beyond it.
+    """
+    moving = np.flatnonzero(scale)
+    E, factors = rows[moving], scale[moving, None]
+    if isinstance(E, SparseRows):
+        return E * factors
+    if rough and len(moving):
+        longest = float((np.square(scale) * squared_norm).max())
+        if 1.0 / _SINGLE < longest < _SINGLE:
+            single: Array = np.empty(E.shape, dtype=np.float32)
+            return np.multiply(E, factors, out=single, casting="same_kind")
+    E *= factors
+    return E
+
+
+def can_shorten(E: Any) -> bool:
+    """Whether `shorten` does more than hand the rows back."""
+    return not isinstance(E, SparseRows) and len(E) > E.shape[1]
+
+
+def shorten(E: Any) -> Any:
+    """No more rows than columns, with the same E' E; sparse ones as they are."""
+    if not can_shorten(E):
+        return E
+    R: Array = np.linalg.qr(E, mode="r")  # type: ignore[assignment]
+    return R
+
+
+def cross(E: Any, F: Any) -> Array:
+    """``E' F`` of rows that differ in their scales, of shape (d, d)."""
+    if isinstance(E, SparseRows):
+        return E.cross(F)
+    product: Array = E.T @ F
+    return product
+
+
+def outer(E: Any) -> Array:
+    """``E E'``, of shape (n, n)."""
+    if isinstance(E, SparseRows):
+        return E.outer()
+    product: Array = E @ E.T
+    return product
+
+
+def fills(E: Any) -> bool:
+    """Whether the smaller of ``E' E`` and ``E E'`` needs far more memory than the rows."""
+    return isinstance(E, SparseRows) and min(E.shape) ** 2 > _FILL * (len(E.data) + len(E))
