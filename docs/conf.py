@@ -23,19 +23,19 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "paper_tables",
 ]
-exclude_patterns = ["_build", "examples", "sg_execution_times.rst"]
+exclude_patterns = ["_build", "examples"]
 templates_path = ["_templates"]
 autosummary_generate = True
 autodoc_typehints = "none"
 default_role = "literal"
-nitpicky = False
 numpydoc_show_class_members = False
-numpydoc_xref_param_type = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skfedmtl"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_sidebars = {"index": [], "install": [], "paper": []}
 html_theme_options = {
@@ -55,5 +55,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,  # its page loads scripts from elsewhere
     "abort_on_example_error": True,
 }
