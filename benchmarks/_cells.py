@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 __all__ = ["cell_of", "read_rows", "run_cells"]
 
 
-def read_rows(path, *, whole=(), real=()):
+def read_rows(path, *, whole=(), real=(), stamp=None):
     """The finished cells of a CSV file, a dict each; none without the file.
 
     Parameters
@@ -20,6 +20,8 @@ def read_rows(path, *, whole=(), real=()):
     whole, real : sequence of str
         Columns that hold whole and real numbers; all others are text. An empty cell of theirs is
         left out.
+    stamp : dict or None
+        Entries that a row must have; others are left out.
     """
     if not path.exists():
         return []
@@ -31,7 +33,7 @@ def read_rows(path, *, whole=(), real=()):
             for name in names:
                 if row.get(name) == "":
                     del row[name]
-    return rows
+    return [row for row in rows if (stamp or {}).items() <= row.items()]
 
 
 def cell_of(row, columns):
@@ -61,7 +63,7 @@ def run_cells(compute, cells, columns, path, *args, kept, stamp=None, n_jobs=1):
     n_jobs : int
         Processes, each with one thread for linear algebra: sums do not depend on their number.
     """
-    rows = [row for row in read_rows(path, **kept) if (stamp or {}).items() <= row.items()]
+    rows = read_rows(path, stamp=stamp, **kept)
     done = {cell_of(row, columns) for row in rows}
     todo = [cell for cell in cells if cell not in done]
     jobs = (delayed(_compute)(compute, cell, args) for cell in todo)

@@ -52,7 +52,7 @@ def load_rows(name, data_home=None):
     Parameters
     ----------
     name : str
-        One of `DATA`.
+        One of `DATA`, or "activities": human activity with all its six classes.
     data_home : str, path-like or None
         As in `skfedmtl.datasets.get_data_home`.
 
@@ -61,7 +61,7 @@ def load_rows(name, data_home=None):
     X : ndarray of shape (n, d), dtype float64
         Neither scaled nor imputed; missing values are NaN.
     y : ndarray of shape (n,)
-        Numbers, or classes 0 and 1.
+        Numbers, or classes 0, 1, ...
     nodes : ndarray of shape (n,)
     """
     options = {"data_home": data_home, "return_X_y_nodes": True}
@@ -70,6 +70,9 @@ def load_rows(name, data_home=None):
     elif name == "human_activity":
         X, y, nodes = fetch_human_activity(**options)
         y = (y == SITTING).astype(np.int64)
+    elif name == "activities":
+        X, y, nodes = fetch_human_activity(**options)
+        y = np.unique(y, return_inverse=True)[1]
     elif is_regression(name):
         X, y, nodes = fetch_parkinsons(name.removeprefix("parkinsons_"), **options)
     else:

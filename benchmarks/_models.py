@@ -92,7 +92,7 @@ def measure(setting, method, choice, train, test, options):
     return {**node_means(values, test, regression), **extra}
 
 
-# -- methods: numbers, or decision values whose positive sign means class 1 ---------------
+# -- methods: numbers, or decision values: whose positive sign means class 1, or one a class
 
 
 def predict(method, choice, train, test, regression, weight=None, options=(), fit_intercept=True):
@@ -130,15 +130,20 @@ def _linear(train, test, weight, regression, fit_intercept, strength):
 
 
 def _constant(train, test, weight, regression, fit_intercept):
+    if not regression and train.y.max() > 1:
+        return np.tile(np.bincount(train.y, weights=weight), (len(test.X), 1))
     mean = np.average(train.y, weights=weight)
     return np.full(len(test.X), mean if regression else mean - 0.5)
 
 
 def _by_node(model, train, test, weight, *common):
-    values = np.empty(len(test.X))
+    values = None
     for label in np.unique(test.nodes):
         here, there = train.nodes == label, test.nodes == label
-        values[there] = model(train.take(here), test.take(there), weight[here], *common)
+        own = model(train.take(here), test.take(there), weight[here], *common)
+        if values is None:
+            values = np.empty((len(test.X), *own.shape[1:]))
+        values[there] = own
     return values
 
 
@@ -146,7 +151,7 @@ def _by_node(model, train, test, weight, *common):
 
 
 def node_means(values, test, regression):
-    """Means over the nodes; AUC and balanced error over those with both classes."""
+    """Means over the nodes; AUC and balanced error of two classes, over nodes with both."""
     measures = []
     for label in np.unique(test.nodes):
         own = test.nodes == label
@@ -158,6 +163,8 @@ def node_means(values, test, regression):
 
 
 def _class_measures(y, decision):
+    if decision.ndim == 2:
+        return {"error %": 100.0 * np.mean(decision.argmax(axis=1) != y)}
     predicted = (decision > 0).astype(int)
     both = len(np.unique(y)) == 2
     return {

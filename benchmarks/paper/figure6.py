@@ -54,7 +54,7 @@ def recorded():
     path = []
 
     class Recording(_craft.Ascent):
-        def run(self, max_iter, after_step):
+        def run(self, max_iter, after_step, *args):
             def record(ascent):
                 split = getattr(self._feasible, "split", lambda rows: (rows, None))
                 path.append(split(ascent.best))
@@ -64,7 +64,7 @@ def recorded():
                 after_step(ascent)
 
             record(self)
-            super().run(max_iter, both)
+            super().run(max_iter, both, *args)
 
     with mock.patch.object(_craft, "Ascent", Recording):
         yield path

@@ -183,7 +183,7 @@ def main(argv=None):
     lambdas = find_lambdas(folder / "table2_lambdas.csv", wanted, draws_of(arguments), *common)
     path, cells = folder / "table2_draws.csv", list_cells(arguments)
     if arguments.repeat:
-        rows = [row for row in read_rows(path, **KEPT) if STAMP.items() <= row.items()]
+        rows = read_rows(path, stamp=STAMP, **KEPT)
         return 1 if repeat(cells, rows, lambdas, arguments.data_home) else 0
     options = {"kept": KEPT, "stamp": STAMP, "n_jobs": arguments.n_jobs}
     rows = run_cells(compute, cells, CELL, path, lambdas, arguments.data_home, **options)

@@ -20,6 +20,7 @@ SETTINGS = {
     "human_activity": Setting(
         "human_activity", "error %", (1e-3, 3e-3, 1e-2, 3e-2), (1e-3, 1e-2), DECADES
     ),
+    "activities": Setting("activities", "error %", (1e-3, 1e-2), (1e-3, 1e-2), DECADES[:4]),
     "landmine": Setting("landmine", "error %", DECADES[:3], DECADES[:3], DECADES),
     "landmine balanced": Setting(
         "landmine", "AUC", DECADES[1:], DECADES[1:4], DECADES, balanced=True
