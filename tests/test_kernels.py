@@ -110,6 +110,35 @@ def test_a_row_without_weight_never_moves(loss, data, seed):
     assert_allclose(node.moment(), X.T @ (share * node.alpha), atol=1e-12)
 
 
+def visited(loss, wide, X, y, order, curvature, n_passes, alpha, w):
+    """What the kernels leave behind, by the 256-bit code or by the other."""
+    _sdca.use_wide(wide)
+    try:
+        found = visit(loss, X, y, np.full(len(y), 0.1), order, curvature, n_passes, alpha, w)
+        margins, moment = np.empty(len(y)), w.copy()
+        _sdca.margins(X, w, margins)
+        _sdca.accumulate(X, alpha, moment)
+    finally:
+        _sdca.use_wide(True)
+    return np.concatenate([*found, margins, moment])
+
+
+@losses
+@given(
+    n=st.integers(1, 40),
+    d=st.integers(1, 70) | st.integers(1, 3000),
+    curvature=curvatures,
+    n_passes=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_width_of_the_registers_does_not_show(loss, n, d, curvature, n_passes, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(n, d)), np.sign(rng.normal(size=n))
+    rest = rng.permutation(n), curvature / d, n_passes, y * rng.random(n), rng.normal(size=d)
+    found, expected = (visited(loss, wide, X, y, *rest) for wide in (True, False))
+    assert found.tobytes() == expected.tobytes()
+
+
 @losses
 def test_rows_outside_the_order_stay(loss):
     rng = np.random.default_rng(0)

@@ -10,6 +10,7 @@ class Logistic: ...
 
 LossKernel = SquaredError | Hinge | SquaredHinge | Logistic
 
+def use_wide(wanted: bool) -> bool: ...
 def visit(
     loss: LossKernel,
     X: NDArray[np.float64],

@@ -10,8 +10,9 @@ maximiser of the local sub-problem::
     a_i <- step(a_i, f_i, y_i, q_i)
     w   <- w + curvature * weight_i * (change of a_i) * x_i
 
-Each loss is a final class with one C method, so that the compiler inlines the step
-into its own copy of the loop: no branch on the loss inside the loop.
+Each loss is a final class with two C methods, so that the compiler inlines the step
+into its own copy of the loop: no branch on the loss inside the loop. The second is the
+change of a_i; that of the squared error keeps the digits which a sum with a_i rounds off.
 
 ====================  ======================================  ==========
 symbol                variable                                shape
@@ -34,7 +35,12 @@ cdef class SquaredError:
     """a + (y - f - a/2) / (1/2 + q)."""
 
     cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
-        return a + (y - f - 0.5 * a) / (0.5 + q)
+        return a + (y - 0.5 * a - f) / (0.5 + q)
+
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        return (y - 0.5 * a - f) / (0.5 + q)
 
 
 @cython.final
@@ -52,6 +58,11 @@ cdef class Hinge:
             b = 1.0
         return y * b
 
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        return new - a
+
 
 @cython.final
 cdef class SquaredHinge:
@@ -59,8 +70,13 @@ cdef class SquaredHinge:
 
     cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
         cdef double b = y * a
-        b += (1.0 - y * f - 0.5 * b) / (0.5 + q)
+        b += (1.0 - 0.5 * b - y * f) / (0.5 + q)
         return y * b if b > 0.0 else 0.0
+
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        return new - a
 
 
 cdef double _SMALLEST = 2.0 ** -1022
@@ -108,6 +124,11 @@ cdef class Logistic:
             b = _LARGEST
         return y * b
 
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        return new - a
+
 
 ctypedef fused LossKernel:
     SquaredError
@@ -116,53 +137,50 @@ ctypedef fused LossKernel:
     Logistic
 
 
-cdef enum:
-    _WIDE = 32  # shorter rows gain nothing from several sums
-    _NEAR = 2  # rows between a long one that is read and the one that is fetched
-    _FAR = 12  # the same for short ones
+cdef extern from "_dense.h" nogil:
+    ctypedef struct DenseTurn:
+        double c
+        const double* moved
+        const double* x
+        const double* soon
+        const double* late
+
+    ctypedef struct DenseCode:
+        pass
+
+    const DenseCode* dense_code(bint wide) noexcept
+    const DenseCode* dense_narrow "&dense_narrow"
+    double dense_take_turn(
+        const DenseCode* code, const DenseTurn* turn, double* w, Py_ssize_t d
+    ) noexcept
+    double dense_margin(
+        const DenseCode* code, const double* x, const double* w, Py_ssize_t d
+    ) noexcept
+    void dense_move(
+        const DenseCode* code, double c, const double* x, double* w, Py_ssize_t d
+    ) noexcept
+    double dense_rest_dot(
+        const double* x, const double* w, Py_ssize_t start, Py_ssize_t d
+    ) noexcept
+    void DENSE_FETCH(const void* address) noexcept
 
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define FETCH_AHEAD(address) __builtin_prefetch(address)
-    #else
-    #define FETCH_AHEAD(address)
-    #endif
-    """
-    void FETCH_AHEAD(const void* address) noexcept nogil
+cdef const DenseCode* _code = dense_code(True)
 
 
-cdef inline double _dot(
-    const double* x, const double* w, const double* later, Py_ssize_t d
-) noexcept nogil:
-    """x . w; eight running sums hide the latency of an addition, and `later` is fetched."""
-    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
-    cdef double s4 = 0.0, s5 = 0.0, s6 = 0.0, s7 = 0.0
-    cdef double rest = 0.0
-    cdef Py_ssize_t blocks = d // 8 if d >= _WIDE else 0
-    cdef Py_ssize_t block, j
-    for block in range(blocks):
-        j = 8 * block
-        FETCH_AHEAD(later + j)
-        s0 += x[j] * w[j]
-        s1 += x[j + 1] * w[j + 1]
-        s2 += x[j + 2] * w[j + 2]
-        s3 += x[j + 3] * w[j + 3]
-        s4 += x[j + 4] * w[j + 4]
-        s5 += x[j + 5] * w[j + 5]
-        s6 += x[j + 6] * w[j + 6]
-        s7 += x[j + 7] * w[j + 7]
-    FETCH_AHEAD(later + 8 * blocks)
-    for j in range(8 * blocks, d):
-        rest += x[j] * w[j]
-    return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7)) + rest
+def use_wide(bint wanted):
+    """Whether the 256-bit code runs from now on, if it is wanted; the bits stay the same."""
+    global _code
+    _code = dense_code(wanted)
+    return _code != dense_narrow
 
 
-cdef inline void _axpy(double c, const double* x, double* w, Py_ssize_t d) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(d):
-        w[j] += c * x[j]
+cdef inline Py_ssize_t _rows_ahead(Py_ssize_t d) noexcept nogil:
+    """Rows from one that is read to the one fetched for the second time, about 8 kB."""
+    cdef Py_ssize_t n_bytes = 8 * d
+    if n_bytes > 65536:
+        return 0  # few such rows fit a cache, and the processor itself sees what follows
+    return min(16, max(1, 8192 // max(1, n_bytes)))
 
 
 def visit(
@@ -185,62 +203,92 @@ def visit(
     """
     cdef Py_ssize_t d = X.shape[1]
     cdef Py_ssize_t live = order.shape[0]
-    cdef Py_ssize_t ahead = _NEAR if d >= _WIDE else _FAR
-    cdef Py_ssize_t later
-    cdef Py_ssize_t kept, k, i
-    cdef double scale, old, new
+    cdef Py_ssize_t ahead = _rows_ahead(d)
+    cdef Py_ssize_t kept, k, i, late
+    cdef double scale, q, old, new, f
+    cdef const DenseCode* code = _code
+    cdef DenseTurn turn
     cdef int _
+    turn.c = 0.0
+    turn.moved = NULL  # `w` learns of a moved row as the next one is read
     with nogil:
         for _ in range(n_passes):
             kept = 0
             for k in range(live):
-                later = order[k + ahead if k + ahead < live else k]
                 i = order[k]
+                late = order[min(k + 2 * ahead, live - 1)]
+                turn.x = &X[i, 0]
+                turn.soon = &X[order[min(k + ahead, live - 1)], 0]
+                turn.late = &X[late, 0]
+                DENSE_FETCH(&y[late])
+                DENSE_FETCH(&weight[late])
+                DENSE_FETCH(&squared_norm[late])
+                DENSE_FETCH(&alpha[late])
                 scale = curvature * weight[i]
                 old = alpha[i]
-                new = loss.step(
-                    old,
-                    _dot(&X[i, 0], &w[0], &X[later, 0], d),
-                    y[i],
-                    scale * squared_norm[i],
-                )
+                q = scale * squared_norm[i]
+                f = dense_take_turn(code, &turn, &w[0], d)
+                new = loss.step(old, f, y[i], q)
+                turn.moved = NULL
                 if new != old:
                     alpha[i] = new
-                    _axpy(scale * (new - old), &X[i, 0], &w[0], d)
+                    turn.c = scale * loss.change(old, f, y[i], q, new)
+                    turn.moved = turn.x
                     order[k] = order[kept]
                     order[kept] = i
                     kept += 1
             live = kept
             if live == 0:
                 break
+        if turn.moved != NULL:
+            dense_move(code, turn.c, turn.moved, &w[0], d)
 
 
 def margins(const double[:, ::1] X, const double[::1] w, double[::1] out):
     """out = X w, in an order that no number of BLAS threads can change."""
     cdef Py_ssize_t d = X.shape[1]
     cdef Py_ssize_t i
+    cdef const DenseCode* code = _code
     if d == 0:
         return
     with nogil:
         for i in range(X.shape[0]):
-            out[i] = _dot(&X[i, 0], &w[0], &X[i, 0], d)
+            out[i] = dense_margin(code, &X[i, 0], &w[0], d)
 
 
 def accumulate(const double[:, ::1] X, const double[::1] coefficient, double[::1] out):
     """out += X' coefficient, in the order of the rows."""
     cdef Py_ssize_t d = X.shape[1]
     cdef Py_ssize_t i
+    cdef const DenseCode* code = _code
     if d == 0:
         return
     with nogil:
         for i in range(X.shape[0]):
             if coefficient[i] != 0.0:
-                _axpy(coefficient[i], &X[i, 0], &out[0], d)
+                dense_move(code, coefficient[i], &X[i, 0], &out[0], d)
 
 
 ctypedef fused Index:
     int32_t
     int64_t
+
+
+cdef inline double _sparse_dot(
+    const double* data, const Index* indices, Py_ssize_t start, Py_ssize_t stop, const double* w
+) noexcept nogil:
+    """Blocks of four products in two running sums, then what is left."""
+    cdef double even = 0.0, odd = 0.0
+    cdef Py_ssize_t p = start
+    while p + 4 <= stop:
+        even += data[p] * w[indices[p]] + data[p + 2] * w[indices[p + 2]]
+        odd += data[p + 1] * w[indices[p + 1]] + data[p + 3] * w[indices[p + 3]]
+        p += 4
+    even += odd
+    while p < stop:
+        even += data[p] * w[indices[p]]
+        p += 1
+    return even
 
 
 def sparse_visit(
@@ -267,29 +315,28 @@ def sparse_visit(
     """
     cdef Py_ssize_t live = order.shape[0]
     cdef Py_ssize_t kept, k, i, p
-    cdef double scale, old, new, f, c
+    cdef double scale, q, old, new, f, c
     cdef double shift = 0.0, level = 0.0, length = 0.0
     cdef bint centred = mean.shape[0] > 0
     cdef int _
     with nogil:
-        for p in range(mean.shape[0]):
-            level += mean[p] * w[p]
-            length += mean[p] * mean[p]
+        if centred:
+            level = dense_rest_dot(&mean[0], &w[0], 0, mean.shape[0])
+            length = dense_rest_dot(&mean[0], &mean[0], 0, mean.shape[0])
         for _ in range(n_passes):
             kept = 0
             for k in range(live):
                 i = order[k]
                 scale = curvature * weight[i]
                 old = alpha[i]
-                f = 0.0
-                for p in range(indptr[i], indptr[i + 1]):
-                    f += data[p] * w[indices[p]]
+                f = _sparse_dot(&data[0], &indices[0], indptr[i], indptr[i + 1], &w[0])
                 if centred:
                     f += shift * (length - along[i]) - level
-                new = loss.step(old, f, y[i], scale * squared_norm[i])
+                q = scale * squared_norm[i]
+                new = loss.step(old, f, y[i], q)
                 if new != old:
                     alpha[i] = new
-                    c = scale * (new - old)
+                    c = scale * loss.change(old, f, y[i], q, new)
                     for p in range(indptr[i], indptr[i + 1]):
                         w[indices[p]] += c * data[p]
                     if centred:
@@ -313,14 +360,10 @@ def sparse_margins(
     double[::1] out,
 ):
     """out = X w for sparse rows."""
-    cdef Py_ssize_t i, p
-    cdef double f
+    cdef Py_ssize_t i
     with nogil:
         for i in range(indptr.shape[0] - 1):
-            f = 0.0
-            for p in range(indptr[i], indptr[i + 1]):
-                f += data[p] * w[indices[p]]
-            out[i] = f
+            out[i] = _sparse_dot(&data[0], &indices[0], indptr[i], indptr[i + 1], &w[0])
 
 
 def sparse_accumulate(
