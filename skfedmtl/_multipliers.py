@@ -27,7 +27,8 @@ from skfedmtl._losses import Array
 from skfedmtl._primal import Point, PrimalSolver
 from skfedmtl._protocol import Certificate, Node, Server
 
-_WIDTH = 1.0  #: of the parabola, in units of the decision values
+_WIDTH = 1.0  #: of the first parabola, in units of the decision values
+_NARROWER, _LEAST_WIDTH = 0.7, 0.1  #: of the next ones, as a share of the last, and the least
 _ROOT = 1e-3  #: smoothing of singular values, as a share of the mean square length of W's rows
 _SHARE = 0.1  #: of the proximal term, to which a step is solved
 _ACCURACY = 0.01  #: of a Newton step
@@ -61,20 +62,21 @@ class Multipliers:
         self, server: Server, nodes: list[Node], W: Array, gap: float
     ) -> tuple[Array, Certificate, bool]:
         """Move the dual variables; the weights, their price, and whether the step succeeded."""
+        width = max(_WIDTH * _NARROWER**self._count, _LEAST_WIDTH)
         centres = self._centres(nodes)
         loss = nodes[0].loss
         try:
             for node, centre in zip(nodes, centres, strict=True):
-                node.loss = loss.smoothed(_WIDTH, centre)
+                node.loss = loss.smoothed(width, centre)
             root = min(_ROOT, gap) * float(np.sqrt(np.vdot(W, W) / len(W)))
-            W, reached = self._solver.minimise(server, nodes, W, root)
-            alphas = Point(server, nodes, W, root).alphas()
+            point, reached = self._solver.minimise(server, nodes, W, root)
+            alphas = point.alphas()
         finally:
             for node in nodes:
                 node.loss = loss
         for node, alpha in zip(nodes, alphas, strict=True):
             node.alpha = np.where(node.weight > 0.0, alpha, 0.0)
-        return W, server.price(nodes, W), reached
+        return point.W, server.price(nodes, point.W), reached
 
     def _centres(self, nodes: list[Node]) -> list[Array]:
         now = [node.y * node.alpha for node in nodes]

@@ -20,7 +20,7 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._rows import scaled_rows, shorten
+from skfedmtl._rows import decisions, moment, scaled_rows, shorten
 from skfedmtl._system import DualSystem, is_small
 
 _MAX_PRODUCTS = 300
@@ -32,7 +32,10 @@ _DAMPING, _LEAST_DAMPING, _CHANGE = 2e-3, 1e-4, 4.0
 
 
 class Point:
-    """P at weights W, whose decision values may be known, and the dual variables there."""
+    """P at weights W, whose decision values may be known, and the dual variables there.
+
+    A `rough` one reads the rows of a large problem in single precision.
+    """
 
     def __init__(
         self,
@@ -41,13 +44,20 @@ class Point:
         W: Array,
         root: float,
         f: list[Array] | None = None,
+        *,
+        rough: bool = False,
     ) -> None:
-        self.W, self.f = W, _margins(nodes, W) if f is None else f
+        self.rough = rough
+        self.W, self.f = W, _margins(nodes, W, rough) if f is None else f
         self.response = server.relationship.respond_at(W, root)
         self.value = self.response.penalty
         for node, own in zip(nodes, self.f, strict=True):
             self.value += float(node.weight @ node.loss.value(node.y, own))
         self._nodes = nodes
+
+    def along(self, step: Array) -> list[Array]:
+        """The change of the decision values by a change of the weights."""
+        return _margins(self._nodes, step, self.rough)
 
     def alphas(self) -> list[Array]:
         """The dual variables that belong to these weights."""
@@ -59,12 +69,14 @@ class Point:
     def step(self, accuracy: float, damping: float) -> tuple[Array, float, int]:
         """The Newton step, the slope of P along it, and what every node sent for it."""
         response = self.response.damped(damping) if damping > 0.0 else self.response
-        pairs = zip(self._nodes, self.alphas(), strict=True)
-        F = self.response.V - np.array([node.moment_of(alpha) for node, alpha in pairs])
-        rows, rough = [], not is_small(response)
-        for node, own in zip(self._nodes, self.f, strict=True):
+        F, rows, rough = self.response.V.copy(), [], not is_small(response)
+        for l, (node, own, alpha) in enumerate(
+            zip(self._nodes, self.f, self.alphas(), strict=True)
+        ):
+            X = node.rows(rough=self.rough)
+            F[l] -= moment(X, node.weight, alpha)
             scale = np.sqrt(node.weight * node.loss.curvature(node.y, own))
-            rows.append(shorten(scaled_rows(node.X, scale, node.squared_norm, rough=rough)))
+            rows.append(shorten(scaled_rows(X, scale, node.squared_norm, rough=rough)))
         system = DualSystem(rows, response)
         first = system.product(F)
         rhs = -system.push(first)
@@ -90,33 +102,39 @@ class PrimalSolver:
         Newton steps at most.
     accuracy : float
         Of a Newton step, as a share of its own length.
+    rough : bool
+        Whether single precision will do for the rows of a large problem.
     """
 
-    def __init__(self, *, tol: float, max_iter: int, accuracy: float = 0.1) -> None:
+    def __init__(
+        self, *, tol: float, max_iter: int, accuracy: float = 0.1, rough: bool = False
+    ) -> None:
         self.tol, self.max_iter, self.accuracy = tol, max_iter, accuracy
+        self._rough = rough
         self.damping = 0.0  #: what the last step left; part of what a next solution depends on
 
     def solve(self, server: Server, nodes: list[Node], W: Array, root: float) -> Array:
         """Leave the response and the dual variables of the minimum, and return its weights."""
-        W, _ = self.minimise(server, nodes, W, root)
-        settle(server, nodes, W, root)
-        return W
+        point, _ = self.minimise(server, nodes, W, root)
+        _settle(server, nodes, point)
+        return point.W
 
     def minimise(
         self, server: Server, nodes: list[Node], W: Array, root: float
-    ) -> tuple[Array, bool]:
-        """The weights of the minimum, and whether it was reached."""
-        point = Point(server, nodes, W, root)
+    ) -> tuple[Point, bool]:
+        """The minimum, and whether it was reached."""
+        rough = self._rough and not is_small(server.response)
+        point = Point(server, nodes, W, root, rough=rough)
         for _ in range(self.max_iter):
             step, slope, n_numbers = point.step(self.accuracy, self.damping)
             server.count(len(nodes), vectors=2, scalars=n_numbers)
             if -slope <= self._enough(nodes, point):
-                return point.W, True
+                return point, True
             found = self._search(server, root, nodes, point, step, slope)
             if found is point:  # no shorter step is better: rounding rules
-                return point.W, True
+                return point, True
             point = found
-        return point.W, False
+        return point, False
 
     def _enough(self, nodes: list[Node], point: Point) -> float:
         """The promise that is no longer worth a step."""
@@ -131,11 +149,11 @@ class PrimalSolver:
         step: Array,
         slope: float,
     ) -> Point:
-        along = _margins(nodes, step)
+        along = point.along(step)
         length = 1.0
         for _ in range(_SHORTENINGS):
             f = [own + length * change for own, change in zip(point.f, along, strict=True)]
-            trial = Point(server, nodes, point.W + length * step, root, f)
+            trial = Point(server, nodes, point.W + length * step, root, f, rough=point.rough)
             allowed = point.value + _SUFFICIENT * length * slope
             if trial.value <= allowed + _ROUNDING * abs(point.value):
                 self._adapt(length)
@@ -156,11 +174,14 @@ class PrimalSolver:
 
 def settle(server: Server, nodes: list[Node], W: Array, root: float) -> None:
     """Give server and nodes what belongs to these weights, whatever way led to them."""
-    point = Point(server, nodes, W, root)
+    _settle(server, nodes, Point(server, nodes, W, root))
+
+
+def _settle(server: Server, nodes: list[Node], point: Point) -> None:
     server.V, server.response = point.response.V, point.response
     for node, alpha in zip(nodes, point.alphas(), strict=True):
         node.alpha = alpha
 
 
-def _margins(nodes: list[Node], W: Array) -> list[Array]:
-    return [node.X @ w for node, w in zip(nodes, W, strict=True)]
+def _margins(nodes: list[Node], W: Array, rough: bool) -> list[Array]:
+    return [decisions(node.rows(rough=rough), w) for node, w in zip(nodes, W, strict=True)]

@@ -86,7 +86,18 @@ class Answer(NamedTuple):
 class Node:
     """Rows, targets, weights and dual variables of one node."""
 
-    __slots__ = ("X", "_pending", "alpha", "centred", "live", "loss", "squared_norm", "weight", "y")
+    __slots__ = (
+        "X",
+        "_pending",
+        "_single",
+        "alpha",
+        "centred",
+        "live",
+        "loss",
+        "squared_norm",
+        "weight",
+        "y",
+    )
 
     def __init__(self, X: Any, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
@@ -97,8 +108,17 @@ class Node:
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
+        self._single = None
         self.squared_norm = _rows.squared_norms(self.X)
         self.live: NDArray[np.intp] = np.flatnonzero(self.weight > 0)
+
+    def rows(self, *, rough: bool) -> Any:
+        """The rows; in single precision, if that is enough, which is kept until they change."""
+        if not rough:
+            return self.X
+        if self._single is None:
+            self._single = _rows.in_single(self.X, self.squared_norm)
+        return self._single
 
     def propose(self, w: Array, curvature: float, n_passes: int, rng: np.random.Generator) -> Array:
         """Improve the dual of the local model; the change of v_l, not yet adopted."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 from scipy.sparse import csr_array, issparse
 
 from skfedmtl._kernels import _sdca
@@ -19,6 +20,7 @@ from skfedmtl._sparse import NOISE, SparseRows
 _CHUNK = 2**14  #: rows that are copied at a time
 _FEW_ROWS = 100  #: of a node, among which it does not pay to look for coefficients of zero
 _SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
+_SYRK: dict[Any, Any] = {np.dtype(np.float64): blas.dsyrk, np.dtype(np.float32): blas.ssyrk}
 _FILL = 8  #: numbers of a dense matrix made of sparse rows, at most, for each number they store
 
 # -- from the caller's table ------------------------------------------------------------------
@@ -124,6 +126,8 @@ def moment(rows: Any, weight: Array, alpha: Array) -> Array:
     """Sum of weight_i alpha_i x_i, at the price of the rows whose alpha is not zero."""
     if isinstance(rows, SparseRows):
         return (weight * alpha) @ rows
+    if rows.dtype != weight.dtype:  # single precision: to read fewer rows would not pay
+        return (weight * alpha).astype(rows.dtype) @ rows
     some = alpha.nonzero()[0]
     if 2 * len(some) > len(alpha) or len(alpha) < _FEW_ROWS:
         return (weight * alpha) @ rows
@@ -131,6 +135,24 @@ def moment(rows: Any, weight: Array, alpha: Array) -> Array:
 
 
 # -- for second-order steps -------------------------------------------------------------------
+
+
+def in_single(rows: Any, squared_norm: Array) -> Any:
+    """A copy of dense rows in single precision, if it can be trusted with them, or the rows."""
+    if isinstance(rows, SparseRows) or not _fits_single(squared_norm):
+        return rows
+    return rows.astype(np.float32)
+
+
+def _fits_single(squared_norm: Array) -> bool:
+    return len(squared_norm) > 0 and 1.0 / _SINGLE < float(squared_norm.max()) < _SINGLE
+
+
+def decisions(rows: Any, w: Array) -> Array:
+    """``rows @ w`` in double precision, whatever that of the rows."""
+    if isinstance(rows, SparseRows) or rows.dtype == w.dtype:
+        return rows @ w
+    return (rows @ w.astype(rows.dtype)).astype(w.dtype)
 
 
 def squared_norms(rows: Any) -> Array:
@@ -150,13 +172,10 @@ def scaled_rows(rows: Any, scale: Array, squared_norm: Array, *, rough: bool = F
     E, factors = rows[moving], scale[moving, None]
     if isinstance(E, SparseRows):
         return E * factors
-    if rough and len(moving):
-        longest = float((np.square(scale) * squared_norm).max())
-        if 1.0 / _SINGLE < longest < _SINGLE:
-            single: Array = np.empty(E.shape, dtype=np.float32)
-            return np.multiply(E, factors, out=single, casting="same_kind")
-    E *= factors
-    return E
+    if rough and _fits_single((np.square(scale) * squared_norm)[moving]):
+        single: Array = E if E.dtype == np.float32 else np.empty(E.shape, dtype=np.float32)
+        return np.multiply(E, factors, out=single, casting="same_kind")
+    return E * factors
 
 
 def can_shorten(E: Any) -> bool:
@@ -180,11 +199,11 @@ def cross(E: Any, F: Any) -> Array:
     return product
 
 
-def outer(E: Any) -> Array:
-    """``E E'``, of shape (n, n)."""
+def outer(E: Any, scale: float) -> Array:
+    """Upper triangle of ``scale E E'``, of shape (n, n); anything below."""
     if isinstance(E, SparseRows):
-        return E.outer()
-    product: Array = E @ E.T
+        return scale * E.outer()
+    product: Array = _SYRK[E.dtype](scale, E.T, trans=1)
     return product
 
 

@@ -75,10 +75,13 @@ class SmoothedResponse:
 
     def _diagonal(self, dV: Array) -> Array:
         U, Zt, outside = self._U, self._Zt, self._outside
-        right, left = dV @ Zt.T, U.T @ dV
-        M = U.T @ right
-        above = outside[:, None] * (left - M @ Zt)
-        return U @ (self._mix(M) @ Zt + above) + ((right - U @ M) * outside) @ Zt
+        left = U.T @ dV
+        M = left @ Zt.T
+        weights = outside[:, None]
+        within = U @ ((self._mix(M) - weights * M) @ Zt + weights * left)
+        if U.shape[0] == U.shape[1]:  # nothing lies beyond U
+            return within
+        return within + ((dV @ Zt.T - U @ M) * outside) @ Zt
 
     def _mix(self, M: Array) -> Array:
         turned = np.swapaxes(M, -1, -2)

@@ -41,7 +41,8 @@ _INTERIOR_ROUND = 4  #: the round that ends with an interior-point run
 _SLOW = 1e-4  #: proximal steps begin when a round raises the dual by a smaller share
 _STALLED = 0.9  #: and leaves more of the gap,
 _PATIENCE = 3  #: so many times in a row
-_ROUGH = 1e-3  #: and end when the gap, relative, is smaller
+_ROUGH = 1e-4  #: and end when the gap, relative, is smaller,
+_STUCK = 0.9  #: or when they leave more of it, as many times in a row
 
 
 class SequentialSolver:
@@ -87,6 +88,8 @@ class SequentialSolver:
             if multipliers is not None and proximal:
                 W, price, goes_on = multipliers.step(server, nodes, log.W, best.relative_gap)
                 log.enter(server, W, *price)
+                slow_rounds = slow_rounds + 1 if log.best.gap > _STUCK * best.gap else 0
+                rough = rough and slow_rounds < _PATIENCE
             else:
                 before = _sides(nodes)
                 if not second_order:
@@ -104,6 +107,7 @@ class SequentialSolver:
                 slow = rise < _SLOW * abs(log.best.dual_objective)
                 slow_rounds = slow_rounds + 1 if slow and log.best.gap > _STALLED * best.gap else 0
                 goes_on = slow_rounds >= _PATIENCE
+                slow_rounds = 0 if goes_on else slow_rounds
             if log.best.dual_objective > best.dual_objective:
                 kept = [node.alpha for node in nodes]
             rough = rough and log.best.relative_gap > _ROUGH

@@ -255,10 +255,12 @@ def _local_solver(E: Any, theta: Array, curvature: float) -> Product:
     if fills(E):
         diagonal = theta + curvature * squared_norm
         return lambda t: t / diagonal
-    scale = E.dtype.type(curvature)
     if n <= d:
-        factors, _ = potrf(np.diag(theta.astype(E.dtype)) + scale * outer(E))
+        system = outer(E, curvature)
+        system[np.arange(n), np.arange(n)] += theta
+        factors, _ = potrf(system, overwrite_a=True)
         return lambda t: potrs(factors, t)[0]
+    scale = E.dtype.type(curvature)
     factors, _ = potrf(np.eye(d, dtype=E.dtype) + scale * cross(E, E / theta[:, None]))
 
     def solve(t: Array) -> Array:

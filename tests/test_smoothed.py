@@ -14,6 +14,7 @@ from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._losses import SmoothHinge
 from skfedmtl._primal import PrimalSolver
 from skfedmtl._problem import FederatedProblem
+from skfedmtl._protocol import Node
 from skfedmtl.relationships import Fixed, Independent, Learned
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 5))
@@ -167,6 +168,43 @@ def test_the_solver_ends_where_the_slope_is_zero(loss, kind):
             assert_allclose(node.alpha, -smooth.derivative(node.y, node.X @ w), atol=1e-9)
 
     check()
+
+
+def test_rough_victims_read_rows_in_single_precision_until_they_change():
+    rng = np.random.default_rng(0)
+    X, nodes = rng.normal(size=(600, 80)), np.repeat(np.arange(12), 50)
+    y = np.where(X @ rng.normal(size=80) + rng.normal(size=600) > 0, 1.0, -1.0)
+    problem = FederatedProblem(
+        X.copy(),
+        y,
+        nodes,
+        np.ones(600),
+        loss=LOSS_OF["hinge"](),
+        relationship=Learned(12, 1e-2, 1e-2),
+        intercept="none",
+    )
+    for node in problem.nodes:
+        node.loss = SmoothHinge(0.5)
+    start, root = rng.normal(size=(12, 80)), 0.1
+    exact, rough = (
+        PrimalSolver(tol=1e-10, max_iter=200, rough=rough)
+        .solve(problem.server, problem.nodes, start, root)
+        .copy()
+        for rough in (False, True)
+    )
+    assert_allclose(rough, exact, atol=1e-4 * np.abs(exact).max())
+    assert np.abs(rough - exact).max() > 0.0
+    node = problem.nodes[3]
+    assert node.rows(rough=True).dtype == np.float32 and node.rows(rough=False) is node.X
+    problem.replace_rows(np.array([150, 151]), X[:2])
+    assert_allclose(node.rows(rough=True)[:2], X[:2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_rows_beyond_single_precision_are_read_as_they_are(size):
+    X = np.full((3, 2), size)
+    node = Node(X, np.ones(3), np.full(3, 1 / 3), LOSS_OF["hinge"](), centred=False)
+    assert node.rows(rough=True) is X
 
 
 def test_hardly_smoothed_weights_are_the_hard_ones():

@@ -6,7 +6,8 @@ that have second derivatives has none; its H leads over them. The width of the s
 kink falls geometrically from `smoothing` to a small share of it while the rows are moved,
 a continuation in the sense of [1]_; what is handed over is judged by hard victims again.
 Each victim starts from the weights of the last one; while the kink narrows, a few Newton steps
-are enough to follow. Where the rows have moved far it starts from the clean victim, and takes more.
+are enough to follow, the fewer the shorter the way from one victim to the next. Where the rows
+have moved far it starts from the clean victim, and takes more.
 
 References
 ----------
@@ -24,7 +25,8 @@ from skfedmtl.attack._bilevel import Bilevel
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
 _ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
 _VICTIM_TOL = 1e-6
-_STEPS, _MORE_STEPS = 8, 20  #: of Newton's method: where kinks pass by on the way, and elsewhere
+_FEWEST_STEPS, _STEPS, _MORE_STEPS = 4, 8, 20  #: of Newton's method for a victim: see above
+_ALL_STEPS = 240  #: of the victims on the way together, within these bounds
 _LARGE = 0.5  #: change, as a share of all rows' length
 _ADJOINT_ACCURACY = 0.05
 
@@ -40,14 +42,18 @@ class SmoothBilevel(Bilevel):
         self._n_targets = len(targets)
         model = self._victim.model
         self._loss, self._smoothing = LOSSES[model.loss](), smoothing
-        self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_MORE_STEPS)
+        self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_MORE_STEPS, rough=True)
         self._last: Array | None = None  #: rows that the weights are near the best for
         self._W = self._clean_W = self._problem.weights(model.coef_, model.intercept_)
         self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
+        self._share, self._steps = 0.0, _STEPS
         self.advance(0.0)
 
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
+        if share > self._share:
+            steps = round(_ALL_STEPS * (share - self._share))
+            self._steps = min(max(steps, _FEWEST_STEPS), _STEPS)
         self._share = share
         narrow = _LAST_WIDTH**share
         loss = self._loss.smoothed(self._smoothing * narrow)
@@ -69,7 +75,7 @@ class SmoothBilevel(Bilevel):
         far = self._last is None or _length(seen - self._last) > _LARGE * _length(self._last)
         if far:
             self._W = self._clean_W
-        self._primal.max_iter = _MORE_STEPS if far or self.doubt == 0.0 else _STEPS
+        self._primal.max_iter = _MORE_STEPS if far or self.doubt == 0.0 else self._steps
         self._problem.replace_rows(self._injected, seen, y)
         self._last = seen
 
@@ -78,12 +84,14 @@ class SmoothBilevel(Bilevel):
     def state(self) -> dict[str, Array]:
         """What the next solution depends on, beside the rows."""
         damping = np.array(self._primal.damping)
-        return {"W": self._W, "share": np.array(self._share), "damping": damping}
+        steps = np.array(self._steps)
+        return {"W": self._W, "share": np.array(self._share), "steps": steps, "damping": damping}
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
         self.advance(float(state["share"]))
         self._take(rows, y)
+        self._steps = int(state["steps"])
         self._W, self._primal.damping = state["W"], float(state["damping"])
         settle(self._problem.server, self._problem.nodes, self._W, self._root)
 

@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
-from skfedmtl._rows import scaled_rows
+from skfedmtl._rows import decisions, scaled_rows
 from skfedmtl._system import DualSystem, is_small
 from skfedmtl.attack._upper import UpperLoss
 
@@ -139,10 +139,11 @@ class UpperObjective:
         scales, rows, softness = [], [], 1.0
         rough = self._accuracy is not None and not is_small(problem.server.response)
         for node, w in zip(problem.nodes, W, strict=True):
-            f = node.X @ w
+            X = node.rows(rough=rough)
+            f = decisions(X, w)
             scale, softness = node.loss.stiffness(node.y, f, node.alpha, node.weight)
             scales.append(scale)
-            rows.append(scaled_rows(node.X, scale, node.squared_norm, rough=rough))
+            rows.append(scaled_rows(X, scale, node.squared_norm, rough=rough))
         system = DualSystem(rows, problem.server.response, product)
         first = product(upper.G)
         rhs = system.push(first)

@@ -77,6 +77,28 @@ def test_gradients_with_less_response_are_other_ones(loss):
     assert np.linalg.norm(dual - implicit) > 1e-3 * np.linalg.norm(implicit)
 
 
+@pytest.mark.parametrize("n_steps, expected", [(5, 8), (30, 8), (40, 6), (60, 4), (500, 4)])
+def test_a_shorter_way_takes_fewer_newton_steps(n_steps, expected, monkeypatch):
+    """And as many after an interruption, as the state tells."""
+    poisoner = played("hinge")
+    game, taken = poisoner.game(SmoothBilevel, smoothing=1.0), []
+
+    def solve(self, server, nodes, W, root):
+        taken.append(self.max_iter)
+        return W
+
+    monkeypatch.setattr(PrimalSolver, "solve", solve)
+    rows = poisoner.start_.X
+    game.value(rows)
+    game.advance(1 / n_steps)
+    game.advance(2 / n_steps)
+    game.value(rows)
+    later = poisoner.game(SmoothBilevel, smoothing=1.0)
+    later.restore(game.state(), rows)
+    later.value(rows)
+    assert taken == [20, expected, expected]
+
+
 def test_a_target_moves_like_its_difference():
     poisoner = played("squared_error")
     game, y = smooth_game(poisoner), poisoner.start_.y.astype(float)
