@@ -7,8 +7,10 @@ two bounds, the optimality conditions per row are::
 
     dL*/db + y f - zl + zu = 0,      zl b = mu,      zu (1 - b) = mu
 
-Each step solves a `DualSystem` with ``theta = zl/b + zu/(1-b)``, aiming at the ``mu`` that a
-predictor step allows [1]_, and no further than the barrier function falls.
+Each step solves a `DualSystem` with ``theta = zl/b + zu/(1-b)`` twice: a predictor step shows
+which ``mu`` to aim at and, by its products, what the corrector step has to make up for [1]_. It
+goes no further than the barrier function falls. The kinks of ``W`` at changes of its rank are
+rounded off by a small share of what ``mu`` leaves of the gap (`skfedmtl._rounded`).
 Afterwards the rows whose multiplier won are put on their bound, and the result is kept
 only if the dual rose.
 
@@ -25,10 +27,14 @@ import numpy as np
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Certificate, Node, Server
 from skfedmtl._system import DualSystem, is_small, slices
+from skfedmtl.relationships import Response
 
 _TO_BOUNDARY = 0.995
 _ROUNDING = 1e-11  #: a relative gap below which rounding rules
 _ON_BOUND = 1e-12
+_MARGIN, _MULTIPLIER = 0.01, 0.5  #: what slacks and multipliers have at least at the start
+_ROUNDED = 0.03  #: of the gap of mu, what kinks are rounded off by
+_MATCH = 0.01  #: of what the slope is off by, the least mu
 
 
 def applies(server: Server, nodes: list[Node]) -> bool:
@@ -36,8 +42,11 @@ def applies(server: Server, nodes: list[Node]) -> bool:
     return nodes[0].loss.linear and is_small(server.response)
 
 
-def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -> bool:
-    """Follow the central path to a relative gap of `tol`; keep the result if it is better."""
+def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -> Array | None:
+    """Follow the central path to a relative gap of `tol`; keep the result if it is better.
+
+    The best weights that were met are returned, None if the result is no better.
+    """
     before = [node.alpha for node in nodes]
     path = _CentralPath(server, nodes)
     for _ in range(max_iter):
@@ -49,7 +58,7 @@ def run(server: Server, nodes: list[Node], *, tol: float, max_iter: int = 100) -
     better = [(alphas, end) for alphas, end in ends if end.dual_objective > least]
     better.sort(key=lambda pair: (not pair[1].meets(tol), -pair[1].dual_objective))
     _certificate(server, nodes, better[0][0] if better else before)
-    return bool(better)
+    return path.W if better else None
 
 
 def _certificate(server: Server, nodes: list[Node], alphas: list[Array]) -> Certificate:
@@ -79,12 +88,15 @@ class _CentralPath:
             for node, index, scale in zip(nodes, self.live, scales, strict=True)
         ]
         inner = self.sign * self._stack([node.alpha for node in nodes])
-        margin = 0.01 * (self.high - self.low)
-        self.b = np.clip(inner, self.low + margin, self.high - margin)
-        self._evaluate()
+        margin = _MARGIN * (self.high - self.low)
+        self._excess = 0.0
+        self._move(np.clip(inner, self.low + margin, self.high - margin))
+        self._round()
         residual = self._slope()
-        self.lower = np.maximum(residual, 0.0) + 0.02
-        self.upper = np.maximum(-residual, 0.0) + 0.02
+        self.lower = np.maximum(residual, 0.0) + _MULTIPLIER
+        self.upper = np.maximum(-residual, 0.0) + _MULTIPLIER
+        self.W, self._least = self.response.W, np.inf
+        self._follow()
 
     def _stack(self, parts: list[Array]) -> Array:
         return np.concatenate([part[index] for part, index in zip(parts, self.live, strict=True)])
@@ -109,13 +121,26 @@ class _CentralPath:
         b = np.where(self.upper > self.high - self.b, self.high, b)
         return self.alphas(b), self.alphas(self.b)
 
-    def _evaluate(self) -> None:
-        pieces = self._split(self.root * self.b)
+    def _move(self, b: Array) -> None:
+        """Take these dual variables."""
+        self.b = b
+        pieces = self._split(self.root * b)
         V = np.array([piece @ E for piece, E in zip(pieces, self.rows, strict=True)])
-        self.response = self.server.relationship.respond(V)
+        self._exact = self.server.relationship.respond(V)
         self.server.count(len(self.nodes), vectors=2, scalars=2)
+
+    def _round(self) -> None:
+        """Find the weights that belong to them, and their margins."""
+        self.response = self._exact.rounded(self._excess)
         self.system = DualSystem(self.rows, self.response)
         self.margins = self.system.push(self.response.W) / self.root
+
+    def _follow(self) -> None:
+        """Let mu say how far kinks are rounded off."""
+        below, above = self.b - self.low, self.high - self.b
+        self._gap = float(self.weight @ (below * self.lower + above * self.upper))
+        self._excess = _ROUNDED * self._gap
+        self._round()
 
     def _slope(self) -> Array:
         """Derivative of the negative dual with respect to b, a row's weight taken out."""
@@ -123,12 +148,16 @@ class _CentralPath:
         return self.sign * self.loss.conjugate_slope(self.y, alpha) + self.margins
 
     def relative_gap(self) -> float:
-        W = self.response.W
+        """Of the present dual variables and the best weights so far."""
         value = self.loss.value(self.y, self.sign * self.margins)
-        primal = float(self.weight @ value) + self.server.relationship.penalty(W)
-        conjugate = self.loss.conjugate(self.y, self.sign * self.b)
-        dual = -float(self.weight @ conjugate) - self.response.value
-        return (primal - dual) / max(primal, np.finfo(float).tiny)
+        primal = float(self.weight @ value) + self.response.penalty
+        if primal < self._least:
+            self.W, self._least = self.response.W, primal
+        dual = -self._conjugate() - self._exact.value
+        return (self._least - dual) / max(self._least, np.finfo(float).tiny)
+
+    def _conjugate(self) -> float:
+        return float(self.weight @ self.loss.conjugate(self.y, self.sign * self.b))
 
     def is_at_a_wall(self) -> bool:
         """Whether a row is so near a bound that the next system would be singular."""
@@ -137,63 +166,56 @@ class _CentralPath:
     def advance(self) -> bool:
         """One predictor-corrector step; False when the step became too short to matter."""
         below, above = self.b - self.low, self.high - self.b
-        slope = self._slope()
-        theta = self.lower / below + self.upper / above
-        solve = self.system.factor(theta)
+        slope, lower, upper = self._slope(), self.lower, self.upper
+        solve = self.system.factor(lower / below + upper / above)
         total = 2.0 * self.weight.sum()
-        mu = float(self.weight @ (below * self.lower + above * self.upper)) / total
+        mu = self._gap / total
 
-        def direction(target: float) -> tuple[Array, Array, Array]:
-            rhs = target / below - target / above - slope
+        def direction(at_low: Array | float, at_high: Array | float) -> tuple[Array, Array, Array]:
+            """The step to these products of slacks and multipliers."""
+            rhs = at_low / below - at_high / above - slope
             db = solve(self.root * rhs) / self.root
-            d_lower = target / below - self.lower - self.lower / below * db
-            d_upper = target / above - self.upper + self.upper / above * db
-            return db, d_lower, d_upper
+            d_lower = (at_low - lower * db) / below - lower
+            return db, d_lower, (at_high + upper * db) / above - upper
 
-        db, d_lower, d_upper = direction(0.0)
+        db, d_lower, d_upper = direction(0.0, 0.0)
         step = self._longest(below, above, db, d_lower, d_upper)
-        ahead = (below + step * db) * (self.lower + step * d_lower)
-        ahead += (above - step * db) * (self.upper + step * d_upper)
+        ahead = (below + step * db) * (lower + step * d_lower)
+        ahead += (above - step * db) * (upper + step * d_upper)
         shrink = (float(self.weight @ ahead) / total / mu) ** 3
         # R* is no quadratic: while the slope is not yet matched, stay where mu is
-        mismatch = float(self.weight @ np.abs(slope - self.lower + self.upper)) / total
-        target = mu * max(shrink, min(1.0, 0.1 * mismatch / mu))
-        db, d_lower, d_upper = direction(target)
+        mismatch = float(self.weight @ np.abs(slope - lower + upper)) / total
+        target = mu * max(shrink, min(1.0, _MATCH * mismatch / mu))
+        db, d_lower, d_upper = direction(target - db * d_lower, target + db * d_upper)
         step = self._longest(below, above, db, d_lower, d_upper)
         self.server.count(len(self.nodes), scalars=self.system.n_numbers)
         step = self._search(step, db, target)
-        self.lower = self.lower + step * d_lower
-        self.upper = self.upper + step * d_upper
+        self.lower = lower + step * d_lower
+        self.upper = upper + step * d_upper
+        self._follow()
         return step > 1e-8
 
     def _search(self, step: float, db: Array, target: float) -> float:
         """Shorten the step until the barrier function of `target` falls; move there."""
         start = self.b
-        before = self._barrier(target)
+        before = self._barrier(target, self.response)
         for _ in range(20):
-            self.b = start + step * db
-            self._evaluate()
-            if self._barrier(target) <= before + 1e-12 * abs(before):
+            self._move(start + step * db)
+            now = self._barrier(target, self._exact.rounded(self._excess))
+            if now <= before + 1e-12 * abs(before):
                 break
             step *= 0.5
         return step
 
-    def _barrier(self, target: float) -> float:
-        conjugate = self.loss.conjugate(self.y, self.sign * self.b)
+    def _barrier(self, target: float, response: Response) -> float:
         with np.errstate(divide="ignore"):  # rounding may put a row on its bound: no progress
-            walls = np.log(self.b - self.low) + np.log(self.high - self.b)
-        return float(self.weight @ (conjugate - target * walls)) + self.response.value
+            walls = np.log((self.b - self.low) * (self.high - self.b))
+        return self._conjugate() - target * float(self.weight @ walls) + response.value
 
     def _longest(
         self, below: Array, above: Array, db: Array, d_lower: Array, d_upper: Array
     ) -> float:
         """The longest step that keeps every slack and multiplier positive."""
         pairs = ((below, db), (above, -db), (self.lower, d_lower), (self.upper, d_upper))
-        return min(1.0, *(_TO_BOUNDARY * _ratio(value, change) for value, change in pairs))
-
-
-def _ratio(value: Array, change: Array) -> float:
-    falling = change < 0.0
-    if not falling.any():
-        return np.inf
-    return float((-value[falling] / change[falling]).min())
+        fastest = max(float(np.max(-change / value)) for value, change in pairs)
+        return min(1.0, _TO_BOUNDARY / fastest) if fastest > 0.0 else 1.0

@@ -12,6 +12,8 @@ from skfedmtl._callbacks import NO_TASK, Task
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Certificate, Node, Server
 
+_TIGHT = 1e-9  #: a tolerance at which objectives no longer tell good weights from better ones
+
 
 class Solution(NamedTuple):
     """The best weights found, their certificate, and the way there."""
@@ -47,6 +49,14 @@ def add_histories(histories: list[dict[str, Array]]) -> dict[str, Array]:
     return added
 
 
+def takes_others(tol: float) -> bool:
+    """Whether weights that do not belong to dual variables may be the result.
+
+    Where the objectives differ by little more than rounding hides, they may be worse all the same.
+    """
+    return tol > _TIGHT
+
+
 class Log:
     """Weights and lower bound, each kept at its best; begins with a certificate."""
 
@@ -68,24 +78,39 @@ class Log:
         """Whether the gap is small enough; never for a tolerance of 0."""
         return tol > 0.0 and self.best.meets(tol)
 
+    def is_last(self, tol: float, max_iter: int) -> bool:
+        """Whether there is no round after the last one entered, unless closing changes it."""
+        return self.meets(tol) or self.rounds >= max_iter
+
     def begin_round(self, tol: float, max_iter: int) -> bool:
         """End the round before, and begin another; False if that was the last.
 
         Whoever watches is told of both, and may end the fit.
         """
-        if self.rounds:
+        if self._round is not NO_TASK:
             attributes = self._watch.attributes
             make = None if attributes is None else lambda: attributes(self.solution(tol))
-            self.stopped = self._round.end(make)
-        if self.stopped or self.meets(tol) or self.rounds >= max_iter:
+            self.stopped, self._round = self._round.end(make), NO_TASK
+        if self.stopped or self.is_last(tol, max_iter):
             return False
         self._round = self._watch.task.subtask("round")
         return True
 
-    def certify(self, server: Server, nodes: list[Node]) -> None:
-        """End a round with the server's certificate of its weights."""
-        now = server.certify(nodes)
-        self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
+    def certify(
+        self, server: Server, nodes: list[Node], W: Array | None = None, tol: float = 0.0
+    ) -> None:
+        """End a round with the server's certificate of its weights.
+
+        Other weights `W` take their place if only those have so small a gap.
+        """
+        now, weights = server.certify(nodes), server.response.W
+        if W is not None and takes_others(tol) and not now.meets(tol):
+            other = server.price(nodes, W)
+            if other.objective < now.objective:
+                now, weights = other, W
+        self.enter(server, weights, now.objective, now.dual_objective, now.magnitude)
+        if weights is W:
+            self.settle(server, nodes, tol)
 
     def close(self, server: Server, nodes: list[Node]) -> None:
         """Replace the line of the last round by the nodes' own report at its end.
@@ -99,6 +124,37 @@ class Log:
         self.best = self.best._replace(dual_objective=bound)
         self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
         self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
+
+    def confirm(self, server: Server, nodes: list[Node]) -> None:
+        """Let the nodes' own report have the last word on the bound; the weights stay."""
+        now = server.certify(nodes)
+        bound = min(self.best.dual_objective, now.dual_objective)
+        self.best = self.best._replace(dual_objective=bound)
+        self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
+
+    def settle(self, server: Server, nodes: list[Node], tol: float) -> None:
+        """Replace the best weights by their part of the rank that the dual variables tell of.
+
+        Weights that were not made of dual variables have what is left of singular values that
+        will be zero. They keep it if without it the gap would be too wide, or the objective
+        higher than a round before.
+        """
+        if not takes_others(tol):
+            return
+        U, singular, Zt = np.linalg.svd(self.W, full_matrices=False)
+        k = server.response.rank
+        if not np.any(singular[k:] > 0.0):
+            return
+        W = (U[:, :k] * singular[:k]) @ Zt[:k]
+        now = server.price(nodes, W)
+        best = self.best._replace(objective=now.objective)
+        line = self._lines.pop()
+        known = min(self._lines[-1][0], np.inf if best.meets(tol) else line[0])
+        if now.objective > known:
+            self._lines.append(line)
+            return
+        self.W, self.best, self._magnitudes[0] = W, best, now.magnitude
+        self._record(server)
 
     def enter(
         self, server: Server, W: Array, objective: float, dual_objective: float, magnitude: float

@@ -275,13 +275,17 @@ class Logistic(_Margin, _Smooth):
         self.kernel = _sdca.Logistic()
 
     def value(self, y: Array, f: Array) -> Array:
-        return np.asarray(np.logaddexp(0.0, -y * f), dtype=np.float64)
+        margin = y * f  # faster than `logaddexp`
+        value: Array = np.maximum(0.0, -margin) + np.log1p(np.exp(-np.abs(margin)))
+        return value
 
     def derivative(self, y: Array, f: Array) -> Array:
         return -y * expit(-y * f)
 
     def curvature(self, y: Array, f: Array) -> Array:
-        return expit(y * f) * expit(-y * f)
+        tail = np.exp(-np.abs(f))
+        curvature: Array = tail / np.square(1.0 + tail)
+        return curvature
 
     def conjugate(self, y: Array, a: Array) -> Array:
         b = y * a

@@ -13,8 +13,8 @@ visit: improve the dual          w_l and a curvature      dv_l, the change of v_
 report: price the weights        w_l                      v_l, loss, conjugate
 probe: one conjugate-gradient    row l of J[dV]           row l of the next dV
 step on the linearised problem                            and inner products
-factors: the same for a small   its part of the step     E'E of its free rows
-problem, solved directly
+factors: the same for a small   its part of the step     E'E of its free rows, or of
+problem, solved directly                                 all with their curvatures
 ===============================  =======================  ==========================
 
 ====================  =================================================  ========
@@ -41,7 +41,7 @@ from skfedmtl._losses import Array, Loss
 from skfedmtl.relationships import Relationship, Response, Tracker
 
 AVERAGING = 0.3  #: share of the newest local weights in their running mean
-_ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
+ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
 
 
 class Certificate(NamedTuple):
@@ -61,7 +61,7 @@ class Certificate(NamedTuple):
 
     def meets(self, tol: float) -> bool:
         """Whether the gap is within ``tol``, relative, or within what rounding can resolve."""
-        return self.gap <= max(tol * self.objective, _ROUNDING * self.magnitude)
+        return self.gap <= max(tol * self.objective, ROUNDING * self.magnitude)
 
 
 class Order(NamedTuple):
@@ -102,9 +102,13 @@ class Node:
     def __init__(self, X: Any, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
         self.centred = centred
-        self.alpha = np.where(weight > 0, loss.start(y), 0.0)
+        self.alpha = self.start()
         self._pending = self.alpha
         self.refresh()
+
+    def start(self) -> Array:
+        """The dual variables to begin with."""
+        return np.where(self.weight > 0, self.loss.start(self.y), 0.0)
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
@@ -224,9 +228,11 @@ class Server:
 
     def set_moments(self, V: Array) -> None:
         """Take new moments, and W from them."""
-        self.V = V
-        self.response = self.relationship.respond(V)
-        self._tracker = None
+        self.set_response(V, self.relationship.respond(V))
+
+    def set_response(self, V: Array, response: Response) -> None:
+        """Take new moments, and what has already been found to follow from them."""
+        self.V, self.response, self._tracker = V, response, None
 
     def visit(self, index: int, node: Node, n_passes: int, rng: np.random.Generator) -> None:
         """One visit: the node proposes until its change cannot lower the dual."""
@@ -313,7 +319,7 @@ class Server:
         self.gather(nodes)
         self.count(len(nodes), scalars=1)
         conjugate, value = sum(node.conjugate_at(node.alpha) for node in nodes), self.response.value
-        return -conjugate - value, _ROUNDING * (abs(conjugate) + abs(value))
+        return -conjugate - value, ROUNDING * (abs(conjugate) + abs(value))
 
     def count(self, n_messages: int, *, vectors: int = 0, scalars: int = 0) -> None:
         """Add the bytes of messages of so many d-vectors and scalars, eight bytes a number."""

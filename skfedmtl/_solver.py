@@ -1,8 +1,10 @@
 """Rounds of the sequential solver: visits, second-order steps, certificate, history.
 
-A round visits the nodes one after another, in a drawn order, with ``W`` kept current
-(MOCHA's method with one machine, [1]_). Coordinate ascent is quick to find which rows
-matter and slow to settle their values. What settles them depends on the problem:
+Small problems do without visits, for as long as that pays: a curved loss takes Newton steps
+in the weights, one without curvature one interior-point run. Otherwise, and where rounding ends
+those, a round visits the nodes one after another, in a drawn order, with ``W`` kept current
+(MOCHA's method with one machine, [1]_). Coordinate ascent is quick to find which rows matter
+and slow to settle their values. What settles them depends on the problem:
 
 * a projected Newton step on the joint dual ends each round, once few rows change sides;
 * where the box of the loss makes the problem degenerate and it has few features, one
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skfedmtl import _interior
+from skfedmtl import _interior, _weights
 from skfedmtl._log import NOBODY, Log, Solution, Watch
 from skfedmtl._losses import Array
 from skfedmtl._multipliers import Multipliers
@@ -37,6 +39,8 @@ _LOCAL_PASSES = 10  #: passes over its moving rows that a node makes in one visi
 _SETTLED = 0.02  #: Newton steps begin when a smaller share of rows changes sides
 _NEWTON_EVERY = 10  #: and are tried once in so many rounds all the same
 _PAID = 0.2  #: a second-order step that leaves less of the gap is followed by another at once
+_ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
+_HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
 _INTERIOR_ROUND = 4  #: the round that ends with an interior-point run
 _SLOW = 1e-4  #: proximal steps begin when a round raises the dual by a smaller share
 _STALLED = 0.9  #: and leaves more of the gap,
@@ -77,6 +81,8 @@ class SequentialSolver:
         # where W was before the rows were changed, if this is not the first solution
         anchor = Anchor(server.V, server.response) if server.V.any() else None
         log = Log(server, nodes, watch)
+        if not log.meets(self.tol):
+            self._begin(server, nodes, log, anchor)
         kept = [node.alpha for node in nodes]
         # after a small change of a solved problem a second-order step is all it takes, and
         # after one that paid the next is likely to do more than visits would
@@ -96,12 +102,12 @@ class SequentialSolver:
                     server.sweep(nodes, _LOCAL_PASSES, rng)
                     if rough:
                         ahead.move(server, nodes)
-                full = False
+                full, found = False, None
                 if second_order or not rough:
                     settled = second_order or _settled(before, nodes)
-                    full = self._second_order(server, nodes, log, settled, anchor)
+                    full, found = self._second_order(server, nodes, log, settled, anchor)
                 anchor = None
-                log.certify(server, nodes)
+                log.certify(server, nodes, found, self.tol)
                 second_order = full and log.best.gap < _PAID * best.gap
                 rise = log.best.dual_objective - best.dual_objective
                 slow = rise < _SLOW * abs(log.best.dual_objective)
@@ -120,17 +126,55 @@ class SequentialSolver:
             server.restore(nodes, kept)
         return log.solution(self.tol)
 
+    def _begin(self, server: Server, nodes: list[Node], log: Log, anchor: Anchor | None) -> None:
+        """Rounds without visits, where the problem is small enough to do without."""
+        cold = all(np.array_equal(node.alpha, node.start()) for node in nodes)
+        if _weights.applies(server, nodes):
+            u = np.zeros_like(server.V) if cold else server.response.W
+            u = u if anchor is None else anchor.response.W
+            self._newton_through_weights(server, nodes, log, u, cold)
+        elif cold and _interior.applies(server, nodes) and not server.visits_blocks():
+            if log.begin_round(self.tol, self.max_iter):
+                found = _interior.run(server, nodes, tol=self.tol)
+                log.certify(server, nodes, found, self.tol)
+
+    def _newton_through_weights(
+        self, server: Server, nodes: list[Node], log: Log, u: Array, cold: bool
+    ) -> None:
+        """Rounds in the weights while they pay; the nodes' own report has the last word."""
+        start, least = [node.alpha for node in nodes], log.best.dual_objective
+        newton = _weights.WeightNewton(server, nodes, u)
+        alone, slow_steps, goes_on = _ALONE if cold else 0, 0, True
+        while goes_on and log.begin_round(self.tol, self.max_iter):
+            before = log.best
+            alone = alone - 1 if alone and newton.alternate() else 0
+            if not alone:
+                goes_on = newton.step(log.best.gap)
+            newton.enter(log, self.tol)
+            slow = log.best.gap > _STALLED * before.gap
+            slow_steps = slow_steps + 1 if slow and not alone else 0
+            goes_on = goes_on and slow_steps < _PATIENCE
+            alone = alone if log.best.gap < _HELPED * before.gap else 0
+            if not goes_on or log.is_last(self.tol, self.max_iter):
+                if newton.dual_objective < least:
+                    server.restore(nodes, start)
+                log.confirm(server, nodes)
+                log.settle(server, nodes, self.tol)
+
     def _second_order(
         self, server: Server, nodes: list[Node], log: Log, settled: bool, anchor: Anchor | None
-    ) -> bool:
-        """A Newton step or an interior-point run, if it is time; whether it was full."""
+    ) -> tuple[bool, Array | None]:
+        """A Newton step or an interior-point run, if it is time: whether it was full, and weights
+        that were found on the way."""
         round_ = log.rounds + 1
         if round_ == _INTERIOR_ROUND and _interior.applies(server, nodes):
-            return _interior.run(server, nodes, tol=0.1 * self.tol)
+            # attacks ask which rows lie on the margin: that takes more than the gap
+            found = _interior.run(server, nodes, tol=0.1 * self.tol)
+            return found is not None, found
         if settled or round_ % _NEWTON_EVERY == 0:
             accuracy = float(np.clip(log.best.relative_gap, 1e-9, 1e-2))
-            return self._newton.step(server, nodes, tol=accuracy, anchor=anchor)
-        return False
+            return self._newton.step(server, nodes, tol=accuracy, anchor=anchor), None
+        return False, None
 
 
 def _multipliers_for(server: Server, nodes: list[Node]) -> Multipliers | None:

@@ -41,6 +41,7 @@ from scipy import linalg
 
 from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
 from skfedmtl._labels import as_labels
+from skfedmtl._rounded import RoundedResponse
 from skfedmtl._shrinkage import conjugate, shrink, spectrum
 from skfedmtl._smoothed import SmoothedResponse
 from skfedmtl._woodbury import Spectral
@@ -51,6 +52,9 @@ Array = NDArray[np.float64]
 
 #: Dense m-by-m matrices are refused above this many nodes.
 MAX_DENSE_NODES = 5000
+_ROUND = 0.3  #: squared width, as a share of what makes up the excess
+_LEAST_WIDTH = 1e-10  #: of what is rounded off, as a share of the largest singular value
+_ROOT = 1e-3  #: what singular values count at least in `majorant`, as a share of their mean
 _RANK = 1e-12  #: singular values below this share of the largest count as zero
 
 
@@ -58,20 +62,28 @@ class Response(Protocol):
     """``W(V)`` and what follows from it at one point ``V``."""
 
     value: float  #: R*(V)
-    W: Array  #: grad R*(V), shape (m, d)
     rank: int  #: rank of W, decided from V
 
+    @property
+    def W(self) -> Array: ...  #: grad R*(V), shape (m, d)
+    @property
+    def penalty(self) -> float: ...  #: R(W)
     def product(self, dV: Array) -> Array: ...
     def frozen_product(self, dV: Array) -> Array: ...
     def curvature(self) -> Array: ...
     def spectral(self) -> Spectral | None: ...
 
 
+class DualResponse(Response, Protocol):
+    """The same, found from ``V``; kinks of R* can be rounded off."""
+
+    def rounded(self, excess: float) -> Response: ...
+
+
 class PrimalResponse(Response, Protocol):
     """The same, found from ``W`` for a regulariser that has a second derivative."""
 
     V: Array  #: gradient of the regulariser at W
-    penalty: float  #: its value there
 
     def damped(self, damping: float) -> Response: ...
 
@@ -91,8 +103,9 @@ class Relationship(Protocol):
     def penalty(self, W: Array) -> float: ...
     def covariance_factor(self, W: Array) -> Array: ...
     def first_curvature(self) -> Array: ...
-    def respond(self, V: Array) -> Response: ...
+    def respond(self, V: Array) -> DualResponse: ...
     def respond_at(self, W: Array, root: float) -> PrimalResponse: ...
+    def majorant(self, W: Array) -> Array | None: ...
     def track(self, V: Array, curvature: Array) -> Tracker: ...
     def first_caution(self) -> Array: ...
     def takes_blocks(self, n_features: int) -> bool: ...
@@ -115,6 +128,10 @@ class _LinearResponse:
         return self._relationship.half_inverse(dV)
 
     frozen_product = product
+
+    def rounded(self, excess: float) -> Response:
+        """Itself: R* has no kinks."""
+        return self
 
     def damped(self, damping: float) -> Response:
         """Itself: the regulariser is quadratic, and Newton's method needs no damping for it."""
@@ -154,8 +171,12 @@ class _Quadratic(ABC):
     @abstractmethod
     def add_half_column(self, W: Array, node: int, dv: Array) -> None: ...
 
-    def respond(self, V: Array) -> Response:
+    def respond(self, V: Array) -> DualResponse:
         return _LinearResponse(self, V)
+
+    def majorant(self, W: Array) -> Array | None:
+        """None: the regulariser itself is quadratic."""
+        return None
 
     def track(self, V: Array, curvature: Array) -> Tracker:
         return _LinearTracker(self, V)
@@ -243,7 +264,8 @@ class _LearnedResponse:
         self._lambda1, self._lambda2 = lambda1, lambda2
         self._U, nu, self._Zt = linalg.svd(V, full_matrices=False, check_finite=False)
         self.rank, T, omega = shrink(nu, lambda1, lambda2)
-        self.value = conjugate(nu, T, omega, lambda1, lambda2)
+        # of degree two: R at W(V) is what R* is at V
+        self.value = self.penalty = conjugate(nu, T, omega, lambda1, lambda2)
         self.W = (self._U[:, : self.rank] * omega[: self.rank]) @ self._Zt[: self.rank]
         self._nu, self._omega = nu, omega
         self._ratio = np.divide(omega, nu, out=np.zeros_like(nu), where=omega > 0)
@@ -262,6 +284,15 @@ class _LearnedResponse:
         outside = (right - U @ M)[..., :k] * ratio
         above = ratio[:, None] * (left - M @ Zt)[..., :k, :]
         return U @ (self._inside(M) @ Zt) + outside @ Zt[:k] + U[:, :k] @ above
+
+    def rounded(self, excess: float) -> Response:
+        """The same point, with kinks of R* rounded off that change it by about `excess`."""
+        width = float(np.sqrt(_ROUND * self._lambda2 * max(excess, 0.0) / len(self._nu)))
+        if not width > _LEAST_WIDTH * self._nu.max():
+            return self
+        theta = 2.0 * self._lambda1 * float(self._omega.sum())
+        lambdas = self._lambda1, self._lambda2
+        return RoundedResponse(self._U, self._nu, self._Zt, *lambdas, theta, width)
 
     def _inside(self, M: Array) -> Array:
         """What J makes of U M Z', in the same bases."""
@@ -371,11 +402,25 @@ class Learned:
         nuclear = float(linalg.svdvals(W, check_finite=False).sum())
         return self._lambda1 * nuclear**2 + self._lambda2 * float(np.vdot(W, W))
 
-    def respond(self, V: Array) -> Response:
+    def respond(self, V: Array) -> DualResponse:
         return _LearnedResponse(V, self._lambda1, self._lambda2)
 
     def respond_at(self, W: Array, root: float) -> PrimalResponse:
         return SmoothedResponse(W, self._lambda1, self._lambda2, root)
+
+    def majorant(self, W: Array) -> Array | None:
+        """M of shape (d, d) with ``R(U) <= tr(U M U')``, all but equal at ``U = W``.
+
+        The best relationship of the features for W, ``(W' W)^(1/2) / trace``, in the place of
+        that of the nodes; made a little better conditioned.
+        """
+        squares, Z = linalg.eigh(W.T @ W, check_finite=False)
+        squares = np.maximum(squares, 0.0)
+        root = _ROOT * float(np.sqrt(squares.mean()))
+        r = np.sqrt(squares + (root * root or 1.0))
+        M: Array = self._lambda1 * r.sum() * ((Z / r) @ Z.T)
+        M[np.diag_indices_from(M)] += self._lambda2
+        return M
 
     def covariance_factor(self, W: Array) -> Array:
         """F with F F' = (W W')^(1/2) / trace, the best Sigma for W; the identity's for W = 0."""
