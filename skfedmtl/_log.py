@@ -181,7 +181,11 @@ class Log:
     def solution(self, tol: float) -> Solution:
         """The end of the fit."""
         columns = np.array(self._lines).T
+        # rounding may put a bound above the objective that it bounds
+        least = self.best.objective
+        columns[1] = np.minimum(columns[1], least)
+        best = self.best._replace(dual_objective=min(self.best.dual_objective, least))
         names = ("objective", "dual_objective", "bytes_communicated", "time")
         history = {"round": np.arange(len(self._lines), dtype=float)}
         history.update(zip(names, columns, strict=True))
-        return Solution(self.W, self.best, self.meets(tol), self.stopped, history)
+        return Solution(self.W, best, self.meets(tol), self.stopped, history)

@@ -116,15 +116,25 @@ class PrimalSolver:
     def solve(self, server: Server, nodes: list[Node], W: Array, root: float) -> Array:
         """Leave the response and the dual variables of the minimum, and return its weights."""
         point, _ = self.minimise(server, nodes, W, root)
-        _settle(server, nodes, point)
+        self.settle(server, nodes, point.W, root)
         return point.W
+
+    def settle(self, server: Server, nodes: list[Node], W: Array, root: float) -> None:
+        """Give server and nodes what belongs to these weights, whatever way led to them."""
+        point = self._point(server, nodes, W, root)
+        server.V, server.response = point.response.V, point.response
+        for node, alpha in zip(nodes, point.alphas(), strict=True):
+            node.alpha = alpha
+
+    def _point(self, server: Server, nodes: list[Node], W: Array, root: float) -> Point:
+        rough = self._rough and not is_small(server.response)
+        return Point(server, nodes, W, root, rough=rough)
 
     def minimise(
         self, server: Server, nodes: list[Node], W: Array, root: float
     ) -> tuple[Point, bool]:
         """The minimum, and whether it was reached."""
-        rough = self._rough and not is_small(server.response)
-        point = Point(server, nodes, W, root, rough=rough)
+        point = self._point(server, nodes, W, root)
         for _ in range(self.max_iter):
             step, slope, n_numbers = point.step(self.accuracy, self.damping)
             server.count(len(nodes), vectors=2, scalars=n_numbers)
@@ -170,17 +180,6 @@ class PrimalSolver:
             self.damping = max(_CHANGE * self.damping, _DAMPING)
         elif length == 1.0:
             self.damping = self.damping / _CHANGE if self.damping > _LEAST_DAMPING else 0.0
-
-
-def settle(server: Server, nodes: list[Node], W: Array, root: float) -> None:
-    """Give server and nodes what belongs to these weights, whatever way led to them."""
-    _settle(server, nodes, Point(server, nodes, W, root))
-
-
-def _settle(server: Server, nodes: list[Node], point: Point) -> None:
-    server.V, server.response = point.response.V, point.response
-    for node, alpha in zip(nodes, point.alphas(), strict=True):
-        node.alpha = alpha
 
 
 def _margins(nodes: list[Node], W: Array, rough: bool) -> list[Array]:

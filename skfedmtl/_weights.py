@@ -122,12 +122,16 @@ class WeightNewton:
             length *= 0.5
         return False
 
-    def enter(self, log: Log, tol: float) -> None:
-        """Adopt the dual variables, and end a round with W(V), or with ``u`` if that is better."""
-        server, now = self._server, self._now
-        server.set_response(now.V, now.response)
+    def adopt(self) -> None:
+        """Give server and nodes what has been found."""
+        self._server.set_response(self._now.V, self._now.response)
         for node, part in zip(self._nodes, self._parts, strict=True):
-            node.alpha = now.alpha[part]
+            node.alpha = self._now.alpha[part]
+
+    def enter(self, log: Log, tol: float) -> None:
+        """Adopt it, and end a round with W(V), or with ``u`` if that is better."""
+        self.adopt()
+        server, now = self._server, self._now
         W = now.response.W
         objective = self._loss_at(self._margins(W)) + now.response.penalty
         server.count(len(self._nodes), vectors=1, scalars=2)

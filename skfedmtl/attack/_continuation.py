@@ -19,16 +19,17 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._losses import LOSSES, Array
-from skfedmtl._primal import PrimalSolver, settle
+from skfedmtl._primal import PrimalSolver
 from skfedmtl.attack._bilevel import Bilevel
 
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
 _ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
 _VICTIM_TOL = 1e-6
-_FEWEST_STEPS, _STEPS, _MORE_STEPS = 4, 8, 20  #: of Newton's method for a victim: see above
-_ALL_STEPS = 240  #: of the victims on the way together, within these bounds
+#: of Newton's method for a victim: where the way has sixty steps or more, thirty or fewer, and
+#: where a victim is far from the last
+_FEWEST_STEPS, _STEPS, _MORE_STEPS = 3, 8, 20
 _LARGE = 0.5  #: change, as a share of all rows' length
-_ADJOINT_ACCURACY = 0.05
+_ADJOINT_ACCURACY = 0.1
 
 
 class SmoothBilevel(Bilevel):
@@ -52,8 +53,8 @@ class SmoothBilevel(Bilevel):
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
         if share > self._share:
-            steps = round(_ALL_STEPS * (share - self._share))
-            self._steps = min(max(steps, _FEWEST_STEPS), _STEPS)
+            length = 60.0 * (share - self._share) - 1.0
+            self._steps = round(np.interp(length, [0.0, 1.0], [_FEWEST_STEPS, _STEPS]))
         self._share = share
         narrow = _LAST_WIDTH**share
         loss = self._loss.smoothed(self._smoothing * narrow)
@@ -93,7 +94,7 @@ class SmoothBilevel(Bilevel):
         self._take(rows, y)
         self._steps = int(state["steps"])
         self._W, self._primal.damping = state["W"], float(state["damping"])
-        settle(self._problem.server, self._problem.nodes, self._W, self._root)
+        self._primal.settle(self._problem.server, self._problem.nodes, self._W, self._root)
 
 
 def _length(rows: Array) -> float:

@@ -20,7 +20,9 @@ from skfedmtl.attack._one_vs_rest import OneVsRest, make_game
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 
-_CLEARLY = 1.1  #: how many times H of the start leaves no need to ask the hard victim
+#: how many times H of the start leaves no need to ask a victim: the one at the end of the way
+#: for that of the start, if H is that many times what it was at the beginning; the hard one
+_FAR, _CLEARLY = 2.0, 1.1
 
 logger = logging.getLogger("skfedmtl.attack")
 
@@ -108,7 +110,7 @@ def craft(
     task.end()
     value, found = ascent.history[-1], ascent.best
     if smooth:
-        value, found = _judge(playing, lambda: play(0.0).game, found)
+        value, found = _judge(playing, lambda: play(0.0).game, found, ascent.history[0])
     return playing.crafted(found, ascent.history, value)
 
 
@@ -142,13 +144,18 @@ class _Playing:
         return Crafted(start, rows, history, value)
 
 
-def _judge(smooth: _Playing, make_hard: Callable[[], Game], end: Array) -> tuple[float, Array]:
-    """H, and where it is: at the end, or at the start if the victim suffers more from that."""
+def _judge(
+    smooth: _Playing, make_hard: Callable[[], Game], end: Array, first: float
+) -> tuple[float, Array]:
+    """H, and where it is: at the end, or at the start if the victim suffers more from that.
+
+    At the beginning H was `first`.
+    """
     game, start = smooth.game, smooth.start
     if end is not start:
         game.advance(1.0)
-        after, before = game.value(end), game.value(start)
-        if after > _CLEARLY * before + smooth.bilevel.doubt:
+        after, doubt = game.value(end), smooth.bilevel.doubt
+        if after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt:
             return after, end
     hard = make_hard()
     before, after = hard.value(start), hard.value(end)
