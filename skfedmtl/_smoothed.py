@@ -13,6 +13,7 @@ its inverse is as cheap as itself, O(m d min(m, d)).
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ class SmoothedResponse:
         self.value = float(np.vdot(self.V, W)) - self.penalty
         self._scales = s, r, self._strength * T, 2.0 * lambda2, root
         self._ready = False
+        self._single: Any = None
 
     def damped(self, damping: float) -> SmoothedResponse:
         """The same point with ``(damping / 2) ||dW||_F^2`` added to the derivative's inverse."""
@@ -67,6 +69,7 @@ class SmoothedResponse:
         self._skew = 0.5 / (strength * skew + ridge)
         self._outside = 1.0 / (strength / r + ridge)
         self._beyond = 1.0 / (strength / root + ridge)
+        self._turned, self._single = self._direction, None
         self._turned = self._diagonal(self._direction)
         self._turned_inside = self._mix(np.diag(ratio))
         bend = float(np.vdot(self._direction, self._turned))
@@ -74,14 +77,24 @@ class SmoothedResponse:
         self._ready = True
 
     def _diagonal(self, dV: Array) -> Array:
-        U, Zt, outside = self._U, self._Zt, self._outside
+        U, Zt, outside, _ = self._parts(dV.dtype)
         left = U.T @ dV
         M = left @ Zt.T
         weights = outside[:, None]
-        within = U @ ((self._mix(M) - weights * M) @ Zt + weights * left)
+        inside = (self._mix(M) - weights * M).astype(dV.dtype, copy=False)
+        within: Array = U @ (inside @ Zt + weights * left)
         if U.shape[0] == U.shape[1]:  # nothing lies beyond U
             return within
         return within + ((dV @ Zt.T - U @ M) * outside) @ Zt
+
+    def _parts(self, dtype: np.dtype[Any]) -> tuple[Array, Array, Array, Array]:
+        """What products are made of, in their precision."""
+        if dtype == np.float64:
+            return self._U, self._Zt, self._outside, self._turned
+        if self._single is None:
+            parts = self._U, self._Zt, self._outside, self._turned
+            self._single = tuple(part.astype(dtype) for part in parts)
+        return self._single
 
     def _mix(self, M: Array) -> Array:
         turned = np.swapaxes(M, -1, -2)
@@ -101,8 +114,9 @@ class SmoothedResponse:
     def product(self, dV: Array) -> Array:
         """The change of W that changes the slope of R by `dV`, which may be a stack."""
         self._prepare()
-        share = np.einsum("ij,...ij->...", self._turned, dV)[..., None, None]
-        return self._diagonal(dV) - self._rank_one * share * self._turned
+        turned = self._parts(dV.dtype)[-1]
+        share = np.einsum("ij,...ij->...", turned, dV)[..., None, None]
+        return self._diagonal(dV) - (self._rank_one * share).astype(dV.dtype, copy=False) * turned
 
     def frozen_product(self, dV: Array) -> Array:
         """The same with Sigma held fixed."""

@@ -77,6 +77,10 @@ class DualSystem:
         self.shape = (len(rows), rows[0].shape[1])
         self.n_numbers = 0  #: what every node has exchanged with the server
 
+    @property
+    def _precision(self) -> Any:
+        return np.result_type(*{E.dtype for E in self.rows})
+
     def split(self, t: Array) -> list[Array]:
         """One stacked vector, cut into the nodes' own parts."""
         return [t[part] for part in self._parts]
@@ -84,7 +88,8 @@ class DualSystem:
     def pull(self, t: Array) -> Array:
         """E' t, one row a node."""
         pairs = zip(self.split(t), self.rows, strict=True)
-        return np.array([part.astype(E.dtype, copy=False) @ E for part, E in pairs], dtype=float)
+        moments = [part.astype(E.dtype, copy=False) @ E for part, E in pairs]
+        return np.array(moments, dtype=self._precision)
 
     def push(self, W: Array) -> Array:
         """E applied to one row a node, stacked."""

@@ -25,9 +25,10 @@ from skfedmtl.attack._bilevel import Bilevel
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
 _ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
 _VICTIM_TOL = 1e-6
-#: of Newton's method for a victim: where the way has sixty steps or more, thirty or fewer, and
-#: where a victim is far from the last
-_FEWEST_STEPS, _STEPS, _MORE_STEPS = 3, 8, 20
+#: of Newton's method for a victim: where the way has sixty steps or more, thirty or fewer, where a
+#: victim is far from the last, and where no kink narrows
+_FEWEST_STEPS, _STEPS, _FAR_STEPS, _SMOOTH_STEPS = 3, 8, 12, 20
+_NEWTON_ACCURACY = 0.15
 _LARGE = 0.5  #: change, as a share of all rows' length
 _ADJOINT_ACCURACY = 0.1
 
@@ -43,7 +44,9 @@ class SmoothBilevel(Bilevel):
         self._n_targets = len(targets)
         model = self._victim.model
         self._loss, self._smoothing = LOSSES[model.loss](), smoothing
-        self._primal = PrimalSolver(tol=_VICTIM_TOL, max_iter=_MORE_STEPS, rough=True)
+        self._primal = PrimalSolver(
+            tol=_VICTIM_TOL, max_iter=_FAR_STEPS, accuracy=_NEWTON_ACCURACY, rough=True
+        )
         self._last: Array | None = None  #: rows that the weights are near the best for
         self._W = self._clean_W = self._problem.weights(model.coef_, model.intercept_)
         self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
@@ -76,7 +79,10 @@ class SmoothBilevel(Bilevel):
         far = self._last is None or _length(seen - self._last) > _LARGE * _length(self._last)
         if far:
             self._W = self._clean_W
-        self._primal.max_iter = _MORE_STEPS if far or self.doubt == 0.0 else self._steps
+        if self.doubt == 0.0:
+            self._primal.max_iter = _SMOOTH_STEPS
+        else:
+            self._primal.max_iter = _FAR_STEPS if far else self._steps
         self._problem.replace_rows(self._injected, seen, y)
         self._last = seen
 
