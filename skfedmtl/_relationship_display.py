@@ -115,7 +115,8 @@ class RelationshipDisplay:
         Parameters
         ----------
         matrix : array-like of shape (n_nodes, n_nodes)
-            Finite numbers, symmetric; a correlation between -1 and 1.
+            Finite numbers, symmetric; a correlation between -1 and 1. A DataFrame names its nodes
+            alike, and in the same order, on both axes.
         labels : array-like of shape (n_nodes,), default=None
             The nodes, all different; None: the columns of a DataFrame, else numbers from 0.
         kind : {"correlation", "precision"}, default="correlation"
@@ -146,8 +147,13 @@ class RelationshipDisplay:
         'node'
         """
         _check_kind(kind)
-        if labels is None:
-            labels = getattr(matrix, "columns", None)
+        if labels is None and hasattr(matrix, "index") and hasattr(matrix, "columns"):
+            labels = matrix.columns
+            if not np.array_equal(labels, matrix.index):
+                raise ValueError(
+                    "`matrix` must name the same nodes in the same order on both axes; its columns "
+                    f"are {labels.tolist()}, its index {matrix.index.tolist()}."
+                )
         try:
             matrix = np.array(matrix, dtype=float)
         except (TypeError, ValueError) as error:

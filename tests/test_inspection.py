@@ -134,6 +134,8 @@ def test_a_matrix_of_ones_own():
     assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["here", "there"]
     assert display.ax_.get_xticklabels()[0].get_rotation() == 90
     check_readable(display.figure_)
+    with pytest.raises(ValueError, match=r"must name the same nodes .* \['there', 'here'\]"):
+        RelationshipDisplay.from_matrix(frame.loc[["there", "here"]])
     assert RelationshipDisplay.from_matrix([[2.0]], kind="precision").labels.tolist() == [0]
     assert RelationshipDisplay.from_matrix(np.zeros((2, 2)), kind="precision").image_ is not None
 
