@@ -187,6 +187,9 @@ class _CentralPath:
         mismatch = float(self.weight @ np.abs(slope - lower + upper)) / total
         target = mu * max(shrink, min(1.0, _MATCH * mismatch / mu))
         db, d_lower, d_upper = direction(target - db * d_lower, target + db * d_upper)
+        if self.weight * (slope - target / below + target / above) @ db >= 0.0:
+            # no way down the barrier; without the products there always is one
+            db, d_lower, d_upper = direction(target, target)
         step = self._longest(below, above, db, d_lower, d_upper)
         self.server.count(len(self.nodes), scalars=self.system.n_numbers)
         step = self._search(step, db, target)
@@ -196,16 +199,17 @@ class _CentralPath:
         return step > 1e-8
 
     def _search(self, step: float, db: Array, target: float) -> float:
-        """Shorten the step until the barrier function of `target` falls; move there."""
+        """Shorten the step until the barrier function of `target` falls; move there, or stay."""
         start = self.b
         before = self._barrier(target, self.response)
         for _ in range(20):
             self._move(start + step * db)
             now = self._barrier(target, self._exact.rounded(self._excess))
             if now <= before + 1e-12 * abs(before):
-                break
+                return step
             step *= 0.5
-        return step
+        self._move(start)
+        return 0.0
 
     def _barrier(self, target: float, response: Response) -> float:
         with np.errstate(divide="ignore"):  # rounding may put a row on its bound: no progress

@@ -65,7 +65,11 @@ class Log:
         self._clock = time.perf_counter()
         self._lines: list[tuple[float, ...]] = []
         self.best = server.certify(nodes)
-        self._magnitudes = [self.best.magnitude, self.best.magnitude]
+        # of the terms of the objective and of the bound, each of the point that it was found at
+        self._magnitudes = [
+            self.best.objective,
+            self.best.magnitude - self.best.objective,
+        ]
         self.W = server.response.W
         self._record(server)
 
@@ -101,7 +105,7 @@ class Log:
     ) -> None:
         """End a round with the server's certificate of its weights.
 
-        Other weights `W` take their place if only those have so small a gap.
+        Other weights `W` take their place if those miss the tolerance and these are better.
         """
         now, weights = server.certify(nodes), server.response.W
         if W is not None and takes_others(tol) and not now.meets(tol):
@@ -149,11 +153,12 @@ class Log:
         now = server.price(nodes, W)
         best = self.best._replace(objective=now.objective)
         line = self._lines.pop()
-        known = min(self._lines[-1][0], np.inf if best.meets(tol) else line[0])
+        # within the tolerance itself: what rounding may hide is no reason to take worse weights
+        known = min(self._lines[-1][0], np.inf if best.relative_gap <= tol else line[0])
         if now.objective > known:
             self._lines.append(line)
             return
-        self.W, self.best, self._magnitudes[0] = W, best, now.magnitude
+        self.W, self.best, self._magnitudes[0] = W, best, now.objective
         self._record(server)
 
     def enter(
@@ -161,14 +166,14 @@ class Log:
     ) -> None:
         """End a round with these weights, their objective and this bound."""
         if objective <= self.best.objective:
-            self.W, self._magnitudes[0] = W.copy(), magnitude
+            self.W, self._magnitudes[0] = W.copy(), objective
         if dual_objective >= self.best.dual_objective:
-            self._magnitudes[1] = magnitude
-        # of the points that are kept: that of a round far off would hide any gap
+            self._magnitudes[1] = magnitude - objective
+        # of the terms that are kept: those of a round far off would hide any gap
         self.best = Certificate(
             min(objective, self.best.objective),
             max(dual_objective, self.best.dual_objective),
-            max(self._magnitudes),
+            sum(self._magnitudes),
         )
         self._record(server)
 

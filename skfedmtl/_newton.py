@@ -112,6 +112,9 @@ class NewtonStepper:
         theta = np.concatenate([part.bend for part in rows]) + damping
         t = system.solve(theta, gradient, tol=tol, max_iter=max_iter)
         server.count(len(nodes), scalars=system.n_numbers)
+        if not np.isfinite(t).all():  # the system has outgrown the arithmetic
+            self._damp()
+            return False
         moves = [piece / part.root for piece, part in zip(system.split(t), rows, strict=True)]
         return self._search(server, nodes, rows, moves, *before)
 
@@ -145,8 +148,13 @@ class NewtonStepper:
                 return length == 1.0
             length *= 0.5
         server.restore(nodes, start)
-        self.damping = max(8.0 * self.damping, _DAMPING * self._scale)
+        self._damp()
         return False
+
+    def _damp(self) -> None:
+        """Damp the next step more, after one that failed."""
+        assert self.damping is not None
+        self.damping = max(8.0 * self.damping, _DAMPING * self._scale)
 
     def _adapt(self, length: float) -> None:
         assert self.damping is not None

@@ -144,9 +144,23 @@ class SequentialSolver:
         """Rounds in the weights while they pay; the nodes' own report has the last word."""
         start, least = [node.alpha for node in nodes], log.best.dual_objective
         newton = _weights.WeightNewton(server, nodes, u)
-        alone, slow_steps, goes_on = _ALONE if cold else 0, 0, True
+        alone, slow_steps, goes_on, closed = _ALONE if cold else 0, 0, True, True
+
+        def close() -> None:
+            better = newton.dual_objective >= least
+            # who asks for the last digits of the objective looks at those of the weights
+            exact = better and log.meets(self.tol) and not takes_others(self.tol)
+            if exact and newton.step(log.best.gap):
+                newton.adopt()
+                log.close(server, nodes)
+            else:
+                if not better:
+                    server.restore(nodes, start)
+                log.confirm(server, nodes)
+            log.settle(server, nodes, self.tol)
+
         while goes_on and log.begin_round(self.tol, self.max_iter):
-            before = log.best
+            before, closed = log.best, False
             alone = alone - 1 if alone and newton.alternate() else 0
             if not alone:
                 goes_on = newton.step(log.best.gap)
@@ -156,17 +170,10 @@ class SequentialSolver:
             goes_on = goes_on and slow_steps < _PATIENCE
             alone = alone if log.best.gap < _HELPED * before.gap else 0
             if not goes_on or log.is_last(self.tol, self.max_iter):
-                better = newton.dual_objective >= least
-                # who asks for the last digits of the objective looks at those of the weights
-                exact = better and log.meets(self.tol) and not takes_others(self.tol)
-                if exact and newton.step(log.best.gap):
-                    newton.adopt()
-                    log.close(server, nodes)
-                else:
-                    if not better:
-                        server.restore(nodes, start)
-                    log.confirm(server, nodes)
-                log.settle(server, nodes, self.tol)
+                closed = True
+                close()
+        if not closed:  # whoever watches has ended the fit
+            close()
 
     def _second_order(
         self, server: Server, nodes: list[Node], log: Log, settled: bool, anchor: Anchor | None

@@ -47,7 +47,10 @@ def make_solver(form: Spectral, G: Array) -> Callable[[Array], Array]:
     # A = I + diag(rho) G, and G A^-1
     A = rho[:, None] * G
     A[:, np.arange(d), np.arange(d)] += 1.0
-    inverse = np.linalg.inv(A)
+    try:
+        inverse = np.linalg.inv(A)
+    except np.linalg.LinAlgError:  # whoever asks looks at what the solution leaves
+        return lambda b: np.full_like(b, np.nan)
     answer = G @ inverse
     pairs = (U[:, :, None] * U[:, None, :]).reshape(len(U), d * d)
     S = (pairs.T @ answer.reshape(len(U), d * d)).reshape(d, d, d, d)
