@@ -57,7 +57,13 @@ def test_an_interior_point_run_finds_its_way_down(scale, seed):
 def test_a_system_beyond_the_arithmetic_is_no_error(scale, lambdas):
     X, y, nodes = rows_of(4)
     model = FMTLClassifier(
-        loss="logistic", lambda1=lambdas, lambda2=lambdas, tol=1e-6, max_iter=25, random_state=0
+        loss="logistic",
+        lambda1=lambdas,
+        lambda2=lambdas,
+        fit_intercept=False,
+        tol=1e-6,
+        max_iter=25,
+        random_state=0,
     ).fit(scale * (X + 10.0), y, nodes=nodes)
     assert np.isfinite(model.coef_).all()
     assert np.isfinite(model.dual_gap_)
