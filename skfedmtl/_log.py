@@ -123,18 +123,16 @@ class Log:
         nodes bear out, that bound is lowered to theirs.
         """
         del self._lines[-1]
-        now = server.certify(nodes)
-        bound = min(self.best.dual_objective, now.dual_objective)
-        self.best = self.best._replace(dual_objective=bound)
-        self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
+        now = self.confirm(server, nodes)
         self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
 
-    def confirm(self, server: Server, nodes: list[Node]) -> None:
-        """Let the nodes' own report have the last word on the bound; the weights stay."""
+    def confirm(self, server: Server, nodes: list[Node]) -> Certificate:
+        """Let the nodes' own report have the last word on the bound, and return it."""
         now = server.certify(nodes)
         bound = min(self.best.dual_objective, now.dual_objective)
         self.best = self.best._replace(dual_objective=bound)
         self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
+        return now
 
     def settle(self, server: Server, nodes: list[Node], tol: float) -> None:
         """Replace the best weights by their part of the rank that the dual variables tell of.

@@ -122,7 +122,7 @@ class PrimalSolver:
     def settle(self, server: Server, nodes: list[Node], W: Array, root: float) -> None:
         """Give server and nodes what belongs to these weights, whatever way led to them."""
         point = self._point(server, nodes, W, root)
-        server.V, server.response = point.response.V, point.response
+        server.set_response(point.response.V, point.response)
         for node, alpha in zip(nodes, point.alphas(), strict=True):
             node.alpha = alpha
 

@@ -172,7 +172,7 @@ def scaled_rows(rows: Any, scale: Array, squared_norm: Array, *, rough: bool = F
     E, factors = rows[moving], scale[moving, None]
     if isinstance(E, SparseRows):
         return E * factors
-    if rough and _fits_single((np.square(scale) * squared_norm)[moving]):
+    if rough and _fits_single(np.square(scale[moving]) * squared_norm[moving]):
         single: Array = E if E.dtype == np.float32 else np.empty(E.shape, dtype=np.float32)
         return np.multiply(E, factors, out=single, casting="same_kind")
     return E * factors
