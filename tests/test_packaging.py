@@ -8,6 +8,20 @@ from importlib.resources import files
 
 import skfedmtl._kernels
 
+#: looks for what a first fit loads or looks up that an import could have
+FIRST_FIT = """
+import importlib.metadata, sys
+import numpy as np
+from skfedmtl import FMTLClassifier
+looked_up = []
+importlib.metadata.entry_points = lambda **kwargs: looked_up.append(kwargs) or ()
+rng, loaded = np.random.default_rng(0), set(sys.modules)
+X, nodes = rng.standard_normal((60, 4)), np.repeat(["a", "b", "c"], 20)
+FMTLClassifier(random_state=0).fit(X, X[:, 0] > 0, nodes=nodes)
+print(sorted(set(sys.modules) - loaded), looked_up)
+"""
+
+
 
 def test_the_version_comes_from_the_metadata():
     assert version("skfedmtl")
@@ -33,3 +47,10 @@ def test_a_source_folder_without_compiled_modules_says_what_to_do(tmp_path):
     assert run.returncode != 0
     for words in ("ImportError", str(package), "shadows", "pip install -e . --no-build-isolation"):
         assert words in run.stderr
+
+
+def test_a_first_fit_loads_and_looks_up_nothing():
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_FIT], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "[] []\n"
