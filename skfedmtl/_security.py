@@ -8,7 +8,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from skfedmtl._labels import check_nodes
+from skfedmtl._labels import as_unique_labels, check_nodes, listing
 from skfedmtl._nodes import split_node_column
 from skfedmtl._strata import draw, n_rows, strata, take
 from skfedmtl.attack._base import clean_twin
@@ -81,8 +81,8 @@ def security_curve(
     TypeError
         If `attacker` is no poisoner, or `n_repeats` no whole number.
     ValueError
-        If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, or
-        the rows have no nodes; and as `fit` of the attacker does.
+        If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, the
+        rows have no nodes, or a target node has a single row; and as `fit` of the attacker does.
 
     See Also
     --------
@@ -106,7 +106,10 @@ def security_curve(
     True
     """
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
-    groups = strata(_nodes(attacker, X, nodes), y)
+    labels = _nodes(attacker, X, nodes)
+    for chosen in values if param_name == "target_nodes" else [attacker.target_nodes]:
+        _check_targets(chosen, labels)
+    groups = strata(labels, y)
     n_samples = n_rows(X, "X")
     n_rows(y, "y")  # the strata take a missing one
     random = check_random_state(attacker.random_state)
@@ -169,6 +172,20 @@ def _nodes(attacker, X, nodes):
     if column is None:
         raise ValueError("`nodes` is missing, and neither attacker nor victim has a `node_column`.")
     return split_node_column(X, column)[1]
+
+
+def _check_targets(chosen, nodes):
+    """Refuse named targets that have no row to spare for the test."""
+    if isinstance(chosen, numbers.Real):
+        return
+    labels, counts = np.unique(nodes, return_counts=True)
+    chosen, alone = as_unique_labels(chosen, "target_nodes"), labels[counts == 1].tolist()
+    single = [label for label in chosen.tolist() if label in alone]
+    if single:
+        raise ValueError(
+            "`target_nodes` must have two rows each, one of them to be tested on; got nodes of a "
+            f"single row: {listing(single)}"
+        )
 
 
 def _measure(attacker, data, is_test):

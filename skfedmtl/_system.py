@@ -218,14 +218,10 @@ class DualSystem:
         return solve
 
     def _refined(self, theta: Array, G: Array, quick: Product, rhs: Array) -> Array:
-        """The quick solution, once corrected; where that is not exact, another way."""
-        t, size = quick(rhs), float(np.linalg.norm(rhs))
-        for correct in (True, False):
-            left = rhs - self._image(theta, t)
-            if float(np.linalg.norm(left)) <= _EXACT * size:
-                return t
-            if correct:
-                t = t + quick(left)
+        """The quick solution; where that is not exact, another way."""
+        t = _corrected(quick, lambda t: self._image(theta, t), rhs)
+        if t is not None:
+            return t
         if self.shape[0] * self.shape[1] <= MAX_DIRECT:
             return self._back(theta, self._dense_solver(G))(rhs)
         return self._iterate(theta, rhs, tol=_EXACT, max_iter=_MANY)
@@ -254,19 +250,27 @@ def solve_through_weights(response: Response, G: Array, b: Array) -> Array | Non
 
     `G` holds one d-by-d block a node.
     """
-    form, size = response.spectral(), float(np.linalg.norm(b))
+    form = response.spectral()
     ways = [lambda: _dense_solver(response.product, G)] if b.size <= MAX_DIRECT else []
     if form is not None:
         ways.insert(0, lambda: make_solver(form, G))
-    for way in ways:
-        solve = way()
-        u = solve(b)
-        for correct in (True, False):
-            left = b - u - response.product(np.matmul(G, u[:, :, None])[:, :, 0])
-            if float(np.linalg.norm(left)) <= _EXACT * size:
-                return u
-            if correct:
-                u = u + solve(left)
+
+    def image(u: Array) -> Array:
+        return u + response.product(np.matmul(G, u[:, :, None])[:, :, 0])
+
+    solutions = (_corrected(way(), image, b) for way in ways)
+    return next((u for u in solutions if u is not None), None)
+
+
+def _corrected(solve: Product, image: Product, rhs: Array) -> Array | None:
+    """A direct solution, once corrected if need be; None where it leaves more than rounding."""
+    t, size = solve(rhs), float(np.linalg.norm(rhs))
+    for correct in (True, False):
+        left = rhs - image(t)
+        if float(np.linalg.norm(left)) <= _EXACT * size:
+            return t
+        if correct:
+            t = t + solve(left)
     return None
 
 

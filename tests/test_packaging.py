@@ -22,7 +22,6 @@ print(sorted(set(sys.modules) - loaded), looked_up)
 """
 
 
-
 def test_the_version_comes_from_the_metadata():
     assert version("skfedmtl")
 

@@ -209,3 +209,16 @@ def test_wrong_data(rows):
         curve(attacker, (X, y[:3], nodes))
     with pytest.raises(TypeError, match="`y` must be array-like"):
         curve(attacker, (X, None, nodes))
+
+
+@pytest.mark.parametrize("along", ["budget", "target_nodes"])
+def test_a_target_of_a_single_row_is_refused_before_any_attack(along, rows, monkeypatch):
+    X, y, nodes = rows
+    few = np.where(nodes == nodes[0], np.arange(len(nodes)) == 0, True)
+    target = [nodes[0].item()]
+    attacker = RandomPoisoner(FMTLRegressor(), target_nodes=target, random_state=0)
+    values = [[nodes[-1]], target] if along == "target_nodes" else [0.1]
+    monkeypatch.setattr("skfedmtl._security._measure", None)
+    with pytest.raises(ValueError, match=f"`target_nodes` must .* single row: {target[0]!r}"):
+        part = X[few], y[few], nodes[few]
+        curve(attacker, part, param_name=along, param_range=values)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._base import BaseFMTL
 from skfedmtl._doc_link import DocLinkMixin
+from skfedmtl._labels import listing
 from skfedmtl._nodes import take_nodes
 from skfedmtl._polars import from_polars, to_polars
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
@@ -315,7 +316,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         for label in self.target_nodes_:
             rows = (codes >= 0) & (model.nodes_[codes] == label)
             if not rows.any():
-                raise ValueError(f"`nodes` has no row of the target node {label!r}.")
+                raise ValueError(f"`nodes` has no row of the target node {listing(label)}")
             if is_classifier(model):
                 errors.append(np.average(truth[rows] != predicted[rows], weights=weight[rows]))
             else:

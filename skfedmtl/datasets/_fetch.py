@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,12 @@ def fetch_arrays(
     Raises
     ------
     OSError
-        If the data are not there and cannot be had, are not the expected ones, or cannot be kept.
+        If the data are not there and cannot be had, or are not the expected ones.
+
+    Warns
+    -----
+    RuntimeWarning
+        If they were downloaded and cannot be kept: a full disk, a folder for reading only.
     """
     folder = Path(get_data_home(data_home)).absolute()
     path = folder / source.file_name
@@ -74,7 +80,15 @@ def fetch_arrays(
             f"{source.file_name} is not in the folder {str(folder)!r}, and {error}\n{where}"
         ) from error
     arrays = _make(contents, source)
-    _keep(path, arrays)
+    try:
+        _keep(path, arrays)
+    except OSError as error:
+        warnings.warn(
+            f"{source.file_name} was downloaded, but cannot be kept in the folder {str(folder)!r}, "
+            f"and so will be downloaded again next time: {error}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return arrays
 
 

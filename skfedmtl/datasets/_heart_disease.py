@@ -152,6 +152,11 @@ def fetch_heart_disease(
     ImportError
         If `as_frame=True` and pandas is not installed.
 
+    Warns
+    -----
+    RuntimeWarning
+        If what was downloaded cannot be kept, on a full disk say: it will be downloaded again.
+
     References
     ----------
     .. [1] A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano, Heart Disease, UCI Machine Learning

@@ -178,6 +178,11 @@ def fetch_human_activity(
     ImportError
         If `as_frame=True` and pandas is not installed.
 
+    Warns
+    -----
+    RuntimeWarning
+        If what was downloaded cannot be kept, on a full disk say: it will be downloaded again.
+
     References
     ----------
     .. [1] D. Anguita, A. Ghio, L. Oneto, X. Parra, J. L. Reyes-Ortiz, "A Public Domain Dataset for

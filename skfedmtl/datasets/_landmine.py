@@ -123,6 +123,11 @@ def fetch_landmine(
     ImportError
         If `as_frame=True` and pandas is not installed.
 
+    Warns
+    -----
+    RuntimeWarning
+        If what was downloaded cannot be kept, on a full disk say: it will be downloaded again.
+
     References
     ----------
     .. [1] Y. Xue, X. Liao, L. Carin, B. Krishnapuram, "Multi-Task Learning for Classification with

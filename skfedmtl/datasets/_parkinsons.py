@@ -127,6 +127,11 @@ def fetch_parkinsons(
     ImportError
         If `as_frame=True` and pandas is not installed.
 
+    Warns
+    -----
+    RuntimeWarning
+        If what was downloaded cannot be kept, on a full disk say: it will be downloaded again.
+
     References
     ----------
     .. [1] A. Tsanas, M. A. Little, P. E. McSharry, L. O. Ramig, "Accurate Telemonitoring of
