@@ -14,9 +14,12 @@ visited anew. Since ``R*`` has a curvature of at most 1/(2 lambda2), that ends.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._kernels import _sdca
 from skfedmtl._shrinkage import spectrum
 
 Array = NDArray[np.float64]
@@ -67,6 +70,25 @@ class BlockModel:
         """Note the change of the node at this place."""
         self._dV[place] = dv
         self._S += np.multiply.outer(self._U[place], dv)
+
+    def visit(
+        self,
+        kernel: Any,
+        tables: tuple[Array, Array, Array, Array],
+        order: NDArray[np.intp],
+        ends: NDArray[np.intp],
+        n_passes: int,
+        before: Array,
+        alpha: Array,
+    ) -> None:
+        """Visits to all nodes of the block, whose dense rows lie in one table with others.
+
+        The tables are X, y, weights and squared lengths; ``order`` lists the rows to visit, node
+        after node, up to ``ends``; ``alpha``, so far equal to ``before``, changes in place.
+        """
+        W = self._W.copy()
+        model = self._curvature, W, self._U, self._pull, self._S, self._dV
+        _sdca.visit_in_turn(kernel, *tables, order, ends, n_passes, before, alpha, *model)
 
     def accept(self) -> bool:
         """Keep the block's changes, if R* is no larger than the model says."""

@@ -26,7 +26,8 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Certificate, Node, Server
-from skfedmtl._system import DualSystem, is_small, slices
+from skfedmtl._rows import slices
+from skfedmtl._system import DualSystem, is_small
 from skfedmtl.relationships import Response
 
 _TO_BOUNDARY = 0.995

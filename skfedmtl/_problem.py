@@ -24,6 +24,7 @@ from skfedmtl import _rows
 from skfedmtl._log import NOBODY, Solution, Watch
 from skfedmtl._losses import Array, Loss
 from skfedmtl._mocha import MochaSolver
+from skfedmtl._node_list import NodeList
 from skfedmtl._protocol import Node, Server
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.relationships import Relationship
@@ -73,7 +74,7 @@ class FederatedProblem:
         centred = intercept == "centred"
         self._x_mean = np.zeros((m, self._rows.shape[1]))
         self._y_mean = np.zeros(m)
-        self.nodes = [
+        nodes = (
             Node(
                 _rows.part_of(self._rows, part),
                 self._targets[part],
@@ -82,7 +83,8 @@ class FederatedProblem:
                 centred=centred,
             )
             for part in self._slices()
-        ]
+        )
+        self.nodes = NodeList(nodes, self._rows, self._targets, self._weight, self._starts)
         self.server = Server(relationship, self._rows.shape[1])
         if centred:
             self._centre(range(m))

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from skfedmtl import _rows
 from skfedmtl._blocks import N_BLOCKS, BlockModel
 from skfedmtl._losses import Array, Loss
+from skfedmtl._node_list import NodeList, Visits
 from skfedmtl.relationships import Relationship, Response, Tracker
 
 AVERAGING = 0.3  #: share of the newest local weights in their running mean
@@ -212,10 +213,10 @@ class Server:
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        V = np.empty_like(self.V)
-        for l, node in enumerate(nodes):
-            V[l] = node.moment()
-        self.set_moments(V)
+        many = _many(nodes)
+        self.set_moments(
+            np.array([node.moment() for node in nodes]) if many is None else many.moments()
+        )
         self.count(len(nodes), vectors=1)
 
     def restore(self, nodes: list[Node], alphas: list[Array]) -> None:
@@ -258,28 +259,18 @@ class Server:
                 self.visit(int(index), nodes[index], n_passes, rng)
             return
         model, self._tracker = self.relationship.follow(self.V, self._caution), None
+        many = _many(nodes)
+        visits = _Visits(nodes) if many is None else Visits(many)
         for block in np.array_split(order, N_BLOCKS):
-            self._visit_block(model, block, nodes, n_passes, rng)
-
-    def _visit_block(
-        self,
-        model: BlockModel,
-        block: NDArray[np.intp],
-        nodes: list[Node],
-        n_passes: int,
-        rng: np.random.Generator,
-    ) -> None:
-        """Visits to a block of nodes, until their changes cannot lower the dual."""
-        while True:
-            model.begin(block)
-            for place, index in enumerate(block):
-                w, curvature = model.row(place), model.curvature(place)
-                model.add(place, nodes[index].propose(w, curvature, n_passes, rng))
-            self.count(len(block), vectors=2, scalars=1)
-            if model.accept():
-                for index in block:
-                    nodes[index].adopt()
-                return
+            visits.begin(block)
+            while True:
+                model.begin(block)
+                visits.propose(model, n_passes, rng)
+                self.count(len(block), vectors=2, scalars=1)
+                if model.accept():
+                    visits.adopt()
+                    break
+        visits.end()
 
     def memory(self) -> dict[str, Array]:
         """What visits have taught, beside the nodes' dual variables."""
@@ -293,18 +284,23 @@ class Server:
 
     def certify(self, nodes: list[Node]) -> Certificate:
         """Price the current weights against the current dual variables."""
-        for node in nodes:
-            node.tighten()
+        many = _many(nodes)
+        if many is None:
+            for node in nodes:
+                node.tighten()
+        else:
+            many.tighten()
         return self.price(nodes)
 
     def price(self, nodes: list[Node], W: Array | None = None) -> Certificate:
         """Price weights, by default those that belong to the dual variables, against these."""
         self.gather(nodes)
         W = self.response.W if W is None else W
-        loss = conjugate = 0.0
-        for node, w in zip(nodes, W, strict=True):
-            loss += node.loss_at(w)
-            conjugate += node.conjugate_at(node.alpha)
+        many, conjugate = _many(nodes), _conjugate(nodes)
+        if many is None:
+            loss = sum(node.loss_at(w) for node, w in zip(nodes, W, strict=True))
+        else:
+            loss = many.loss_at(W)
         self.count(len(nodes), vectors=1, scalars=2)
         penalty, value = self.relationship.penalty(W), self.response.value
         magnitude = loss + penalty + abs(conjugate) + abs(value)
@@ -318,9 +314,44 @@ class Server:
         """The same, and what rounding may hide of it."""
         self.gather(nodes)
         self.count(len(nodes), scalars=1)
-        conjugate, value = sum(node.conjugate_at(node.alpha) for node in nodes), self.response.value
+        conjugate, value = _conjugate(nodes), self.response.value
         return -conjugate - value, ROUNDING * (abs(conjugate) + abs(value))
 
     def count(self, n_messages: int, *, vectors: int = 0, scalars: int = 0) -> None:
         """Add the bytes of messages of so many d-vectors and scalars, eight bytes a number."""
         self.bytes += 8 * n_messages * (vectors * self.V.shape[1] + scalars)
+
+
+def _many(nodes: list[Node]) -> NodeList | None:
+    """The nodes, if there are so many that they are taken together."""
+    return nodes if isinstance(nodes, NodeList) and nodes.are_many else None
+
+
+def _conjugate(nodes: list[Node]) -> float:
+    """The sum of the nodes' conjugates at their dual variables."""
+    many = _many(nodes)
+    if many is None:
+        return sum(node.conjugate_at(node.alpha) for node in nodes)
+    return many.conjugate()
+
+
+class _Visits:
+    """Visits to blocks of nodes one by one: sparse rows, or rows that lie anywhere."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+
+    def begin(self, block: NDArray[np.intp]) -> None:
+        self._block = [self._nodes[index] for index in block]
+
+    def propose(self, model: BlockModel, n_passes: int, rng: np.random.Generator) -> None:
+        for place, node in enumerate(self._block):
+            w, curvature = model.row(place), model.curvature(place)
+            model.add(place, node.propose(w, curvature, n_passes, rng))
+
+    def adopt(self) -> None:
+        for node in self._block:
+            node.adopt()
+
+    def end(self) -> None:
+        pass

@@ -23,6 +23,13 @@ _SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with
 _SYRK: dict[Any, Any] = {np.dtype(np.float64): blas.dsyrk, np.dtype(np.float32): blas.ssyrk}
 _FILL = 8  #: numbers of a dense matrix made of sparse rows, at most, for each number they store
 
+
+def slices(lengths: list[int]) -> list[slice]:
+    """Where parts of these lengths lie, one after another."""
+    ends = np.cumsum(lengths).tolist()
+    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
+
 # -- from the caller's table ------------------------------------------------------------------
 
 

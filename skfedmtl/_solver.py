@@ -32,6 +32,7 @@ from skfedmtl._log import NOBODY, Log, Solution, Watch, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._multipliers import Multipliers
 from skfedmtl._newton import Anchor, NewtonStepper
+from skfedmtl._node_list import assign, stack
 from skfedmtl._protocol import Node, Server
 from skfedmtl._system import is_small
 
@@ -97,7 +98,7 @@ class SequentialSolver:
                 slow_rounds = slow_rounds + 1 if log.best.gap > _STUCK * best.gap else 0
                 rough = rough and slow_rounds < _PATIENCE
             else:
-                before = _sides(nodes)
+                before = np.empty(0) if rough or second_order else _sides(nodes)
                 if not second_order:
                     server.sweep(nodes, _LOCAL_PASSES, rng)
                     if rough:
@@ -201,34 +202,30 @@ class _Extrapolation:
     """Moves the dual variables of a loss without curvature on, as far as the dual rises."""
 
     def __init__(self, nodes: list[Node]) -> None:
-        self._last = [node.alpha for node in nodes]
+        self._y, self._last = stack(nodes, "y"), stack(nodes, "alpha")
         self._count = 0
 
     def move(self, server: Server, nodes: list[Node]) -> None:
         """Go on in the direction of the last round."""
-        now, share = [node.alpha for node in nodes], self._count / (self._count + 3.0)
+        kept, now = [node.alpha for node in nodes], stack(nodes, "alpha")
+        share = self._count / (self._count + 3.0)
         self._count += 1
         if share > 0.0:
             reached = server.dual_objective(nodes)
-            for node, alpha, last in zip(nodes, now, self._last, strict=True):
-                node.alpha = node.loss.clip(node.y, alpha + share * (alpha - last))
+            assign(nodes, nodes[0].loss.clip(self._y, now + share * (now - self._last)))
             if server.dual_objective(nodes) < reached:
-                server.restore(nodes, now)
+                server.restore(nodes, kept)
                 self._count = 0
         self._last = now
 
 
-def _sides(nodes: list[Node]) -> list[Array]:
+def _sides(nodes: list[Node]) -> Array:
     """-1, 0 or 1 a row: at the lower bound of its dual variable, between, at the upper."""
-    out = []
-    for node in nodes:
-        low, high = node.loss.bounds
-        inner = node.loss.sign(node.y) * node.alpha
-        out.append((inner >= high).astype(float) - (inner <= low))
-    return out
+    low, high = nodes[0].loss.bounds
+    inner = nodes[0].loss.sign(stack(nodes, "y")) * stack(nodes, "alpha")
+    return (inner >= high).astype(float) - (inner <= low)
 
 
-def _settled(before: list[Array], nodes: list[Node]) -> bool:
-    after = _sides(nodes)
-    changed = sum(int((old != new).sum()) for old, new in zip(before, after, strict=True))
-    return changed <= _SETTLED * sum(len(side) for side in after)
+def _settled(before: Array, nodes: list[Node]) -> bool:
+    changed = int(np.sum(before != _sides(nodes)))
+    return changed <= _SETTLED * len(before)

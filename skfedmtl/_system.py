@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._losses import Array
-from skfedmtl._rows import can_shorten, cross, fills, outer, shorten, squared_norms
+from skfedmtl._rows import can_shorten, cross, fills, outer, shorten, slices, squared_norms
 from skfedmtl._woodbury import MAX_FEATURES, Spectral, make_solver
 from skfedmtl.relationships import Response
 
@@ -37,12 +37,6 @@ _CHOLESKY = {
     np.dtype(np.float32): (linalg.lapack.spotrf, linalg.lapack.spotrs),
 }
 _SINGLE_SPAN = 1e6  #: a node's part of E J E', as a multiple of theta, that it is trusted with
-
-
-def slices(lengths: list[int]) -> list[slice]:
-    """Where parts of these lengths lie, one after another."""
-    ends = np.cumsum(lengths).tolist()
-    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
 
 def is_small(response: Response) -> bool:

@@ -35,7 +35,7 @@ from skfedmtl import _rows
 from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._protocol import ROUNDING, Node, Server
-from skfedmtl._system import is_small, slices, solve_through_weights
+from skfedmtl._system import is_small, solve_through_weights
 from skfedmtl.relationships import DualResponse
 
 _SUFFICIENT = 1e-4  #: share of the promised rise that a step must reach
@@ -75,7 +75,7 @@ class WeightNewton:
 
     def __init__(self, server: Server, nodes: list[Node], u: Array) -> None:
         self._server, self._nodes, self._loss = server, nodes, nodes[0].loss
-        self._parts = slices([len(node.y) for node in nodes])
+        self._parts = _rows.slices([len(node.y) for node in nodes])
         self._y = np.concatenate([node.y for node in nodes])
         self._weight = np.concatenate([node.weight for node in nodes])
         self._bend, self._G = np.empty(0), np.empty((0, 0, 0))

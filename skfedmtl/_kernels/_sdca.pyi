@@ -23,9 +23,39 @@ def visit(
     alpha: NDArray[np.float64],
     w: NDArray[np.float64],
 ) -> None: ...
+def visit_in_turn(
+    loss: LossKernel,
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    squared_norm: NDArray[np.float64],
+    order: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    n_passes: int,
+    before: NDArray[np.float64],
+    alpha: NDArray[np.float64],
+    curvature: NDArray[np.float64],
+    W: NDArray[np.float64],
+    U: NDArray[np.float64],
+    pull: NDArray[np.float64],
+    S: NDArray[np.float64],
+    dV: NDArray[np.float64],
+) -> None: ...
 def margins(X: NDArray[np.float64], w: NDArray[np.float64], out: NDArray[np.float64]) -> None: ...
 def accumulate(
     X: NDArray[np.float64], coefficient: NDArray[np.float64], out: NDArray[np.float64]
+) -> None: ...
+def margins_by_node(
+    X: NDArray[np.float64],
+    starts: NDArray[np.intp],
+    W: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...
+def accumulate_by_node(
+    X: NDArray[np.float64],
+    starts: NDArray[np.intp],
+    coefficient: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None: ...
 def sparse_visit(
     loss: LossKernel,

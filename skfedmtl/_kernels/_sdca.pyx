@@ -183,6 +183,61 @@ cdef inline Py_ssize_t _rows_ahead(Py_ssize_t d) noexcept nogil:
     return min(16, max(1, 8192 // max(1, n_bytes)))
 
 
+cdef void _pass_over(
+    LossKernel loss,
+    const double[:, ::1] X,
+    const double[::1] y,
+    const double[::1] weight,
+    const double[::1] squared_norm,
+    Py_ssize_t* order,
+    Py_ssize_t live,
+    double curvature,
+    int n_passes,
+    double[::1] alpha,
+    double* w,
+) noexcept nogil:
+    """`visit`, on so many rows listed in `order`."""
+    cdef Py_ssize_t d = X.shape[1]
+    cdef Py_ssize_t ahead = _rows_ahead(d)
+    cdef Py_ssize_t kept, k, i, late
+    cdef double scale, q, old, new, f
+    cdef const DenseCode* code = _code
+    cdef DenseTurn turn
+    cdef int _
+    turn.c = 0.0
+    turn.moved = NULL  # `w` learns of a moved row as the next one is read
+    for _ in range(n_passes):
+        kept = 0
+        for k in range(live):
+            i = order[k]
+            late = order[min(k + 2 * ahead, live - 1)]
+            turn.x = &X[i, 0]
+            turn.soon = &X[order[min(k + ahead, live - 1)], 0]
+            turn.late = &X[late, 0]
+            DENSE_FETCH(&y[late])
+            DENSE_FETCH(&weight[late])
+            DENSE_FETCH(&squared_norm[late])
+            DENSE_FETCH(&alpha[late])
+            scale = curvature * weight[i]
+            old = alpha[i]
+            q = scale * squared_norm[i]
+            f = dense_take_turn(code, &turn, w, d)
+            new = loss.step(old, f, y[i], q)
+            turn.moved = NULL
+            if new != old:
+                alpha[i] = new
+                turn.c = scale * loss.change(old, f, y[i], q, new)
+                turn.moved = turn.x
+                order[k] = order[kept]
+                order[kept] = i
+                kept += 1
+        live = kept
+        if live == 0:
+            break
+    if turn.moved != NULL:
+        dense_move(code, turn.c, turn.moved, w, d)
+
+
 def visit(
     LossKernel loss,
     const double[:, ::1] X,
@@ -201,47 +256,57 @@ def visit(
     hinge loss rest at a bound. ``alpha``, the local view ``w`` and ``order`` change in
     place.
     """
-    cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t live = order.shape[0]
-    cdef Py_ssize_t ahead = _rows_ahead(d)
-    cdef Py_ssize_t kept, k, i, late
-    cdef double scale, q, old, new, f
-    cdef const DenseCode* code = _code
-    cdef DenseTurn turn
-    cdef int _
-    turn.c = 0.0
-    turn.moved = NULL  # `w` learns of a moved row as the next one is read
     with nogil:
-        for _ in range(n_passes):
-            kept = 0
-            for k in range(live):
+        _pass_over(
+            loss, X, y, weight, squared_norm,
+            &order[0], order.shape[0], curvature, n_passes, alpha, &w[0],
+        )
+
+
+def visit_in_turn(
+    LossKernel loss,
+    const double[:, ::1] X,
+    const double[::1] y,
+    const double[::1] weight,
+    const double[::1] squared_norm,
+    Py_ssize_t[::1] order,
+    const Py_ssize_t[::1] ends,
+    int n_passes,
+    const double[::1] before,
+    double[::1] alpha,
+    const double[::1] curvature,
+    double[:, ::1] W,
+    const double[:, ::1] U,
+    const double[:, ::1] pull,
+    double[:, ::1] S,
+    double[:, ::1] dV,
+):
+    """`visit` nodes one after another, each of which sees what those before it have changed.
+
+    Node l, whose rows are those listed in ``order`` up to ``ends[l]``, begins from
+    ``W[l] + pull[l] S``; what it changes its moment by, from ``before`` to ``alpha``, goes to
+    ``dV[l]``, and ``U[l]`` times that is added to ``S``. ``W`` ends as the nodes' local views.
+    """
+    cdef Py_ssize_t d = X.shape[1], rank = S.shape[0]
+    cdef Py_ssize_t l, j, k, i, start = 0
+    cdef double change
+    cdef const DenseCode* code = _code
+    with nogil:
+        for l in range(ends.shape[0]):
+            for j in range(rank):
+                dense_move(code, pull[l, j], &S[j, 0], &W[l, 0], d)
+            _pass_over(
+                loss, X, y, weight, squared_norm,
+                &order[start], ends[l] - start, curvature[l], n_passes, alpha, &W[l, 0],
+            )
+            for k in range(start, ends[l]):
                 i = order[k]
-                late = order[min(k + 2 * ahead, live - 1)]
-                turn.x = &X[i, 0]
-                turn.soon = &X[order[min(k + ahead, live - 1)], 0]
-                turn.late = &X[late, 0]
-                DENSE_FETCH(&y[late])
-                DENSE_FETCH(&weight[late])
-                DENSE_FETCH(&squared_norm[late])
-                DENSE_FETCH(&alpha[late])
-                scale = curvature * weight[i]
-                old = alpha[i]
-                q = scale * squared_norm[i]
-                f = dense_take_turn(code, &turn, &w[0], d)
-                new = loss.step(old, f, y[i], q)
-                turn.moved = NULL
-                if new != old:
-                    alpha[i] = new
-                    turn.c = scale * loss.change(old, f, y[i], q, new)
-                    turn.moved = turn.x
-                    order[k] = order[kept]
-                    order[kept] = i
-                    kept += 1
-            live = kept
-            if live == 0:
-                break
-        if turn.moved != NULL:
-            dense_move(code, turn.c, turn.moved, &w[0], d)
+                change = weight[i] * (alpha[i] - before[i])
+                if change != 0.0:
+                    dense_move(code, change, &X[i, 0], &dV[l, 0], d)
+            for j in range(rank):
+                dense_move(code, U[l, j], &dV[l, 0], &S[j, 0], d)
+            start = ends[l]
 
 
 def margins(const double[:, ::1] X, const double[::1] w, double[::1] out):
@@ -267,6 +332,43 @@ def accumulate(const double[:, ::1] X, const double[::1] coefficient, double[::1
         for i in range(X.shape[0]):
             if coefficient[i] != 0.0:
                 dense_move(code, coefficient[i], &X[i, 0], &out[0], d)
+
+
+def margins_by_node(
+    const double[:, ::1] X,
+    const Py_ssize_t[::1] starts,
+    const double[:, ::1] W,
+    double[::1] out,
+):
+    """`margins` of every node, whose rows begin at ``starts[l]``, with its row of W."""
+    cdef Py_ssize_t d = X.shape[1]
+    cdef Py_ssize_t l, i
+    cdef const DenseCode* code = _code
+    if d == 0:
+        return
+    with nogil:
+        for l in range(starts.shape[0] - 1):
+            for i in range(starts[l], starts[l + 1]):
+                out[i] = dense_margin(code, &X[i, 0], &W[l, 0], d)
+
+
+def accumulate_by_node(
+    const double[:, ::1] X,
+    const Py_ssize_t[::1] starts,
+    const double[::1] coefficient,
+    double[:, ::1] out,
+):
+    """`accumulate` of every node, whose rows begin at ``starts[l]``, into its row of out."""
+    cdef Py_ssize_t d = X.shape[1]
+    cdef Py_ssize_t l, i
+    cdef const DenseCode* code = _code
+    if d == 0:
+        return
+    with nogil:
+        for l in range(starts.shape[0] - 1):
+            for i in range(starts[l], starts[l + 1]):
+                if coefficient[i] != 0.0:
+                    dense_move(code, coefficient[i], &X[i, 0], &out[l, 0], d)
 
 
 ctypedef fused Index:

@@ -1,0 +1,120 @@
+"""All nodes of a problem at a time, where what lies between them would cost more than their rows.
+
+The nodes stay parties of their own: this is one machine's way to carry out what each of many is
+asked. Sums are numpy's, in an order that no number of threads can change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._blocks import MIN_NODES, BlockModel
+from skfedmtl._kernels import _sdca
+from skfedmtl._losses import Array
+from skfedmtl._rows import slices
+
+if TYPE_CHECKING:
+    from skfedmtl._protocol import Node
+
+
+def stack(nodes: list[Node], name: str) -> Any:
+    """An array of every node, one after another."""
+    return np.concatenate([getattr(node, name) for node in nodes])
+
+
+def assign(nodes: list[Node], alpha: Array) -> None:
+    """Give every node its part of these dual variables."""
+    listed = isinstance(nodes, NodeList)
+    parts = nodes.parts if listed else slices([len(node.y) for node in nodes])
+    for node, part in zip(nodes, parts, strict=True):
+        node.alpha = alpha[part]
+
+
+class NodeList(list["Node"]):
+    """Nodes whose rows lie in one table, node after node.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        Their rows, targets and weights are views of the following.
+    X : ndarray of shape (n, d), or sparse
+    y, weight : ndarray of shape (n,)
+    starts : ndarray of shape (m + 1,)
+        Where each node's rows begin, and where the last one's end.
+    """
+
+    def __init__(
+        self, nodes: Iterable[Node], X: Any, y: Array, weight: Array, starts: NDArray[np.intp]
+    ) -> None:
+        super().__init__(nodes)
+        self.X, self.y, self.weight, self.starts = X, y, weight, starts
+        self.parts = slices(np.diff(starts).tolist())
+        self.are_many = len(self) >= MIN_NODES and isinstance(X, np.ndarray)
+
+    def rows_of(self, block: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The rows of these nodes, and the place in `block` of each one's node."""
+        lengths = self.starts[block + 1] - self.starts[block]
+        owner = np.repeat(np.arange(len(block)), lengths)
+        first = self.starts[block] - np.cumsum(lengths) + lengths
+        return np.arange(len(owner)) + first[owner], owner
+
+    # -- what each node is asked, of all of them --------------------------------------------
+
+    def tighten(self) -> None:
+        """`Node.tighten` of all."""
+        if self[0].centred:
+            alpha, owner = stack(self, "alpha"), self.rows_of(np.arange(len(self)))[1]
+            alpha -= np.bincount(owner, self.weight * alpha, minlength=len(self))[owner]
+            alpha[self.weight == 0] = 0.0
+            assign(self, alpha)
+
+    def moments(self) -> Array:
+        """`Node.moment` of all, a row each."""
+        V = np.zeros((len(self), self.X.shape[1]))
+        _sdca.accumulate_by_node(self.X, self.starts, self.weight * stack(self, "alpha"), V)
+        return V
+
+    def loss_at(self, W: Array) -> float:
+        """The sum of `Node.loss_at`."""
+        margins = np.zeros(len(self.y))
+        _sdca.margins_by_node(self.X, self.starts, W, margins)
+        return float(np.sum(self.weight * self[0].loss.value(self.y, margins)))
+
+    def conjugate(self) -> float:
+        """The sum of `Node.conjugate_at` at their dual variables."""
+        return float(np.sum(self.weight * self[0].loss.conjugate(self.y, stack(self, "alpha"))))
+
+
+class Visits:
+    """Visits to blocks of many nodes, by compiled code alone."""
+
+    def __init__(self, nodes: NodeList) -> None:
+        self._nodes, self._alpha = nodes, stack(nodes, "alpha")
+        self._pending = self._alpha.copy()
+        self._tables = nodes.X, nodes.y, nodes.weight, stack(nodes, "squared_norm")
+
+    def begin(self, block: NDArray[np.intp]) -> None:
+        """Turn to these nodes."""
+        self._rows, owner = self._nodes.rows_of(block)
+        live = self._nodes.weight[self._rows] > 0
+        self._live, self._owner = self._rows[live], owner[live]
+        self._ends = np.searchsorted(self._owner, np.arange(len(block)), side="right")
+
+    def propose(self, model: BlockModel, n_passes: int, rng: np.random.Generator) -> None:
+        """Improve their dual in turn, each told by the model what those before it did."""
+        order = self._live[np.argsort(self._owner + rng.random(len(self._live)))]
+        self._pending[self._rows] = self._alpha[self._rows]
+        kernel, before = self._nodes[0].loss.kernel, self._alpha
+        model.visit(kernel, self._tables, order, self._ends, n_passes, before, self._pending)
+
+    def adopt(self) -> None:
+        """Keep the last proposal."""
+        self._alpha[self._rows] = self._pending[self._rows]
+
+    def end(self) -> None:
+        """Hand the dual variables to their nodes."""
+        assign(self._nodes, self._alpha)
