@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -252,7 +253,8 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
                 "allowed. Use node_covariance_factor_."
             )
         factor = self.node_covariance_factor_
-        return factor @ np.swapaxes(factor, -1, -2)
+        untied = np.where(factor.any(axis=(-2, -1)), 0.0, 1.0 / m)
+        return factor @ np.swapaxes(factor, -1, -2) + untied[..., None, None] * np.eye(m)
 
     def node_precision(self):
         """Precision Omega of the nodes, the (pseudo-)inverse of `node_covariance`.
@@ -322,6 +324,13 @@ def _attributes(problem, solution):
     }
 
 
+def last_step(estimator: Any) -> Any:
+    """The estimator itself, or the last step of a Pipeline."""
+    if isinstance(estimator, Pipeline) and estimator.steps:
+        return estimator.steps[-1][1]
+    return estimator
+
+
 @contextmanager
 def whole_or_not_at_all(model):
     """Give a model that is fitted in vain its former fit back."""
@@ -350,6 +359,12 @@ def _correlation(covariance):
 
 def check_precision(relationship, labels):
     """The given precision matrix in the order of the labels: square, symmetric, no less than 0."""
+    m = len(labels)
+    if m > MAX_DENSE_NODES:
+        raise ValueError(
+            f"relationship is a dense matrix of {m} nodes; at most {MAX_DENSE_NODES} nodes are "
+            "allowed. 'learned' and 'none' take any number."
+        )
     if hasattr(relationship, "columns") and hasattr(relationship, "index"):
         relationship = _ordered_frame(relationship, labels)
     try:
@@ -359,7 +374,6 @@ def check_precision(relationship, labels):
             "relationship must be 'learned', 'none' or a matrix of numbers, "
             f"got {type(relationship).__name__}."
         ) from error
-    m = len(labels)
     if Omega.shape != (m, m):
         raise ValueError(
             f"relationship must be an ({m}, {m}) precision matrix, one row and column for each of "

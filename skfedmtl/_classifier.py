@@ -119,7 +119,9 @@ default="learned"
         ``P`` at the solution, a lower bound of its least value, and their difference; with more
         than two classes the sums over all.
     node_covariance_factor_ : ndarray of shape (n_nodes, rank) or (n_classes, n_nodes, rank)
-        ``F`` with ``Sigma = F F'``; each class has its own.
+        ``F`` with ``Sigma = F F'``; each class has its own. It has no column, or zeros only, where
+        nothing ties the nodes: with ``relationship="none"`` or zero weights Sigma is the identity
+        over n_nodes.
     history_ : dict of ndarray
         ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
         a number) and ``time`` (seconds), one entry a round, the first before any.
@@ -230,6 +232,10 @@ default="learned"
             rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
             self.classes_ = self._check_classes(targets)
             weight = self._row_weights(targets, weight)
+            if not weight.any():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} leaves no row a weight above zero."
+                )
             many = len(self.classes_) > 2
             n_subtasks = len(self.classes_) if many else self.max_iter
             task = begin_fit(self, n_subtasks, X, y, nodes=nodes, sample_weight=sample_weight)

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skfedmtl._base import last_step
 from skfedmtl._figures import drawing, legend_above, next_look
-from skfedmtl.attack._victim import last_step
 
 __all__ = ["ConvergenceDisplay"]
 

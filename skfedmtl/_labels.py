@@ -14,7 +14,7 @@ __all__ = ["as_labels", "as_unique_labels", "check_nodes", "kind_name", "listing
 
 _KIND_NAMES = {"i": "integers", "b": "booleans", "U": "strings"}
 # Floats carry whole numbers faithfully up to here.
-_LARGEST_WHOLE = 2.0**53
+LARGEST_WHOLE = 2.0**53
 
 
 def check_nodes(nodes: ArrayLike, n_samples: int, name: str = "nodes") -> NDArray[Any]:
@@ -77,7 +77,7 @@ def _is_nan(value: Any) -> bool:
 def _from_floats(array: NDArray[Any], expected: str, hint: str) -> NDArray[np.int64]:
     if np.isnan(array).any():
         raise ValueError(f"{expected}; it holds missing values.")
-    wrong = (np.abs(array) > _LARGEST_WHOLE) | (array != np.trunc(array))
+    wrong = (np.abs(array) > LARGEST_WHOLE) | (array != np.trunc(array))
     if wrong.any():
         raise ValueError(f"{expected}, floats only if whole; it holds {array[wrong][0]}.{hint}")
     return array.astype(np.int64)

@@ -28,8 +28,10 @@ def stack(nodes: list[Node], name: str) -> Any:
 
 def assign(nodes: list[Node], alpha: Array) -> None:
     """Give every node its part of these dual variables."""
-    listed = isinstance(nodes, NodeList)
-    parts = nodes.parts if listed else slices([len(node.y) for node in nodes])
+    if isinstance(nodes, NodeList):
+        parts = nodes.parts
+    else:
+        parts = slices([len(node.y) for node in nodes])
     for node, part in zip(nodes, parts, strict=True):
         node.alpha = alpha[part]
 

@@ -86,7 +86,8 @@ default="learned"
     objective_, dual_objective_, dual_gap_ : float
         ``P`` at the solution, a lower bound of its least value, and their difference.
     node_covariance_factor_ : ndarray of shape (n_nodes, rank)
-        ``F`` with ``Sigma = F F'``.
+        ``F`` with ``Sigma = F F'``. It has no column, or zeros only, where nothing ties the
+        nodes: with ``relationship="none"`` or zero weights Sigma is the identity over n_nodes.
     history_ : dict of ndarray
         ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
         a number) and ``time`` (seconds), one entry a round, the first before any.

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skfedmtl._base import last_step
 from skfedmtl._figures import FRAMED, drawing
 from skfedmtl._labels import as_unique_labels
-from skfedmtl.attack._victim import last_step
 
 __all__ = ["RelationshipDisplay"]
 

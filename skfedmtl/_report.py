@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
+from skfedmtl._files import write_whole
 from skfedmtl._report_data import DATASETS, is_classification
 from skfedmtl._report_tables import print_tables, summarise, to_csv
 from skfedmtl._report_work import Result, Settings, pieces, run_piece
@@ -266,13 +268,10 @@ def write_files(folder: Path, contents: dict[str, bytes]) -> list[Path]:
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    places = {folder / f".{name}.{os.getpid()}.tmp": folder / name for name in contents}
-    try:
-        for temporary, content in zip(places, contents.values(), strict=True):
-            temporary.write_bytes(content)
-        for temporary, path in places.items():
-            os.replace(temporary, path)
-    finally:
-        for temporary in places:
-            temporary.unlink(missing_ok=True)
-    return list(places.values())
+    paths = {folder / name: content for name, content in contents.items()}
+    write_whole({path: partial(_write, content) for path, content in paths.items()})
+    return list(paths)
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

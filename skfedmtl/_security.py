@@ -8,11 +8,11 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from skfedmtl._base import last_step
 from skfedmtl._labels import as_unique_labels, check_nodes, listing
 from skfedmtl._nodes import split_node_column
-from skfedmtl._strata import draw, n_rows, strata, take
+from skfedmtl._strata import check_test_size, draw, n_rows, strata, take
 from skfedmtl.attack._base import clean_twin
-from skfedmtl.attack._victim import last_step
 
 __all__ = ["security_curve"]
 
@@ -157,8 +157,7 @@ def _check(attacker, param_name, param_range, n_repeats, test_size):
         raise TypeError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
     if n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
-    if not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
-        raise ValueError(f"`test_size` must be a share between 0 and 1, got {test_size!r}.")
+    check_test_size(test_size)
     return param_range.tolist() if isinstance(param_range, np.ndarray) else list(param_range)
 
 

@@ -1,6 +1,7 @@
 """Rows grouped by class within node, dealt to folds or drawn for testing."""
 
 import math
+import numbers
 import warnings
 from collections import defaultdict
 from itertools import groupby
@@ -9,7 +10,7 @@ from operator import itemgetter
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["deal", "draw", "n_rows", "strata", "take"]
+__all__ = ["check_test_size", "deal", "draw", "n_rows", "strata", "take"]
 
 
 def strata(nodes, y):
@@ -56,6 +57,12 @@ def draw(groups, n_samples, share, rng):
         for rows, count in zip(members, counts, strict=True):
             drawn[rows[:count]] = True
     return drawn
+
+
+def check_test_size(test_size):
+    """Refuse what is no share of the rows."""
+    if not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
+        raise ValueError(f"`test_size` must be a share between 0 and 1, got {test_size!r}.")
 
 
 def n_rows(values, name):

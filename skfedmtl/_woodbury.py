@@ -13,7 +13,7 @@ of that size, for which O(m d^4) operations add up the nodes' parts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def make_solver(form: Spectral, G: Array) -> Callable[[Array], Array]:
         return lambda b: np.full_like(b, np.nan)
     answer = G @ inverse
     pairs = (U[:, :, None] * U[:, None, :]).reshape(len(U), d * d)
-    S = (pairs.T @ answer.reshape(len(U), d * d)).reshape(d, d, d, d)
+    S: Any = (pairs.T @ answer.reshape(len(U), d * d)).reshape(d, d, d, d)
     S = S.transpose(0, 2, 1, 3).reshape(d * d, d, d)
     system = (inside(S) - S * rho).reshape(d * d, d * d)
     system[np.arange(d * d), np.arange(d * d)] += 1.0

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.metrics import root_mean_squared_error, zero_one_loss
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skfedmtl._base import last_step
 from skfedmtl._labels import as_labels
-from skfedmtl.attack._victim import last_step
 
 __all__ = ["make_node_scorer", "node_errors", "robustness_scorer"]
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from skfedmtl._labels import check_nodes, listing
 from skfedmtl._security import security_curve
-from skfedmtl._strata import deal, draw, n_rows, strata, take
+from skfedmtl._strata import check_test_size, deal, draw, n_rows, strata, take
 
 __all__ = ["NodeKFold", "security_curve", "train_test_split_nodes"]
 
@@ -189,8 +189,7 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
     >>> nodes_test
     ['home', 'away']
     """
-    if not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
-        raise ValueError(f"`test_size` must be a share between 0 and 1, got {test_size!r}.")
+    check_test_size(test_size)
     n_samples = n_rows(X, "X")
     n_rows(y, "y")  # here y is needed, not optional
     groups = strata(check_nodes(nodes, n_samples), y)

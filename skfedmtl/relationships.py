@@ -216,7 +216,8 @@ class Independent(_Quadratic):
         W[node] += self._half * dv
 
     def covariance_factor(self, W: Array) -> Array:
-        return _unit_trace_identity(self.n_nodes)
+        """None, of no columns: Sigma is the identity over the number of nodes."""
+        return np.zeros((self.n_nodes, 0))
 
 
 class Fixed(_Quadratic):
@@ -423,11 +424,11 @@ class Learned:
         return M
 
     def covariance_factor(self, W: Array) -> Array:
-        """F with F F' = (W W')^(1/2) / trace, the best Sigma for W; the identity's for W = 0."""
+        """F with F F' = (W W')^(1/2) / trace, the best Sigma for W; of no columns for W = 0."""
         U, singular, _ = linalg.svd(W, full_matrices=False, check_finite=False)
         kept = singular > _RANK * singular.max(initial=0.0)
         if not kept.any():
-            return _unit_trace_identity(len(W))
+            return np.zeros((len(W), 0))
         return U[:, kept] * np.sqrt(singular[kept] / singular[kept].sum())
 
     def first_curvature(self) -> Array:
@@ -448,11 +449,6 @@ class Learned:
     def follow(self, V: Array, caution: Array) -> BlockModel:
         """A model for whole blocks of nodes."""
         return BlockModel(V, self._lambda1, self._lambda2, caution)
-
-
-def _unit_trace_identity(m: int) -> Array:
-    """F = I / sqrt(m); for many nodes an (m, 0) factor, since nothing m-by-m is built."""
-    return np.eye(m) / np.sqrt(m) if m <= MAX_DENSE_NODES else np.zeros((m, 0))
 
 
 # -- builders of precision matrices -------------------------------------------------------

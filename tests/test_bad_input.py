@@ -267,3 +267,18 @@ def test_dense_matrices_of_many_nodes_are_refused():
     for method in (model.node_covariance, model.node_precision, model.node_correlation):
         with pytest.raises(ValueError, match="5000"):
             method()
+
+
+def test_class_weights_that_leave_nothing():
+    X, y, nodes = make_rows(FMTLClassifier)
+    first = y == y[0]
+    model = FMTLClassifier(class_weight={y[0]: 0.0})
+    with pytest.raises(ValueError, match=r"class_weight=.* leaves no row a weight above zero"):
+        model.fit(X, y, sample_weight=first.astype(float), nodes=nodes)
+
+
+def test_a_given_matrix_of_too_many_nodes():
+    m = MAX_DENSE_NODES + 1
+    model = FMTLRegressor(relationship=np.eye(m))
+    with pytest.raises(ValueError, match=f"relationship is a dense matrix of {m} nodes; at most"):
+        model.fit(np.ones((m, 1)), np.ones(m), nodes=np.arange(m))

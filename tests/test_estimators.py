@@ -285,3 +285,15 @@ def test_the_node_column_needs_no_routing(estimator):
     search = GridSearchCV(model, {"lambda2": [1e-3, 10.0]}, cv=folds, scoring=scoring).fit(table, y)
     expected = np.mean([metric(y[test], predicted[test]) for _, test in folds])
     assert_allclose(search.cv_results_["mean_test_score"][0], expected)
+
+
+def test_what_nothing_ties_has_the_identity_for_a_covariance():
+    X, y, nodes = make_rows(FMTLRegressor)
+    m = len(np.unique(nodes))
+    for params in ({"relationship": "none"}, {"lambda1": 1e9, "lambda2": 1e9}):
+        model = FMTLRegressor(**params).fit(X, y, nodes=nodes)
+        if params.get("relationship"):
+            assert model.node_covariance_factor_.shape == (m, 0)
+            assert_allclose(model.node_covariance(), np.eye(m) / m)
+            assert_allclose(model.node_precision(), np.eye(m) * m)
+        assert_allclose(model.node_covariance().trace(), 1.0)

@@ -10,7 +10,6 @@ from estimators import BUILDERS, KINDS
 from oracles import regularisers
 from oracles.objective import covariance_root, regulariser
 from skfedmtl.relationships import (
-    MAX_DENSE_NODES,
     Fixed,
     Independent,
     Learned,
@@ -192,8 +191,7 @@ def test_no_aggregate_means_no_weights(kind):
     assert_array_equal(response.W, np.zeros((3, 2)))
     assert np.isfinite(response.product(np.ones((3, 2)))).all()
     if kind != "omega":
-        F = relationship.covariance_factor(response.W)
-        assert_allclose(F @ F.T, np.eye(3) / 3)
+        assert relationship.covariance_factor(response.W).shape == (3, 0)
 
 
 def test_a_singular_precision_has_a_pseudo_inverse():
@@ -204,7 +202,7 @@ def test_a_singular_precision_has_a_pseudo_inverse():
 
 
 def test_nothing_dense_for_many_nodes():
-    m = MAX_DENSE_NODES + 1
+    m = 10**6
     for relationship in (Learned(m, 0.1, 0.1), Independent(m, 0.1)):
         assert relationship.covariance_factor(np.zeros((m, 1))).shape == (m, 0)
 

@@ -307,15 +307,15 @@ def test_an_interrupt_leaves_nothing(tmp_path, capsys, monkeypatch):
 
 def full_disk(monkeypatch, name):
     """Fail when the file `name` has been written in part."""
-    write = Path.write_bytes
+    write = _report._write
 
-    def write_bytes(path, content):
-        if name in path.name:
-            write(path, content[: len(content) // 2])
+    def write_half(content, file):
+        if name in file.name:
+            write(content[: len(content) // 2], file)
             raise OSError("no space left")
-        return write(path, content)
+        write(content, file)
 
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(_report, "_write", write_half)
 
 
 @pytest.mark.parametrize("name", ["report.csv", "report.png"])

@@ -406,6 +406,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
             upper_loss=self.upper_loss,
             smoothing=float(self.smoothing),
             optimize_labels=self.optimize_labels,
+            compared=self.n_restarts > 1,
             level=logging.INFO if self.verbose else logging.DEBUG,
         )
         crafted = Parallel(n_jobs=self.n_jobs)(

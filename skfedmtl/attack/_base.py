@@ -13,17 +13,25 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfedmtl._base import BaseFMTL
+from skfedmtl._base import BaseFMTL, last_step, whole_or_not_at_all
 from skfedmtl._doc_link import DocLinkMixin
 from skfedmtl._labels import listing
-from skfedmtl._nodes import take_nodes
+from skfedmtl._nodes import split_node_column, take_nodes
 from skfedmtl._polars import from_polars, to_polars
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
+from skfedmtl._strata import n_rows
 from skfedmtl.attack._one_vs_rest import upper_value
-from skfedmtl.attack._start import check_limits, draw_start, make_space, read_clean, read_evaluation
+from skfedmtl.attack._start import (
+    check_label_kind,
+    check_limits,
+    draw_start,
+    make_space,
+    read_clean,
+    read_evaluation,
+)
 from skfedmtl.attack._tables import as_column, as_given, poisoned_data, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat
-from skfedmtl.attack._victim import Victim, check_victim, last_step, unfitted
+from skfedmtl.attack._victim import Victim, check_victim, unfitted
 
 
 def _victim_has(method):
@@ -61,45 +69,48 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, X, y, nodes, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
-        X, y, nodes = map(from_polars, (X, y, nodes))
-        check_victim(self.estimator, type(self).__name__)
-        limits = self._limits(X)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        rng = np.random.default_rng(seed)
-        victim = unfitted(self.estimator, self._column(), self._tol(), seed)
-        seen, where = self._seen(victim, X, nodes, reset=True)
-        victim.fit(seen, y, where)
-        self.clean_estimator_, labels = victim.estimator, victim.model.nodes_
-        clean = read_clean(X, y, nodes, self._column(), labels)
-        n_rows = np.bincount(clean.codes, minlength=len(labels))
-        threat = draw_threat(
-            self.attack,
-            self.target_nodes,
-            self.source_nodes,
-            float(self.budget),
-            labels,
-            n_rows,
-            rng,
-        )
-        self.target_nodes_ = labels[threat.targets]
-        self.source_nodes_ = labels[threat.sources]
-        evaluation = read_evaluation(self, evaluation, threat.targets)
-        injected = self._inject(X, clean, threat, rng, limits, evaluation)
-        self.poison_X_, self.poison_y_, codes = injected
-        self.poison_nodes_ = labels[codes]
-        data = self._poisoned(X, y, nodes)
-        poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
-        seen, where = self._seen(poisoned, data.X, data.nodes)
-        poisoned.fit_behind(victim, seen, data.y, where)
-        self.estimator_ = poisoned.estimator
-        self.objective_ = self._upper_value(evaluation or clean, threat.targets)
-        validate_data(self, X, skip_check_array=True)
-        if hasattr(victim.model, "classes_"):
-            self.classes_ = victim.model.classes_
+        with whole_or_not_at_all(self):
+            X, y, nodes = map(from_polars, (X, y, nodes))
+            check_victim(self.estimator, type(self).__name__)
+            limits = self._limits(X)
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            rng = np.random.default_rng(seed)
+            victim = unfitted(self.estimator, self._column(), self._tol(), seed)
+            seen, where = self._seen(victim, X, nodes, reset=True)
+            threat = self._threat(victim.model, X, nodes, rng)
+            victim.fit(seen, y, where)
+            self.clean_estimator_, labels = victim.estimator, victim.model.nodes_
+            self.target_nodes_ = labels[threat.targets]
+            self.source_nodes_ = labels[threat.sources]
+            clean = read_clean(X, y, nodes, self._column(), labels)
+            evaluation = read_evaluation(self, evaluation, threat.targets)
+            injected = self._inject(X, clean, threat, rng, limits, evaluation)
+            self.poison_X_, self.poison_y_, codes = injected
+            self.poison_nodes_ = labels[codes]
+            data = self._poisoned(X, y, nodes)
+            poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
+            seen, where = self._seen(poisoned, data.X, data.nodes)
+            poisoned.fit_behind(victim, seen, data.y, where)
+            self.estimator_ = poisoned.estimator
+            self.objective_ = self._upper_value(evaluation or clean, threat.targets)
+            validate_data(self, X, skip_check_array=True)
+            if hasattr(victim.model, "classes_"):
+                self.classes_ = victim.model.classes_
         return self
+
+    def _threat(self, model, X, nodes, rng):
+        """Targets, sources and numbers of rows, refused before anything is fitted."""
+        column = self._column()
+        if column is not None:
+            nodes = split_node_column(X, column)[1]
+        labels, codes = model._encode(nodes, n_rows(X, "X"))
+        counts = np.bincount(codes, minlength=len(labels))
+        chosen = self.target_nodes, self.source_nodes, float(self.budget)
+        return draw_threat(self.attack, *chosen, labels, counts, rng)
 
     def _limits(self, X):
         """What users ask of injected rows, refused before anything is fitted if no row has it."""
+        check_label_kind(self.labels, last_step(self.estimator))
         return check_limits(self, X)
 
     def _inject(self, X, clean, threat, rng, limits, evaluation):
@@ -286,7 +297,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Clean rows, held out or not; rows of other nodes are ignored.
+            Clean rows, held out or not; rows of other nodes, known or not, are ignored.
         y : array-like of shape (n_samples,)
             Their true targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -303,10 +314,11 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a target node has no row in `X`.
+            If a target node has no row in `X`, or no weight.
         """
         check_is_fitted(self)
         model, X, nodes = self._open(self.estimator_, X, nodes)
+        model = copy(model).set_params(handle_unknown="mean")
         predicted = model.predict(X, nodes=nodes)
         truth = column_or_1d(y)
         check_consistent_length(X, truth)
@@ -317,6 +329,10 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             rows = (codes >= 0) & (model.nodes_[codes] == label)
             if not rows.any():
                 raise ValueError(f"`nodes` has no row of the target node {listing(label)}")
+            if not weight[rows].any():
+                raise ValueError(
+                    f"`sample_weight` holds zeros only for the target node {listing(label)}"
+                )
             if is_classifier(model):
                 errors.append(np.average(truth[rows] != predicted[rows], weights=weight[rows]))
             else:

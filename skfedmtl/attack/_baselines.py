@@ -1,11 +1,11 @@
 """Poisoners that do not optimise: what an attack must beat."""
 
+from skfedmtl._base import last_step
 from skfedmtl._sklearn import _fit_context
 from skfedmtl.attack._base import BasePoisoner
 from skfedmtl.attack._start import start_labels
 from skfedmtl.attack._tables import take_rows
 from skfedmtl.attack._threat import draw_distinct_rows
-from skfedmtl.attack._victim import last_step
 
 __all__ = ["LabelFlipPoisoner", "RandomPoisoner"]
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skfedmtl._files import read_npz, write_whole
 from skfedmtl._losses import Array
 
 _WITHOUT_EFFECT = ("checkpoint", "memory", "n_jobs", "verbose")
@@ -74,9 +73,8 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError) as error:
+            return read_npz(self.path)
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"checkpoint: {self.path} is not a file that an attack wrote ({error}); remove it "
                 "to begin anew."
@@ -85,14 +83,4 @@ class Checkpoint:
     def save(self, state: dict[str, Array]) -> None:
         """Write beside the file, then move it there."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".part-", suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, allow_pickle=False, **state)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        write_whole({self.path: lambda file: np.savez(file, allow_pickle=False, **state)})

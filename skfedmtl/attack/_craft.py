@@ -41,6 +41,7 @@ class Settings(NamedTuple):
     upper_loss: str
     smoothing: float
     optimize_labels: bool
+    compared: bool  #: whether H of the result is held against that of other restarts
     level: int  #: of the log line a step
 
 
@@ -110,7 +111,8 @@ def craft(
     task.end()
     value, found = ascent.history[-1], ascent.best
     if smooth:
-        value, found = _judge(playing, lambda: play(0.0).game, found, ascent.history[0])
+        first = None if settings.compared else ascent.history[0]
+        value, found = _judge(playing, lambda: play(0.0).game, found, first)
     return playing.crafted(found, ascent.history, value)
 
 
@@ -145,14 +147,14 @@ class _Playing:
 
 
 def _judge(
-    smooth: _Playing, make_hard: Callable[[], Game], end: Array, first: float
+    smooth: _Playing, make_hard: Callable[[], Game], end: Array, first: float | None
 ) -> tuple[float, Array]:
     """H, and where it is: at the end, or at the start if the victim suffers more from that.
 
-    At the beginning H was `first`.
+    At the beginning H was `first`; None if only that of the hard victim will do.
     """
     game, start = smooth.game, smooth.start
-    if end is not start:
+    if end is not start and first is not None:
         game.advance(1.0)
         after, doubt = game.value(end), smooth.bilevel.doubt
         if after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt:

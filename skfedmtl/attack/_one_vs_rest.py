@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from skfedmtl._base import last_step
 from skfedmtl._losses import Array
 from skfedmtl.attack._bilevel import Bilevel, part_value
-from skfedmtl.attack._victim import last_step
 
 _SEPARATOR = "/"
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from skfedmtl._base import last_step
 from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
 from skfedmtl.attack._bounds import row_bounds
 from skfedmtl.attack._constraints import FeasibleSet
@@ -17,7 +18,6 @@ from skfedmtl.attack._storage import Storage
 from skfedmtl.attack._tables import as_rows, stored_kinds
 from skfedmtl.attack._threat import Threat, draw_class_labels, draw_rows, draw_targets
 from skfedmtl.attack._upper import Evaluation
-from skfedmtl.attack._victim import last_step
 
 
 class CleanData(NamedTuple):
@@ -142,8 +142,8 @@ def _radii(radius, clean: CleanData, codes: NDArray[np.int64], storage: Storage)
     return largest[codes]
 
 
-def start_labels(labels: str, victim, clean: CleanData, drawn, rng: np.random.Generator):
-    """Targets of rows drawn from the clean ones, for the fitted FMTL estimator `victim`."""
+def check_label_kind(labels: str, victim) -> str:
+    """What the injected rows' targets become, for an FMTL estimator of this type."""
     classify = is_classifier(victim)
     kind = labels if labels != "auto" else ("flip" if classify else "extreme")
     if kind == ("extreme" if classify else "flip"):
@@ -151,7 +151,13 @@ def start_labels(labels: str, victim, clean: CleanData, drawn, rng: np.random.Ge
             f"labels={kind!r} is for {'regression' if classify else 'classification'}; the "
             f"victim is a {type(victim).__name__}."
         )
-    if classify:
+    return kind
+
+
+def start_labels(labels: str, victim, clean: CleanData, drawn, rng: np.random.Generator):
+    """Targets of rows drawn from the clean ones, for the fitted FMTL estimator `victim`."""
+    kind = check_label_kind(labels, victim)
+    if is_classifier(victim):
         position = np.searchsorted(victim.classes_, clean.y[drawn])
         return victim.classes_[draw_class_labels(kind, position, len(victim.classes_), rng)]
     low, high = target_ranges(clean, clean.codes[drawn])

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from skfedmtl._labels import LARGEST_WHOLE
 from skfedmtl._losses import Array
-
-# Floats carry whole numbers faithfully up to here.
-_LARGEST_WHOLE = 2.0**53
 
 
 class Storage:
@@ -65,8 +63,8 @@ class Storage:
                 low[j], high[j] = _not_below(low[j], kind), -_not_below(-high[j], kind)
             else:
                 ends = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-                low[j] = max(low[j], ends[0], -_LARGEST_WHOLE)
-                high[j] = min(high[j], ends[1], _LARGEST_WHOLE)
+                low[j] = max(low[j], ends[0], -LARGEST_WHOLE)
+                high[j] = min(high[j], ends[1], LARGEST_WHOLE)
         return low, high
 
     def name(self, column: int) -> str:

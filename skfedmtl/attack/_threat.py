@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,11 @@ def _whole_share(share: Any, n: int) -> int:
 
 def _codes(chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int64]):
     """Positions of the chosen labels; all must be nodes that have rows."""
+    if isinstance(chosen, Real):
+        raise ValueError(
+            f"`{name}` must be a share as a float or a list of labels; got {chosen!r}."
+        )
     chosen = as_unique_labels(chosen, name)
-    if len(chosen) == 0:
-        raise ValueError(f"`{name}` is empty; at least one node is needed.")
     if chosen.dtype.kind != labels.dtype.kind:
         raise ValueError(
             f"`{name}` holds {kind_name(chosen)}, but the nodes are labelled by "

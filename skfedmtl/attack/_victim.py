@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from skfedmtl._base import BaseFMTL
+from skfedmtl._base import BaseFMTL, last_step
 from skfedmtl._losses import Array
 
 #: subclasses may transform otherwise, so only these types themselves
@@ -74,13 +74,6 @@ def check_dense(X: Any) -> Any:
     if issparse(X):
         raise TypeError("`X` is sparse: attacks need dense rows, pass X.toarray().")
     return X
-
-
-def last_step(estimator: Any) -> Any:
-    """The estimator itself, or the last step of a Pipeline."""
-    if isinstance(estimator, Pipeline) and estimator.steps:
-        return estimator.steps[-1][1]
-    return estimator
 
 
 class Victim:

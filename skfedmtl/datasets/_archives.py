@@ -6,30 +6,14 @@ another sha256.
 """
 
 import io
-import lzma
-import os
 import stat
-import zlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from typing import BinaryIO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-import numpy as np
-
+from skfedmtl._files import UNREADABLE
 from skfedmtl.datasets._source import Member
-
-# what damaged archives make zipfile and numpy raise
-_UNREADABLE = (
-    BadZipFile,
-    EOFError,
-    lzma.LZMAError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    zlib.error,
-)
 
 
 def unpack(
@@ -69,7 +53,7 @@ def unpack(
                 member.name: _read_member(archive, info, member)
                 for member, info in zip(members, found, strict=True)
             }
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise OSError(f"not a readable zip archive: {error}") from error
 
 
@@ -112,44 +96,3 @@ def _read(archive: ZipFile, info: ZipInfo, limit: int) -> bytes:
     # an entry that lies about its size is cut there, and then fails its checksum
     with archive.open(info) as stream:
         return stream.read(limit)
-
-
-def read_npz(
-    path: str | os.PathLike[str], limit: float = np.inf
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Read the arrays of an .npz file, without pickle.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    limit : float, default=inf
-        Bytes that the arrays may have together, unpacked.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray
-        The arrays by name.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened.
-    ValueError
-        If it is no readable .npz file, or too large.
-    """
-    with open(path, "rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile) or archive.zip is None:
-                raise ValueError("it holds a single array")
-            size = sum(info.file_size for info in archive.zip.infolist())
-            if size > limit:
-                raise ValueError(f"unpacked it has {size} bytes; at most {limit} are expected")
-            arrays = dict(archive)
-            for name, array in arrays.items():
-                if not isinstance(array, np.ndarray):
-                    raise ValueError(f"it holds {name!r}, which is no array")
-            return arrays
-        except (*_UNREADABLE, OSError) as error:
-            raise ValueError(f"no readable .npz file: {error}") from error

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skfedmtl._files import read_npz
 from skfedmtl._labels import as_labels
-from skfedmtl.datasets._archives import read_npz
 
 NODE, TARGET = "node", "lesion"
 

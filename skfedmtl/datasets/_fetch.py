@@ -2,14 +2,14 @@
 
 import contextlib
 import os
-import secrets
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skfedmtl.datasets._archives import read_npz, unpack
+from skfedmtl._files import read_npz, write_whole
+from skfedmtl.datasets._archives import unpack
 from skfedmtl.datasets._base import DATA_HOME_VARIABLE, get_data_home
 from skfedmtl.datasets._download import download
 from skfedmtl.datasets._source import Member, Source, digest
@@ -142,13 +142,4 @@ def _make(contents: dict[str, bytes], source: Source) -> dict[str, np.ndarray]:
 
 
 def _keep(path: Path, arrays: dict[str, Any]) -> None:
-    """Write the arrays beside the file, then move them there: all or nothing, for all to read."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with open(temporary, "xb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole({path: lambda file: np.savez_compressed(file, **arrays)})

@@ -153,6 +153,32 @@ def test_targets_and_sources_that_do_not_fit(make, name, params):
 
 
 @every_poisoner
+def test_a_wrong_threat_is_refused_before_the_victim_is_fitted(make, monkeypatch):
+    monkeypatch.setattr(FMTLRegressor, "fit", None)
+    X, y, nodes = make_rows(FMTLRegressor)
+    for params in ({"target_nodes": [99]}, {"attack": "direct", "source_nodes": [99]}):
+        with pytest.raises(ValueError, match=r"_nodes` holds labels that no row has: \[99\]"):
+            make(FMTLRegressor(), **params).fit(X, y, nodes=nodes)
+
+
+@every_poisoner
+def test_a_fit_in_vain_leaves_the_former_one(make, monkeypatch):
+    X, y, nodes = make_rows(FMTLRegressor)
+    model = make(FMTLRegressor(), target_nodes=[0], random_state=0).fit(X, y, nodes=nodes)
+    before = dict(vars(model))
+    model.set_params(target_nodes=[1])
+
+    def fail(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(make, "_inject", fail)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y, nodes=nodes)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is before[name] for name in before if name.endswith("_"))
+
+
+@every_poisoner
 def test_an_indirect_attack_needs_a_second_node(make):
     X, y, _ = make_rows(FMTLRegressor)
     with pytest.raises(ValueError, match="target_nodes"):
@@ -231,3 +257,14 @@ def test_score_of_lengths_that_differ(make):
     model = make(FMTLRegressor(random_state=0), budget=0, random_state=0).fit(X, y, nodes=nodes)
     with pytest.raises(ValueError, match=r"\by\b|inconsistent numbers of samples"):
         model.score(X, y[:-1], nodes=nodes)
+
+
+@every_poisoner
+def test_score_looks_at_targets_alone(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    model = make(FMTLRegressor(), target_nodes=[0], random_state=0).fit(X, y, nodes=nodes)
+    elsewhere = np.where(nodes == 0, 0, 50)
+    assert model.score(X, y, nodes=elsewhere) == model.score(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="`sample_weight` holds zeros only for the target node 0"):
+        model.score(X, y, sample_weight=(nodes != 0).astype(float), nodes=nodes)
+    assert model.estimator_.handle_unknown == "error"

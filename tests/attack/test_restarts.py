@@ -18,6 +18,7 @@ from estimators import make_rows
 from interruptions import fit_in_pieces
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl.attack._checkpoint import fingerprint
+from skfedmtl.attack._craft import craft
 
 ATTRIBUTES = ("poison_X_", "poison_y_", "poison_nodes_", "objective_history_", "objective_")
 
@@ -40,6 +41,24 @@ def test_the_best_restart_wins_for_any_number_of_workers(estimator):
     several = attack(estimator, n_restarts=4).fit(X, y, nodes=nodes)
     assert several.objective_history_[-1] >= single.objective_history_[-1]
     check_same(several, attack(estimator, n_restarts=4, n_jobs=2).fit(X, y, nodes=nodes))
+
+
+def test_restarts_are_held_against_each_other_by_the_victim_itself(monkeypatch):
+    """Not by the smoothed one that guides them."""
+    X, y, nodes = make_rows(FMTLClassifier)
+    values = []
+
+    def noting(*args):
+        crafted = craft(*args)
+        values.append(crafted.value)
+        return crafted
+
+    monkeypatch.setattr("skfedmtl.attack._attacker.craft", noting)
+    for seed in range(4):
+        values.clear()
+        several = attack(FMTLClassifier, n_restarts=3, smoothing=0.5, random_state=seed)
+        several.fit(X, y, nodes=nodes)
+        assert several.objective_ == pytest.approx(max(values), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +166,14 @@ def test_a_fingerprint_tells_apart_what_differs():
     assert fingerprint(quiet) == names[0]
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+@pytest.mark.parametrize("damage", ["not a zip file", "PK\x03\x04 neither", "half", "empty"])
+def test_a_file_of_something_else_is_refused(damage, tmp_path):
     X, y, nodes = make_rows(FMTLRegressor)
     attack(checkpoint=tmp_path, max_iter=1).fit(X, y, nodes=nodes)
     (file,) = tmp_path.iterdir()
-    file.write_bytes(b"not a zip file")
+    content = file.read_bytes()
+    kinds = {"half": content[: len(content) // 2], "empty": b""}
+    file.write_bytes(kinds.get(damage, damage.encode()))
     with pytest.raises(ValueError, match=r"checkpoint.*remove it"):
         attack(checkpoint=tmp_path, max_iter=1).fit(X, y, nodes=nodes)
 
