@@ -34,10 +34,10 @@ class FMTLRegressor(RegressorMixin, BaseFMTL):
         The loss ``(y - f)^2``.
     relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
 default="learned"
-        ``"learned"``: the best covariance, found with the weights. ``"none"``: no tie, only
-        `lambda2`. A matrix is the precision Omega, symmetric and positive semidefinite, in the
-        order of `node_labels`; a DataFrame is labelled by the nodes on both axes.
-        `skfedmtl.relationships` builds common ones.
+        ``"learned"``: the best covariance, found with the weights; with ``lambda1=0`` the same as
+        ``"none"``. ``"none"``: no tie, only `lambda2`. A matrix is the precision Omega, symmetric
+        and positive semidefinite, in the order of `node_labels`; a DataFrame is labelled by the
+        nodes on both axes. `skfedmtl.relationships` builds common ones.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
         rows is legal: its weights follow from the others that a given Omega ties it to, and are 0

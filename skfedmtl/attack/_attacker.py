@@ -48,8 +48,10 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         The nodes to be hurt: a share of the nodes, drawn (rounded down, at least one), or labels.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows. None: the targets (direct); as many others, at most
-        those there are (indirect); as many of all, some of both kinds when there are three nodes
-        (hybrid). Given labels must equal the targets (direct) or avoid them (indirect).
+        those there are (indirect); as many of all, but at least one of both kinds if there are
+        three nodes and not all are targets, so that a single target gets two sources, itself and
+        another node (hybrid). Given labels must equal the targets (direct) or avoid them
+        (indirect).
     budget : float, default=0.2
         Injected rows of a source as a share of its clean rows, rounded half up, at least one
         unless 0.
@@ -159,6 +161,8 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     ValueError
         In `fit`, for a wrong parameter or wrong data, or if no row can have what is asked of it;
         the message names the argument.
+    TypeError
+        For sparse rows, and in `fit` for a Pipeline with other steps than those above.
 
     Notes
     -----

@@ -69,6 +69,8 @@ class RandomPoisoner(BasePoisoner):
     ------
     ValueError
         In `fit`, for a wrong parameter or wrong data; the message names the argument.
+    TypeError
+        For sparse rows, and in `fit` for a Pipeline with other steps than those above.
 
     Notes
     -----
@@ -196,6 +198,8 @@ class LabelFlipPoisoner(BasePoisoner):
     ------
     ValueError
         In `fit`, for a wrong parameter or wrong data; the message names the argument.
+    TypeError
+        For sparse rows, and in `fit` for a Pipeline with other steps than those above.
 
     Notes
     -----
