@@ -3,8 +3,10 @@
 import lzma
 import os
 import secrets
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
@@ -45,6 +47,30 @@ def write_whole(contents: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
     finally:
         for temporary in places:
             temporary.unlink(missing_ok=True)
+
+
+def why_unwritable(folder: str | os.PathLike[str]) -> str | None:
+    """What keeps files from being written to a folder, which is made if need be; None: nothing.
+
+    Nothing is left behind: a folder that is not there is not made, only tried in the next above
+    that is.
+    """
+    if not os.fspath(folder):
+        return "its name is empty"
+    path = there = Path(folder).absolute()
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(path)  # a name may be too long
+        there = next(one for one in (path, *path.parents) if one.exists())
+        if not there.is_dir():
+            return f"{there} is a file"
+    except (OSError, ValueError) as error:
+        return f"{error}"
+    try:
+        with tempfile.TemporaryDirectory(dir=there):
+            return None
+    except OSError as error:
+        return f"nothing can be written to {there} ({error.strerror})"
 
 
 def read_npz(

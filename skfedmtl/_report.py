@@ -3,7 +3,6 @@
 import argparse
 import io
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfedmtl._files import write_whole
+from skfedmtl._files import why_unwritable, write_whole
 from skfedmtl._report_data import DATASETS, is_classification
 from skfedmtl._report_tables import print_tables, summarise, to_csv
 from skfedmtl._report_work import Result, Settings, pieces, run_piece
@@ -190,13 +189,10 @@ def _folder(text: str) -> str:
     """A folder that exists and may be written to, or that can be made."""
     try:
         path = Path(_nonempty(text)).expanduser()
-        there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         raise argparse.ArgumentTypeError(f"must be the path of a folder: {error}") from error
-    if not there.is_dir():
-        raise argparse.ArgumentTypeError(f"must be a folder, got {text!r}: {there} is a file")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"must be writable, got {text!r}: {there} is not")
+    if reason := why_unwritable(path):
+        raise argparse.ArgumentTypeError(f"must be a writable folder, got {text!r}: {reason}")
     for name in FILES:
         if (path / name).is_dir():
             raise argparse.ArgumentTypeError(f"must have no folder {name!r}, got {text!r}")

@@ -259,12 +259,20 @@ def test_output_must_leave_room_for_the_files(no_work, tmp_path, capsys):
     assert "--output: must have no folder 'report.png'" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that takes no files")
+def test_output_is_tried_before_the_work(no_work, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments("/proc/x"))
+    assert stop.value.code == 2
+    assert "nothing can be written to /proc" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_output_must_be_writable(no_work, tmp_path, capsys):
     tmp_path.chmod(0o500)
     with pytest.raises(SystemExit):
         main(arguments(tmp_path / "report"))
-    assert "--output: must be writable" in capsys.readouterr().err
+    assert "--output: must be a writable folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "rich"])

@@ -15,7 +15,7 @@ from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
 from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._check import ROUNDS, compare
-from skfedmtl.attack._checkpoint import Checkpoint, fingerprint
+from skfedmtl.attack._checkpoint import Checkpoint, check_folder, fingerprint
 from skfedmtl.attack._craft import Settings, craft
 from skfedmtl.attack._gradients import GRADIENTS
 from skfedmtl.attack._one_vs_rest import make_game, upper_value
@@ -393,6 +393,11 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         probe._n_points = n_points
         probe.fit(X, y, nodes=nodes)
         return probe._comparison
+
+    def _limits(self, X):
+        if self.checkpoint is not None:
+            check_folder(self.checkpoint)
+        return super()._limits(X)
 
     def _craft(self, clean, threat, rng, draw, evaluation):
         starts = [draw(rng)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._files import read_npz, write_whole
+from skfedmtl._files import read_npz, why_unwritable, write_whole
 from skfedmtl._losses import Array
 
 _WITHOUT_EFFECT = ("checkpoint", "memory", "n_jobs", "verbose")
@@ -52,6 +52,16 @@ def _parameters(estimator: Any) -> dict[str, Any]:
     """Those that the result depends on."""
     given = estimator.get_params(deep=False)
     return {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
+
+
+def check_folder(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder that cannot be made, or to which no file can be written."""
+    reason = why_unwritable(folder)
+    if reason is not None:
+        raise ValueError(
+            f"`checkpoint` must be a folder to which files can be written, got {folder!r}: "
+            f"{reason}."
+        )
 
 
 class Checkpoint:
