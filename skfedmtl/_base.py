@@ -24,6 +24,7 @@ from skfedmtl._problem import FederatedProblem
 from skfedmtl._schedule import make_schedule
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl._solver import SequentialSolver
+from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.relationships import MAX_DENSE_NODES, Fixed, Independent, Learned, Relationship
 
 NO_NODE = 0  #: the one label of a model fitted without nodes
@@ -60,7 +61,9 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _check_fit(self, X, y, nodes, sample_weight):
         """Checked rows, targets, node labels with the rows' positions, and weights."""
         y_numeric = self._intercept_kind == "centred"
+        refuse_masked(X=X, sample_weight=sample_weight)
         X, nodes = take_nodes(self, X, nodes, reset=True)
+        y = read_targets(y, "y", numeric=y_numeric)
         if self.node_column is None:
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=np.float64, y_numeric=y_numeric
@@ -80,6 +83,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _check_predict(self, X, nodes):
         """Checked rows and the positions of their nodes, -1 for the mean model."""
         check_is_fitted(self)
+        refuse_masked(X=X)
         X, nodes = take_nodes(self, X, nodes, reset=False)
         if self.node_column is None:
             X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
@@ -367,17 +371,21 @@ def check_precision(relationship, labels):
         )
     if hasattr(relationship, "columns") and hasattr(relationship, "index"):
         relationship = _ordered_frame(relationship, labels)
+    refuse_masked(relationship=relationship)
     try:
-        Omega = np.array(relationship, dtype=float)
+        Omega = np.asarray(relationship)
+        Omega = Omega if Omega.dtype.kind == "c" else np.array(Omega, dtype=float)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "relationship must be 'learned', 'none' or a matrix of numbers, "
+            "relationship must be 'learned', 'none' or a matrix of real numbers, "
             f"got {type(relationship).__name__}."
         ) from error
+    if Omega.dtype.kind == "c":
+        raise ValueError("relationship holds complex numbers; real numbers are allowed.")
     if Omega.shape != (m, m):
         raise ValueError(
-            f"relationship must be an ({m}, {m}) precision matrix, one row and column for each of "
-            f"the {m} nodes, got shape {Omega.shape}."
+            f"relationship must be a precision matrix of shape ({m}, {m}), one row and column for "
+            f"each of the {m} nodes, got shape {Omega.shape}."
         )
     if not np.isfinite(Omega).all():
         raise ValueError("relationship holds NaN or infinity; finite numbers are allowed.")

@@ -16,6 +16,7 @@ from skfedmtl._callbacks import Task, begin_fit
 from skfedmtl._class_weight import class_weights
 from skfedmtl._log import add_histories
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
+from skfedmtl._targets import read_targets
 
 __all__ = ["FMTLClassifier"]
 
@@ -252,7 +253,9 @@ default="learned"
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) == 1:
-            raise ValueError(f"y must hold two classes, got only one class: {classes[0]!r}.")
+            raise ValueError(
+                f"y must hold two classes, got only one class: {classes.tolist()[0]!r}."
+            )
         return classes
 
     def _row_weights(self, y, sample_weight):
@@ -430,4 +433,5 @@ default="learned"
         score : float
             Share of rows predicted right, 0 to 1.
         """
+        y = read_targets(y, "y", numeric=False)
         return accuracy_score(y, self.predict(X, nodes=nodes), sample_weight=sample_weight)

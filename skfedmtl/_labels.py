@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
-__all__ = ["as_labels", "as_unique_labels", "check_nodes", "kind_name", "listing"]
+__all__ = [
+    "as_labels",
+    "as_unique_labels",
+    "check_nodes",
+    "is_missing",
+    "kind_name",
+    "listing",
+    "with_article",
+]
 
 _KIND_NAMES = {"i": "integers", "b": "booleans", "U": "strings"}
 # Floats carry whole numbers faithfully up to here.
@@ -51,7 +59,7 @@ def as_labels(values: Any, name: str, hint: str = "") -> NDArray[Any]:
 def _from_objects(array: NDArray[Any], expected: str) -> NDArray[Any]:
     """Give an array of Python objects the dtype they share."""
     types = set(map(type, array))
-    if any(value is None or _is_nan(value) for value in array):
+    if any(is_missing(value) for value in array):
         raise ValueError(f"{expected}; it holds missing values.")
     if all(issubclass(t, str) for t in types) and types:
         return array.astype(str)
@@ -67,16 +75,21 @@ def _from_objects(array: NDArray[Any], expected: str) -> NDArray[Any]:
     raise ValueError(f"{expected}, all of one type; it holds {names}.")
 
 
-def _is_nan(value: Any) -> bool:
-    # pandas' NA compares to nothing, not even to itself
-    return type(value).__name__ in ("NAType", "NaTType") or (
-        isinstance(value, numbers.Real) and bool(value != value)
+def is_missing(value: Any) -> bool:
+    """Whether an entry of an array of objects stands for none: None, NaN, NaT or pandas' NA."""
+    # NA compares to nothing, not even to itself
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, numbers.Real) and bool(value != value))
     )
 
 
 def _from_floats(array: NDArray[Any], expected: str, hint: str) -> NDArray[np.int64]:
     if np.isnan(array).any():
         raise ValueError(f"{expected}; it holds missing values.")
+    # half precision has no number that large
+    array = array.astype(np.result_type(array, np.float64), copy=False)
     wrong = (np.abs(array) > LARGEST_WHOLE) | (array != np.trunc(array))
     if wrong.any():
         raise ValueError(f"{expected}, floats only if whole; it holds {array[wrong][0]}.{hint}")
@@ -89,7 +102,7 @@ def as_unique_labels(values: Any, name: str) -> NDArray[Any]:
         raise ValueError(f"`{name}` is empty: at least one label is needed.")
     found, counts = np.unique(labels, return_counts=True)
     if len(found) < len(labels):
-        raise ValueError(f"`{name}` must not repeat labels: {listing(found[counts > 1])}")
+        raise ValueError(f"`{name}` must not repeat labels: {listing(found[counts > 1])}.")
     return labels
 
 
@@ -98,7 +111,12 @@ def kind_name(labels: NDArray[Any]) -> str:
 
 
 def listing(labels: NDArray[Any], limit: int = 5) -> str:
-    """The first few distinct labels, for a message."""
+    """The first few distinct labels, for the middle of a message."""
     found = np.unique(labels).tolist()
     text = ", ".join(map(repr, found[:limit]))
-    return f"{text}." if len(found) <= limit else f"{text} and {len(found) - limit} more."
+    return text if len(found) <= limit else f"{text} and {len(found) - limit} more"
+
+
+def with_article(name: str) -> str:
+    """The name of a class after "a" or "an", as it is read aloud."""
+    return f"{'an' if name.startswith((*'AEIOU', 'FMTL')) else 'a'} {name}"

@@ -4,7 +4,7 @@
 """
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
 from skfedmtl._polars import is_polars
+from skfedmtl._sparse import check_stored
 
 __all__ = [
     "as_table",
@@ -47,7 +48,7 @@ def encode_nodes(
     codes = _positions(nodes, labels)
     unknown = codes < 0
     if handle_unknown == "error" and unknown.any():
-        raise ValueError(f"`node_labels` lacks labels found in `nodes`: {listing(nodes[unknown])}")
+        raise ValueError(f"`node_labels` lacks labels found in `nodes`: {listing(nodes[unknown])}.")
     return labels, codes
 
 
@@ -61,13 +62,13 @@ def lookup_nodes(
     if labels.dtype.kind != nodes.dtype.kind:
         raise ValueError(
             f"`nodes` holds {kind_name(nodes)}, but the model was fitted on nodes labelled by "
-            f"{kind_name(labels)}: {listing(labels)}"
+            f"{kind_name(labels)}: {listing(labels)}."
         )
     codes = _positions(nodes, labels)
     unknown = codes < 0
     if handle_unknown == "error" and unknown.any():
         raise ValueError(
-            f"`nodes` holds labels not seen in fit: {listing(nodes[unknown])} "
+            f"`nodes` holds labels not seen in fit: {listing(nodes[unknown])}. "
             "Set handle_unknown='mean' to predict them by the mean model. In a cross-validation, "
             "split by skfedmtl.model_selection.NodeKFold: plain KFold leaves whole nodes out when "
             "the rows are sorted by node."
@@ -78,6 +79,7 @@ def lookup_nodes(
 def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any, Any]:
     """The features and nodes of an estimator's input: its node column taken off, or as given."""
     if estimator.node_column is None:
+        check_stored(X)
         return X, nodes
     if nodes is not None:
         raise ValueError(
@@ -85,7 +87,10 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
             "allowed is one of the two."
         )
     validate_data(estimator, X, skip_check_array=True, reset=reset)
-    return split_node_column(X, estimator.node_column)
+    X, nodes = split_node_column(X, estimator.node_column)
+    if X.shape[1] == 0:
+        raise ValueError("`X` holds only the node column; at least one other column is needed.")
+    return X, nodes
 
 
 def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
@@ -93,6 +98,7 @@ def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
     is_frame = hasattr(X, "iloc") or is_polars(X)
     is_sparse: bool = sparse.issparse(X)
     if is_sparse:
+        check_stored(X)
         X = X.tocsr()
     elif not is_frame:
         X = as_table(X)
@@ -156,6 +162,11 @@ def from_nodes(pairs: Any, labels: Any = None) -> tuple[Any, Any, NDArray[Any]]:
             raise ValueError("`labels` must be None for a dict: its keys are the labels.")
         labels, pairs = list(pairs.keys()), list(pairs.values())
     else:
+        if not isinstance(pairs, Iterable):
+            raise TypeError(
+                "`pairs` must be a list of pairs (X, y), or a dict of them by their labels, got "
+                f"{pairs!r}."
+            )
         pairs = list(pairs)
         labels = range(len(pairs)) if labels is None else labels
     if not pairs:

@@ -107,6 +107,11 @@ def security_curve(
     """
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     labels = _nodes(attacker, X, nodes)
+    if len(labels) == len(np.unique(labels)):
+        raise ValueError(
+            "Every node has a single row, so that there is none to test on; at least two rows are "
+            "needed in the nodes that are attacked."
+        )
     for chosen in values if param_name == "target_nodes" else [attacker.target_nodes]:
         _check_targets(chosen, labels)
     groups = strata(labels, y)
@@ -183,7 +188,7 @@ def _check_targets(chosen, nodes):
     if single:
         raise ValueError(
             "`target_nodes` must have two rows each, one of them to be tested on; got nodes of a "
-            f"single row: {listing(single)}"
+            f"single row: {listing(single)}."
         )
 
 

@@ -13,12 +13,45 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array
 
 NOISE = 8.0 * float(np.finfo(float).eps)  #: of a number from which its like was taken off
+
+
+def check_stored(X: Any) -> None:
+    """Refuse a sparse matrix of the caller whose indices lead out of its arrays.
+
+    Neither scipy nor the kernels look before they follow one.
+    """
+    is_sparse: bool = issparse(X)
+    if not is_sparse or X.ndim != 2:
+        return
+    if X.format == "lil":
+        X = X.tocsr()
+    if X.format == "coo":
+        places = zip((X.row, X.col), X.shape, strict=True)
+        sound = all(len(where) == len(X.data) and _within(where, n) for where, n in places)
+    elif X.format in ("csr", "csc", "bsr"):
+        block = X.blocksize if X.format == "bsr" else (1, 1)
+        n, d = (whole // part for whole, part in zip(X.shape, block, strict=True))
+        n, d = (d, n) if X.format == "csc" else (n, d)
+        ends, size = X.indptr, min(len(X.indices), len(X.data))
+        sound = len(ends) == n + 1 and ends[0] == 0 and bool((ends[1:] >= ends[:-1]).all())
+        sound = sound and ends[-1] <= size and _within(X.indices[: ends[-1]], d)
+    else:  # nothing in it leads anywhere
+        return
+    if not sound:
+        raise ValueError(
+            f"X is a damaged sparse matrix ({X.format}): its indices do not fit its shape "
+            f"{X.shape} and its {len(X.data)} stored entries."
+        )
+
+
+def _within(index: NDArray[Any], n: int) -> bool:
+    return len(index) == 0 or bool(index.min() >= 0 and index.max() < n)
 
 
 class SparseRows:

@@ -8,6 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 
 __all__ = ["check_test_size", "deal", "draw", "n_rows", "strata", "take"]
@@ -74,9 +75,11 @@ def n_rows(values, name):
 
 
 def take(values, rows):
-    """Index the rows of an array, a DataFrame or a list."""
+    """Index the rows of an array, a sparse matrix, a DataFrame or a list."""
     if hasattr(values, "iloc"):
         return values.iloc[rows]
+    if issparse(values):  # some formats know no rows
+        return values.tocsr()[rows].asformat(values.format)
     return values[rows] if hasattr(values, "shape") else [values[i] for i in rows]
 
 

@@ -147,8 +147,8 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
-        The rows: array, list or DataFrame.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        The rows: array, list, DataFrame or sparse matrix.
     y : array-like of shape (n_samples,)
         The targets. A continuous target is split by node alone; whole numbers count as classes.
     nodes : array-like of shape (n_samples,)
@@ -202,7 +202,7 @@ def _warn_of_single_rows(nodes):
     labels, counts = np.unique(nodes, return_counts=True)
     if (counts == 1).any():
         warnings.warn(
-            f"Nodes with a single row: {listing(labels[counts == 1])} Where that row is tested, "
+            f"Nodes with a single row: {listing(labels[counts == 1])}. Where that row is tested, "
             "its node is absent from training: list the node in node_labels or set "
             "handle_unknown='mean'.",
             UserWarning,

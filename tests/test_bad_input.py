@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.exceptions import NotFittedError
 
 from estimators import ESTIMATORS, make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner, from_nodes
+from skfedmtl._labels import listing, with_article
 from skfedmtl.relationships import MAX_DENSE_NODES, clustered, graph_laplacian, mean_regularized
 
 estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -106,8 +108,9 @@ def test_data(estimator, data, error, message):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.zeros(28), "only one class: "),
-        (["a"] * 28, "only one class: "),
+        (np.zeros(28), r"only one class: 0\.0\.$"),
+        (np.zeros(28, dtype=int), r"only one class: 0\.$"),
+        (["a"] * 28, r"only one class: 'a'\.$"),
         (np.linspace(0, 1, 28), "label type"),
     ],
 )
@@ -126,11 +129,15 @@ def frame(labels, columns=None):
 @pytest.mark.parametrize(
     ("relationship", "message"),
     [
-        (np.eye(2), r"\(3, 3\).*3 nodes.*\(2, 2\)"),
+        (np.eye(2), r"matrix of shape \(3, 3\).*3 nodes.*\(2, 2\)"),
+        (np.eye(3) + 0j, "complex"),
+        ([[1 + 1j, 0, 0], [0, 1, 0], [0, 0, 1]], "complex"),
+        (pd.DataFrame(np.eye(3) + 0j), "complex"),
+        (np.ma.array(np.eye(3), mask=np.eye(3)), "masked"),
         (np.ones((3, 2)), "shape"),
         (np.ones(3), "shape"),
-        ([[1, 2], [3]], "matrix of numbers"),
-        ([["a"] * 3] * 3, "matrix of numbers"),
+        ([[1, 2], [3]], "matrix of real numbers"),
+        ([["a"] * 3] * 3, "matrix of real numbers"),
         (spoilt(np.eye(3), np.nan), "NaN or infinity"),
         (spoilt(np.eye(3), np.inf), "NaN or infinity"),
         (np.triu(np.ones((3, 3))), "symmetric"),
@@ -282,3 +289,174 @@ def test_a_given_matrix_of_too_many_nodes():
     model = FMTLRegressor(relationship=np.eye(m))
     with pytest.raises(ValueError, match=f"relationship is a dense matrix of {m} nodes; at most"):
         model.fit(np.ones((m, 1)), np.ones(m), nodes=np.arange(m))
+
+
+# -- targets with gaps, of other kinds, masked ------------------------------------------------
+
+
+def with_gap(y, value):
+    """The targets in a list, one of them replaced."""
+    y = list(y)
+    y[3] = value
+    return y
+
+
+def as_text(y):
+    return [str(value) for value in y]
+
+
+NA = pd.NA
+GAPS = {
+    "list": lambda y: with_gap(y, None),
+    "list of NaN": lambda y: with_gap(y, np.nan),
+    "objects": lambda y: np.array(with_gap(y, None), dtype=object),
+    "objects with NaN": lambda y: np.array(with_gap(y, np.nan), dtype=object),
+    "Float64": lambda y: pd.Series(with_gap(y, NA), dtype="Float64"),
+    "string": lambda y: pd.Series(with_gap(as_text(y), NA), dtype="string"),
+    "category": lambda y: pd.Series(with_gap(as_text(y), NA), dtype="category"),
+    "str": lambda y: pd.Series(with_gap(as_text(y), None)),
+}
+
+
+@estimators
+@pytest.mark.parametrize("make", GAPS.values(), ids=GAPS)
+@pytest.mark.parametrize("relationship", ["learned", "none"])
+def test_targets_with_gaps(estimator, make, relationship):
+    X, y, nodes = make_rows(estimator)
+    model = estimator(relationship=relationship)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        model.fit(X, make(y), nodes=nodes)
+    model.fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        model.score(X, make(y), nodes=nodes)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("nan", "Input y contains NaN"),
+        ("inf", "Input y contains infinity"),
+        ("much", "y must hold real numbers.*much"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [str, object])
+def test_strings_that_are_no_numbers(value, message, dtype):
+    X, y, nodes = make_rows(FMTLRegressor)
+    y = np.array(with_gap(as_text(y), value), dtype=dtype)
+    with pytest.raises(ValueError, match=message):
+        FMTLRegressor().fit(X, y, nodes=nodes)
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_targets_in_other_containers_are_the_same_numbers(dtype):
+    X, y, nodes = make_rows(FMTLRegressor)
+    models = [
+        FMTLRegressor(random_state=0).fit(X, given, nodes=nodes) for given in (y, y.astype(dtype))
+    ]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+    assert models[0].score(X, y, nodes=nodes) == models[1].score(X, y.astype(dtype), nodes=nodes)
+
+
+DAYS = np.arange(28).astype("datetime64[D]")
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (DAYS, "y holds dates"),
+        (DAYS - DAYS[0], "y holds dates or times"),
+        (list(DAYS), "y holds dates"),
+        (pd.Series(DAYS), "y holds dates"),
+        (np.array([*DAYS, None][:28], dtype=object), "y must hold real|y holds dates"),
+        (pd.Series(DAYS).dt.tz_localize("UTC"), "y must hold real numbers.*Timestamp"),
+        (np.full(28, 1j, dtype=object), "y must hold real numbers.*complex"),
+        (np.array([10**400] * 28, dtype=object), "y must hold real numbers.*too large"),
+    ],
+)
+def test_targets_that_are_no_numbers(y, message):
+    X, _, nodes = make_rows(FMTLRegressor)
+    with pytest.raises(ValueError, match=message):
+        FMTLRegressor().fit(X, y, nodes=nodes)
+
+
+@estimators
+def test_strings_of_numpy(estimator):
+    string = pytest.importorskip("numpy.dtypes", exc_type=ImportError)
+    if not hasattr(string, "StringDType"):
+        pytest.skip("numpy below 2")
+    X, y, nodes = make_rows(estimator)
+    y = np.array(as_text(y), dtype=string.StringDType())
+    with pytest.raises(TypeError, match=r"y has numpy's dtype StringDType.*astype"):
+        estimator().fit(X, y, nodes=nodes)
+
+
+@estimators
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_masked_entries(estimator, name):
+    X, y, nodes = make_rows(estimator)
+    data = {"X": X, "y": y, "sample_weight": np.ones(len(y))}
+    whole = {**data, name: np.ma.array(data[name])}
+    model = estimator(random_state=0).fit(nodes=nodes, **whole)
+    data[name] = whole[name].copy()
+    data[name][0] = np.ma.masked
+    with pytest.raises(ValueError, match=f"`{name}` has masked entries"):
+        estimator().fit(nodes=nodes, **data)
+    if name == "X":
+        for method in methods(model):
+            with pytest.raises(ValueError, match="`X` has masked entries"):
+                method(data["X"], nodes=nodes)
+        with pytest.raises(ValueError, match="`X` has masked entries"):
+            estimator(node_column=0).fit(np.ma.column_stack([nodes, data["X"]]), y)
+
+
+# -- tables, and what is said of them ---------------------------------------------------------
+
+
+@estimators
+def test_a_table_of_nodes_only(estimator):
+    _, y, nodes = make_rows(estimator)
+    for table, column in (
+        (pd.DataFrame({"node": nodes}), "node"),
+        (nodes[:, None], 0),
+        (csr_matrix(nodes[:, None]), 0),
+    ):
+        with pytest.raises(ValueError, match="`X` holds only the node column"):
+            estimator(node_column=column).fit(table, y)
+
+
+@pytest.mark.parametrize("pairs", [None, 3])
+def test_pairs_that_are_none(pairs):
+    with pytest.raises(TypeError, match=f"`pairs` must be a list of pairs.*got {pairs}"):
+        from_nodes(pairs)
+
+
+def test_nodes_in_half_precision():
+    """Every warning is an error here."""
+    X, y, nodes = make_rows(FMTLRegressor)
+    half = nodes.astype(np.float16)
+    assert FMTLRegressor().fit(X, y, nodes=half).nodes_.tolist() == [0, 1, 2]
+    for value in (0.5, np.inf):
+        half[2] = value
+        with pytest.raises(ValueError, match=f"floats only if whole; it holds {value}"):
+            FMTLRegressor().fit(X, y, nodes=half)
+
+
+def test_lists_of_labels_end_no_sentence_midway():
+    assert listing(np.array(["b", "a"])) == "'a', 'b'"
+    assert listing(np.arange(7)) == "0, 1, 2, 3, 4 and 2 more"
+    X, y, nodes = make_rows(FMTLRegressor, strings=True)
+    with pytest.raises(ValueError, match=r"got sources 'n1' and targets 'n0'\.$"):
+        RandomPoisoner(FMTLRegressor(), target_nodes=["n0"], source_nodes=["n1"]).fit(
+            X, y, nodes=nodes
+        )
+    model = FMTLRegressor().fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match=r"not seen in fit: 'n7'\. Set"):
+        model.predict(X[:1], nodes=["n7"])
+    with pytest.raises(ValueError, match=r"strings: 'n0', 'n1', 'n2'\.$"):
+        model.predict(X[:1], nodes=[7])
+
+
+def test_articles():
+    for name in ("FMTLClassifier", "OneHotEncoder"):
+        assert with_article(name) == f"an {name}"
+    assert with_article("StandardScaler") == "a StandardScaler"

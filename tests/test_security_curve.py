@@ -222,3 +222,16 @@ def test_a_target_of_a_single_row_is_refused_before_any_attack(along, rows, monk
     with pytest.raises(ValueError, match=f"`target_nodes` must .* single row: {target[0]!r}"):
         part = X[few], y[few], nodes[few]
         curve(attacker, part, param_name=along, param_range=values)
+
+
+def test_nodes_of_a_single_row_each():
+    X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+    with pytest.raises(ValueError, match="Every node has a single row"):
+        security_curve(
+            RandomPoisoner(FMTLRegressor()),
+            X,
+            y,
+            nodes=np.arange(len(y)),
+            param_name="budget",
+            param_range=[0.1],
+        )

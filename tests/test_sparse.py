@@ -18,6 +18,7 @@ from estimators import ESTIMATOR_OF, ESTIMATORS, LOSSES
 from skfedmtl import FMTLClassifier, FMTLRegressor, from_nodes
 from skfedmtl._rows import centre, cross, fills, outer, squared_norms
 from skfedmtl._sparse import SparseRows
+from skfedmtl.model_selection import train_test_split_nodes
 
 estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 
@@ -321,3 +322,54 @@ def test_a_mean_far_from_zero(offset, spread):
     assert model.score(rows, y, nodes=nodes) > 0.999
     assert_allclose(model.coef_, dense.coef_, rtol=1e-6, atol=1e-9)
     assert_allclose(model.objective_, dense.objective_, rtol=1e-8)
+
+
+DAMAGES = {
+    "a column beyond": lambda X: X.indices.__setitem__(0, max(X.shape)),
+    "a column far beyond": lambda X: X.indices.__setitem__(-1, 10**6),
+    "a column before": lambda X: X.indices.__setitem__(0, -1),
+    "rows that overlap": lambda X: X.indptr.__setitem__(5, 10**6),
+    "a late start": lambda X: X.indptr.__setitem__(0, 1),
+    "a late end": lambda X: X.indptr.__setitem__(-1, 10**6),
+    "a row too few": lambda X: setattr(X, "indptr", X.indptr[:-1]),
+    "numbers too few": lambda X: setattr(X, "data", X.data[:5]),
+}
+
+
+@estimators
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array, sparse.bsr_array])
+def test_damaged_matrices(estimator, damage, kind):
+    """None of them is followed where it leads."""
+    table = make_table(3)
+    X = kind(table.X.copy())
+    damage(X)
+    with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+        fitted(estimator, table, X)
+    with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+        y = table.classes if estimator is FMTLClassifier else table.numbers
+        estimator(node_column=0).fit(X, y)
+    model = fitted(estimator, table, table.X)
+    with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+        model.predict(X, nodes=table.nodes)
+
+
+@pytest.mark.parametrize("value", [-1, 10**6])
+def test_damaged_matrices_of_other_formats(value):
+    table = make_table(3)
+    pairs, lists = sparse.coo_matrix(table.X), sparse.lil_array(table.X)
+    pairs.row[0] = value
+    lists.rows[0] = [value] * len(lists.rows[0])
+    for X in (pairs, lists):
+        with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+            fitted(FMTLRegressor, table, X)
+
+
+@pytest.mark.parametrize("format", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+def test_every_format(format):
+    table = make_table(3)
+    models = [fitted(FMTLRegressor, table, X) for X in (table.X.asformat(format), table.X)]
+    assert_array_equal(models[0].coef_, models[1].coef_)
+    parts = train_test_split_nodes(table.X.asformat(format), table.numbers, table.nodes)
+    assert parts[0].format == parts[1].format == format
+    assert parts[0].shape[0] + parts[1].shape[0] == table.X.shape[0]

@@ -73,13 +73,13 @@ def _codes(chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int6
     if chosen.dtype.kind != labels.dtype.kind:
         raise ValueError(
             f"`{name}` holds {kind_name(chosen)}, but the nodes are labelled by "
-            f"{kind_name(labels)}: {listing(labels)}"
+            f"{kind_name(labels)}: {listing(labels)}."
         )
     known = {label: code for code, label in enumerate(labels.tolist()) if n_rows[code] > 0}
     unknown = [label for label in chosen.tolist() if label not in known]
     if unknown:
         raise ValueError(
-            f"`{name}` holds labels that no row has: {unknown}; allowed are {listing(labels)}"
+            f"`{name}` holds labels that no row has: {unknown}; allowed are {listing(labels)}."
         )
     return np.sort(np.array([known[label] for label in chosen.tolist()], dtype=np.int64))
 
@@ -108,13 +108,13 @@ def _check_overlap(attack: str, targets, sources, labels) -> None:
     if attack == "direct" and not np.array_equal(targets, sources):
         raise ValueError(
             "`source_nodes` must equal `target_nodes` in a direct attack, got sources "
-            f"{listing(labels[sources])} and targets {listing(labels[targets])}"
+            f"{listing(labels[sources])} and targets {listing(labels[targets])}."
         )
     shared = np.intersect1d(targets, sources)
     if attack == "indirect" and len(shared):
         raise ValueError(
             "`source_nodes` must have no node in common with `target_nodes` in an indirect "
-            f"attack, got {listing(labels[shared])}"
+            f"attack, got {listing(labels[shared])}."
         )
 
 
