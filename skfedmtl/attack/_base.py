@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
@@ -20,6 +21,7 @@ from skfedmtl._nodes import split_node_column, take_nodes
 from skfedmtl._polars import from_polars, to_polars
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl._strata import n_rows
+from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._one_vs_rest import upper_value
 from skfedmtl.attack._start import (
     check_label_kind,
@@ -71,6 +73,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
         with whole_or_not_at_all(self):
             X, y, nodes = map(from_polars, (X, y, nodes))
+            refuse_masked(X=X, y=y)
             check_victim(self.estimator, type(self).__name__)
             limits = self._limits(X)
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -146,6 +149,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _open(self, estimator, X, nodes):
         """The FMTL estimator in a fitted victim, and rows and nodes as it sees them."""
+        refuse_masked(X=X)
         victim = Victim(estimator)
         X, nodes = self._seen(victim, X, nodes)
         return victim.model, victim.transform(X), nodes
@@ -314,26 +318,31 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a target node has no row in `X`, or no weight.
+            If a target node has no row in `X`, or no weight; for targets with gaps, of the wrong
+            type or shape, and for negative weights.
         """
         check_is_fitted(self)
         model, X, nodes = self._open(self.estimator_, X, nodes)
         model = copy(model).set_params(handle_unknown="mean")
         predicted = model.predict(X, nodes=nodes)
-        truth = column_or_1d(y)
+        classify = is_classifier(model)
+        truth = column_or_1d(read_targets(y, "y", numeric=not classify))
         check_consistent_length(X, truth)
-        weight = _check_sample_weight(sample_weight, predicted)
+        if classify:
+            accuracy_score(truth, predicted)  # refuses what are no classes like those of the fit
+        refuse_masked(sample_weight=sample_weight)
+        weight = _check_sample_weight(sample_weight, predicted, ensure_non_negative=True)
         codes = model._check_predict(X, nodes)[1]
         errors = []
         for label in self.target_nodes_:
             rows = (codes >= 0) & (model.nodes_[codes] == label)
             if not rows.any():
-                raise ValueError(f"`nodes` has no row of the target node {listing(label)}")
+                raise ValueError(f"`nodes` has no row of the target node {listing(label)}.")
             if not weight[rows].any():
                 raise ValueError(
-                    f"`sample_weight` holds zeros only for the target node {listing(label)}"
+                    f"`sample_weight` holds zeros only for the target node {listing(label)}."
                 )
-            if is_classifier(model):
+            if classify:
                 errors.append(np.average(truth[rows] != predicted[rows], weights=weight[rows]))
             else:
                 square = np.square(truth[rows] - predicted[rows])

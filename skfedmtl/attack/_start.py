@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 
 from skfedmtl._base import last_step
+from skfedmtl._labels import with_article
 from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
+from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._bounds import row_bounds
 from skfedmtl.attack._constraints import FeasibleSet
 from skfedmtl.attack._features import Limits, read_limits
@@ -18,6 +20,7 @@ from skfedmtl.attack._storage import Storage
 from skfedmtl.attack._tables import as_rows, stored_kinds
 from skfedmtl.attack._threat import Threat, draw_class_labels, draw_rows, draw_targets
 from skfedmtl.attack._upper import Evaluation
+from skfedmtl.attack._victim import check_dense
 
 
 class CleanData(NamedTuple):
@@ -61,17 +64,26 @@ def read_evaluation(poisoner, given: tuple[Any, Any, Any], targets) -> Evaluatio
     X, y, nodes = given
     if X is None:
         return None
+    classify = is_classifier(last_step(poisoner.clean_estimator_))
+    refuse_masked(X_target=X)
+    y = read_targets(y, "y_target", numeric=not classify)
     try:
-        model, seen, where = poisoner._open(poisoner.clean_estimator_, X, nodes)
-        codes = model._check_predict(seen, where)[1]
-        features, y = as_rows(X, poisoner._column()), column_or_1d(y)
+        features, y = as_rows(check_dense(X), poisoner._column()), column_or_1d(y)
         check_consistent_length(features, y)
     except ValueError as error:
         raise ValueError(f"X_target, y_target, nodes_target: {error}") from error
-    if is_classifier(model) and len(unknown := np.setdiff1d(y, model.classes_)):
-        raise ValueError(
-            f"y_target holds {unknown.tolist()}; known classes are {model.classes_.tolist()}."
-        )
+    assert_all_finite(features, input_name="X_target")
+    try:
+        model, seen, where = poisoner._open(poisoner.clean_estimator_, X, nodes)
+        codes = model._check_predict(seen, where)[1]
+    except ValueError as error:
+        raise ValueError(f"X_target, y_target, nodes_target: {error}") from error
+    if classify:
+        known = set(model.classes_.tolist())
+        if unknown := [label for label in dict.fromkeys(y.tolist()) if label not in known]:
+            raise ValueError(
+                f"y_target holds {unknown}; known classes are {model.classes_.tolist()}."
+            )
     missing = np.setdiff1d(targets, codes)
     if len(missing):
         raise ValueError(
@@ -149,7 +161,7 @@ def check_label_kind(labels: str, victim) -> str:
     if kind == ("extreme" if classify else "flip"):
         raise ValueError(
             f"labels={kind!r} is for {'regression' if classify else 'classification'}; the "
-            f"victim is a {type(victim).__name__}."
+            f"victim is {with_article(type(victim).__name__)}."
         )
     return kind
 

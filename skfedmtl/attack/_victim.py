@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from skfedmtl._base import BaseFMTL, last_step
+from skfedmtl._labels import with_article
 from skfedmtl._losses import Array
 
 #: subclasses may transform otherwise, so only these types themselves
@@ -194,4 +195,4 @@ def _kind(step: Any) -> str:
     """What a message calls a step."""
     if step is None or isinstance(step, str | type):
         return repr(step)
-    return f"a {type(step).__name__}"
+    return with_article(type(step).__name__)

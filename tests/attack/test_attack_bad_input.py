@@ -1,9 +1,13 @@
 """Every wrong argument is an error that names it, before anything is fitted."""
 
+import os
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from estimators import make_rows
 from skfedmtl import (
@@ -132,7 +136,8 @@ def test_other_attacks_have_no_ascent(make, name, _):
 )
 @both
 def test_labels_of_the_other_kind(make, estimator, labels):
-    check_refused(make, f"labels='{labels}'", {"labels": labels}, estimator)
+    words = f"labels='{labels}'.*victim is an {estimator.__name__}"
+    check_refused(make, words, {"labels": labels}, estimator)
 
 
 @pytest.mark.parametrize(
@@ -268,3 +273,133 @@ def test_score_looks_at_targets_alone(make):
     with pytest.raises(ValueError, match="`sample_weight` holds zeros only for the target node 0"):
         model.score(X, y, sample_weight=(nodes != 0).astype(float), nodes=nodes)
     assert model.estimator_.handle_unknown == "error"
+
+
+# -- other rows of the targets ----------------------------------------------------------------
+
+
+def gap(values, value=np.nan):
+    values = np.array(values, dtype=object)
+    values[4] = value
+    return values
+
+
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+def test_evaluation_rows_with_gaps(estimator):
+    X, y, nodes = make_rows(estimator)
+    hole = X.copy()
+    hole[3, 1] = np.nan
+    cases = {
+        "Input X_target contains NaN": (hole, y),
+        "Input y_target contains NaN": (X, gap(y)),
+        "Input y_target contains NaN.": (X, list(gap(y, None))),
+        "`X_target` has masked entries": (np.ma.masked_invalid(hole), y),
+        "`y_target` has masked entries": (X, np.ma.masked_less(y, 0.5)),
+        "inconsistent numbers of samples": (X, y[:-1]),
+        "X_target.*5 features": (np.ones((len(X), 5)), y),
+    }
+    for words, (rows, target) in cases.items():
+        model = PoisoningAttacker(estimator(), random_state=0, max_iter=1)
+        with pytest.raises(ValueError, match=words):
+            model.fit(X, y, nodes=nodes, X_target=rows, y_target=target, nodes_target=nodes)
+        assert not hasattr(model, "estimator_")
+
+
+def test_evaluation_targets_of_another_kind():
+    X, y, nodes = make_rows(FMTLRegressor)
+    attack = PoisoningAttacker(FMTLRegressor(), random_state=0, max_iter=1)
+    for target, words in (
+        (np.where(y > 0, np.inf, y), "Input y_target contains infinity"),
+        (np.arange(len(y)).astype("datetime64[D]"), "y_target holds dates"),
+        (["much"] * len(y), "y_target must hold real numbers"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            attack.fit(X, y, nodes=nodes, X_target=X, y_target=target, nodes_target=nodes)
+    X, y, nodes = make_rows(FMTLClassifier)
+    attack = PoisoningAttacker(FMTLClassifier(), random_state=0, max_iter=1)
+    for target, words in (
+        (np.where(y, "p", "q"), r"y_target holds \['q', 'p'\]|y_target holds \['p', 'q'\]"),
+        (gap(y, "p"), r"y_target holds \['p'\]; known classes are \[0, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            attack.fit(X, y, nodes=nodes, X_target=X, y_target=target, nodes_target=nodes)
+
+
+@every_poisoner
+def test_masked_rows(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    masked = np.ma.masked_less(X, 0.0)
+    for victim in (FMTLRegressor(), make_pipeline(StandardScaler(), FMTLRegressor())):
+        model = make(victim, budget=0, random_state=0)
+        for name, data in (("X", (masked, y)), ("y", (X, np.ma.masked_less(y, 0.0)))):
+            with pytest.raises(ValueError, match=f"`{name}` has masked entries"):
+                model.fit(*data, nodes=nodes)
+        model.fit(X, y, nodes=nodes)
+        with pytest.raises(ValueError, match="`X` has masked entries"):
+            model.predict(masked, nodes=nodes)
+
+
+# -- score ------------------------------------------------------------------------------------
+
+
+@every_poisoner
+def test_score_of_what_are_no_targets(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    model = make(FMTLRegressor(), budget=0, random_state=0).fit(X, y, nodes=nodes)
+    assert model.score(X, y.astype(str), nodes=nodes) == model.score(X, y, nodes=nodes)
+    for target, words in (
+        (gap(y), "Input y contains NaN"),
+        (list(gap(y, None)), "Input y contains NaN"),
+        (np.where(y > 0, np.nan, y), "Input y contains NaN"),
+        (np.where(y > 0, "p", "q"), "y must hold real numbers"),
+        (np.ma.masked_less(y, 0.0), "`y` has masked entries"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.score(X, target, nodes=nodes)
+
+
+@every_poisoner
+def test_score_of_what_are_no_classes(make):
+    X, y, nodes = make_rows(FMTLClassifier)
+    model = make(FMTLClassifier(), budget=0, random_state=0).fit(X, y, nodes=nodes)
+    for target, words in (
+        (np.where(y, "p", "q"), "Mix of label input types"),
+        (y + 0.5, "mix of continuous and binary"),
+        (np.where(y, np.nan, 0.0), "Input y contains NaN"),
+        (gap(y, None), "Input y contains NaN"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.score(X, target, nodes=nodes)
+    # as the victim's own score, which counts classes that it does not know as errors
+    assert model.score(X, y + 5, nodes=nodes) == 1.0
+    assert FMTLClassifier().fit(X, y, nodes=nodes).score(X, y + 5, nodes=nodes) == 0.0
+
+
+@every_poisoner
+def test_score_with_weights_below_zero(make):
+    X, y, nodes = make_rows(FMTLRegressor)
+    model = make(FMTLRegressor(), budget=0, random_state=0).fit(X, y, nodes=nodes)
+    weight = np.ones(len(y))
+    weight[2] = -1.0
+    with pytest.raises(ValueError, match=r"Negative.*`sample_weight`"):
+        model.score(X, y, sample_weight=weight, nodes=nodes)
+    with pytest.raises(ValueError, match="`sample_weight` has masked"):
+        model.score(X, y, sample_weight=np.ma.masked_less(weight, 0.0), nodes=nodes)
+
+
+# -- checkpoint -------------------------------------------------------------------------------
+
+
+def test_folders_that_take_no_files(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("")
+    X, y, nodes = make_rows(FMTLRegressor)
+    monkeypatch.setattr(FMTLRegressor, "fit", None)  # refused before
+    cases = [("", "empty"), (str(file), "is a file"), (file / "below", "is a file")]
+    cases += [(tmp_path / ("x" * 300), "too long")] * (os.name == "posix")
+    cases += [("/proc/x", "nothing can be written to /proc")] * os.path.isdir("/proc/self")
+    for folder, words in cases:
+        attack = PoisoningAttacker(FMTLRegressor(), checkpoint=folder, random_state=0)
+        with pytest.raises(ValueError, match=f"`checkpoint` must be a folder.*{words}"):
+            attack.fit(X, y, nodes=nodes)
+    assert os.listdir(tmp_path) == ["file"]
