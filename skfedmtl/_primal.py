@@ -29,6 +29,7 @@ _SHORTENINGS, _LEAST, _MOST = 15, 0.1, 0.5  #: of a step, and by how much at onc
 _ROUNDING = 1e-15
 _SHORT = 0.3  #: a shorter step was drawn too far by what the parabolas do not see
 _DAMPING, _LEAST_DAMPING, _CHANGE = 2e-3, 1e-4, 4.0
+_NEAR = 0.1  #: the last step's promise, as a share of P, that leads all but to the minimum
 
 
 class Point:
@@ -104,14 +105,23 @@ class PrimalSolver:
         Of a Newton step, as a share of its own length.
     rough : bool
         Whether single precision will do for the rows of a large problem.
+    patience : int
+        How many times `max_iter` steps there may be while they promise to lower P by much.
     """
 
     def __init__(
-        self, *, tol: float, max_iter: int, accuracy: float = 0.1, rough: bool = False
+        self,
+        *,
+        tol: float,
+        max_iter: int,
+        accuracy: float = 0.1,
+        rough: bool = False,
+        patience: int = 1,
     ) -> None:
         self.tol, self.max_iter, self.accuracy = tol, max_iter, accuracy
-        self._rough = rough
+        self._rough, self._patience = rough, patience
         self.damping = 0.0  #: what the last step left; part of what a next solution depends on
+        self.is_near = True  #: whether the last solution is all but the minimum
 
     def solve(self, server: Server, nodes: list[Node], W: Array, root: float) -> Array:
         """Leave the response and the dual variables of the minimum, and return its weights."""
@@ -135,9 +145,14 @@ class PrimalSolver:
     ) -> tuple[Point, bool]:
         """The minimum, and whether it was reached."""
         point = self._point(server, nodes, W, root)
-        for _ in range(self.max_iter):
+        self.is_near = True
+        for count in range(self._patience * self.max_iter):
+            if count >= self.max_iter and self.is_near:
+                break
             step, slope, n_numbers = point.step(self.accuracy, self.damping)
             server.count(len(nodes), vectors=2, scalars=n_numbers)
+            # a slope that rises is what rounding has left of a step
+            self.is_near = abs(slope) <= _NEAR * abs(point.value)
             if -slope <= self._enough(nodes, point):
                 return point, True
             found = self._search(server, root, nodes, point, step, slope)

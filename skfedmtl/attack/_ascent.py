@@ -2,7 +2,8 @@
 
 ``"plain"`` is Eq. 4 of the paper, ``x <- Proj(x + eta * grad)``. ``"adaptive"`` keeps a
 running mean of the gradient and of its squares, coordinate by coordinate [1]_, so that
-every coordinate moves a comparable distance. Its steps shorten evenly to a tenth of the first,
+every coordinate moves a comparable distance, as the model sees it: behind scalers of a Pipeline
+that is in proportion to what they divide it by. Its steps shorten evenly to a tenth of the first,
 so that rows settle. With ``eta = 100`` the first is a tenth of the row's radius; in a game that
 changes on the way less, if all together would be longer than its diameter. Other values of
 `eta` are in proportion.
@@ -56,7 +57,7 @@ class Feasible(Protocol):
 
 
 class _Plain:
-    def __init__(self, eta: float, radius: Array, changing: bool) -> None:
+    def __init__(self, eta: float, radius: Array, spread: Array | float, changing: bool) -> None:
         self._eta = eta
 
     def step(self, gradient: Array, n_steps: int) -> Array:
@@ -74,8 +75,8 @@ class _Adaptive:
     _LAST = 0.1  #: length of the last step, as a share of the first
     _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in radii
 
-    def __init__(self, eta: float, radius: Array, changing: bool) -> None:
-        self._unit = 0.01 * eta * radius[:, None]
+    def __init__(self, eta: float, radius: Array, spread: Array | float, changing: bool) -> None:
+        self._unit = 0.01 * eta * radius[:, None] * spread
         self._longest = self._ALL if changing else np.inf
         self._count = 0
         self._mean = self._square = np.zeros(())
@@ -119,6 +120,8 @@ class Ascent:
         Longest step.
     line_search : bool
         Whether steps may be shortened, and the best rows are the result.
+    spread : ndarray of shape (d,), or 1.0
+        Proportions of the coordinates' steps; their mean square is one.
     tol : float
         `done` when H rose by less than this, relative, over twenty steps.
     changing : bool
@@ -137,12 +140,13 @@ class Ascent:
         eta: float,
         line_search: bool,
         tol: float,
+        spread: Array | float = 1.0,
         changing: bool = False,
     ) -> None:
         self._game, self._feasible = game, feasible
         self._gradient, self._tol = gradient, tol
         self._changing, self._searches = changing, line_search and not changing
-        self._mover = STEPS[step](eta, feasible.radius, changing)
+        self._mover = STEPS[step](eta, feasible.radius, spread, changing)
         self._rows = self.best = rows
         self._length = 1.0
         self._values: list[float] = []

@@ -97,7 +97,9 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
         of the radius, and against a smoothed hinge less, where `max_iter` such steps would be
-        longer together than twice `eta` percent of it.
+        longer together than twice `eta` percent of it. Behind scalers of a Pipeline each feature's
+        share of that is in proportion to its scale; without them every feature has the same, so
+        scale features that differ by much.
     step : {"adaptive", "plain"}, default="adaptive"
         Momentum with per-coordinate scaling, every step a little shorter than the last, or Eq. 4
         of [1]_.
@@ -114,7 +116,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     victim_tol : float, default=1e-8
         Relative duality gap of the victim in the final fits and, without smoothing, after every
         step, if that is smaller than the estimator's own `tol`. Smoothed victims follow the rows
-        by Newton's method, those with a kink by eight steps of it at most.
+        by Newton's method, those with a kink by eight steps of it unless these end far off.
     tol : float, default=1e-4
         Stop when the objective rose by less than this, relative, over twenty steps; not for a
         smoothed hinge, which hardens over all steps.

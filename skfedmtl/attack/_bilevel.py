@@ -124,6 +124,11 @@ class Bilevel:
         W = solution.W if solution.converged else self._problem.server.response.W
         return self._upper.value(W)
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the last H can be trusted."""
+        return True
+
     def advance(self, share: float) -> None:
         """Told before every change what share of the changes has been made."""
 

@@ -28,6 +28,7 @@ _VICTIM_TOL = 1e-6
 #: of Newton's method for a victim: where the way has sixty steps or more, thirty or fewer, where a
 #: victim is far from the last, and where no kink narrows
 _FEWEST_STEPS, _STEPS, _FAR_STEPS, _SMOOTH_STEPS = 3, 8, 12, 20
+_PATIENCE = 10  #: times as many at most, while they promise much
 _NEWTON_ACCURACY = 0.15
 _LARGE = 0.5  #: change, as a share of all rows' length
 _ADJOINT_ACCURACY = 0.1
@@ -45,12 +46,17 @@ class SmoothBilevel(Bilevel):
         model = self._victim.model
         self._loss, self._smoothing = LOSSES[model.loss](), smoothing
         self._primal = PrimalSolver(
-            tol=_VICTIM_TOL, max_iter=_FAR_STEPS, accuracy=_NEWTON_ACCURACY, rough=True
+            tol=_VICTIM_TOL,
+            max_iter=_FAR_STEPS,
+            accuracy=_NEWTON_ACCURACY,
+            rough=True,
+            patience=_PATIENCE,
         )
         self._last: Array | None = None  #: rows that the weights are near the best for
         self._W = self._clean_W = self._problem.weights(model.coef_, model.intercept_)
         self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
         self._share, self._steps = 0.0, _STEPS
+        self._asked = False  #: whether the victim without a kink had to be asked itself
         self.advance(0.0)
 
     def advance(self, share: float) -> None:
@@ -69,10 +75,25 @@ class SmoothBilevel(Bilevel):
         self._upper = self._objective(loss, _ADJOINT_ACCURACY)
 
     def value(self, rows: Array, y: Array | None = None) -> float:
-        """H after the smoothed victim has been fitted to these rows, and targets if given."""
+        """H after the smoothed victim has been fitted to these rows, and targets if given.
+
+        Where Newton's method does not get near it, a victim without a kink is asked itself.
+        """
         self._take(rows, y)
-        self._W = self._primal.solve(self._problem.server, self._problem.nodes, self._W, self._root)
+        self._asked = False
+        parties = self._problem.server, self._problem.nodes
+        self._W = self._primal.solve(*parties, self._W, self._root)
+        if not self._primal.is_near and self.doubt == 0.0:
+            solution = self._problem.solve(self._solver, self._rng)
+            self._W = solution.W if solution.converged else self._W
+            self._asked = solution.converged
+            self._primal.settle(*parties, self._W, self._root)
         return self._upper.value(self._W)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether H is all but that of the last victim asked for."""
+        return self._primal.is_near or self._asked
 
     def _take(self, rows: Array, y: Array | None) -> None:
         seen = self._victim.forward(rows)

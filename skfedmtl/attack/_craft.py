@@ -19,6 +19,7 @@ from skfedmtl.attack._continuation import SmoothBilevel
 from skfedmtl.attack._one_vs_rest import OneVsRest, make_game
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
+from skfedmtl.attack._victim import Victim
 
 #: how many times H of the start leaves no need to ask a victim: the one at the end of the way
 #: for that of the start, if H is that many times what it was at the beginning; the hard one
@@ -67,7 +68,7 @@ def craft(
 ) -> Crafted:
     """Raise H from `start`, or go on from the checkpoint; steps are parts of `task`."""
 
-    def play(smoothing: float) -> _Playing:
+    def play(smoothing: float, inner_iter: int | None) -> _Playing:
         kind = partial(SmoothBilevel, smoothing=smoothing) if smoothing > 0.0 else Bilevel
         game = make_game(
             kind,
@@ -77,7 +78,7 @@ def craft(
             targets,
             tol=settings.victim_tol,
             rng=np.random.default_rng(seed),
-            inner_iter=settings.inner_iter,
+            inner_iter=inner_iter,
             upper=settings.upper_loss,
             evaluation=evaluation,
         )
@@ -85,7 +86,7 @@ def craft(
 
     # without a step, or in a single loop, nothing is smoothed
     smooth = settings.max_iter > 0 and settings.inner_iter is None and settings.smoothing > 0.0
-    playing = play(settings.smoothing if smooth else 0.0)
+    playing = play(settings.smoothing if smooth else 0.0, settings.inner_iter)
     ascent = Ascent(
         playing.game,
         playing.start,
@@ -95,6 +96,7 @@ def craft(
         eta=settings.eta,
         line_search=settings.line_search,
         tol=settings.tol,
+        spread=playing.spread(Victim(victim)),
         changing=playing.bilevel.doubt > 0.0,
     )
     if checkpoint is not None and (state := checkpoint.load()) is not None:
@@ -110,9 +112,10 @@ def craft(
     ascent.run(settings.max_iter, after_step, task)
     task.end()
     value, found = ascent.history[-1], ascent.best
-    if smooth:
-        first = None if settings.compared else ascent.history[0]
-        value, found = _judge(playing, lambda: play(0.0).game, found, first)
+    single = settings.max_iter > 0 and settings.inner_iter is not None
+    if smooth or single:
+        first = None if single or settings.compared else ascent.history[0]
+        value, found = _judge(playing, lambda: play(0.0, None).game, found, first)
     return playing.crafted(found, ascent.history, value)
 
 
@@ -132,6 +135,15 @@ class _Playing:
             self._both = WithTargets(game, start.feasible, low, high)
             self.game = self.field = self._both
             self.start = self._both.join(start.X, start.y.astype(float))
+
+    def spread(self, victim: Victim) -> Array | float:
+        """Proportions of steps: those in which the victim's scalers see the features."""
+        if not victim.scalers:
+            return 1.0
+        seen = np.abs(victim.pull_back(np.ones((1, self._clean.X.shape[1]))))[0]
+        spread = 1.0 / seen
+        spread /= np.sqrt(np.mean(np.square(spread)))
+        return spread if self._both is None else np.append(spread, 1.0)
 
     def split(self, variable: Array) -> tuple[Array] | tuple[Array, Array]:
         """Rows, and targets if those move, of what is played with."""
@@ -157,7 +169,9 @@ def _judge(
     if end is not start and first is not None:
         game.advance(1.0)
         after, doubt = game.value(end), smooth.bilevel.doubt
-        if after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt:
+        if smooth.bilevel.is_near and (
+            after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt
+        ):
             return after, end
     hard = make_hard()
     before, after = hard.value(start), hard.value(end)

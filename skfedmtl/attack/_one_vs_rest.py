@@ -65,6 +65,10 @@ class OneVsRest:
     def doubt(self) -> float:
         return sum(game.doubt for game in self._games)
 
+    @property
+    def is_near(self) -> bool:
+        return all(game.is_near for game in self._games)
+
     def advance(self, share: float) -> None:
         """Tell every game."""
         for game in self._games:

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, estimator_of, make_rows
 from oracles.strategies import problems
@@ -225,3 +227,41 @@ def test_features_in_large_units(estimator):
     model = PoisoningAttacker(victim, max_iter=2, victim_tol=0.9, random_state=0)
     model.fit(1e5 * X, y, nodes=nodes)
     assert np.isfinite(model.poison_X_).all() and np.isfinite(model.objective_history_).all()
+
+
+UNITS = np.array([1.0, 100.0, 1e4])
+
+
+def unlike_features(estimator):
+    """Rows of four nodes whose features have very different units."""
+    rng = np.random.default_rng(0)
+    Z, nodes = rng.normal(size=(80, 3)), np.repeat(list("abcd"), 20)
+    y = Z @ [1.0, 2.0, 3.0] + 0.3 * rng.normal(size=80)
+    return Z * UNITS, y if estimator is FMTLRegressor else (y > 0).astype(int), nodes
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_steps_are_taken_as_the_model_behind_scalers_sees_them(loss):
+    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    X, y, nodes = unlike_features(estimator)
+    victim = make_pipeline(StandardScaler(), estimator(loss=loss, random_state=0))
+    params = {"target_nodes": ["a"], "random_state": 0}
+    start = RandomPoisoner(victim, **params).fit(X, y, nodes=nodes)
+    attack = PoisoningAttacker(victim, max_iter=20, **params).fit(X, y, nodes=nodes)
+    assert attack.objective_ > 1.5 * start.objective_
+    assert_allclose(attack.objective_history_[-1], attack.objective_, rtol=0.1)
+
+
+@pytest.mark.parametrize("inner_iter", [None, 1, 2])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_attack_ends_below_its_start(loss, inner_iter):
+    """Whatever features and steps do to the victims on the way, the hard victim judges."""
+    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    X, y, nodes = unlike_features(estimator)
+    victim = estimator(loss=loss, lambda1=0.1, lambda2=0.1, max_iter=3000, random_state=0)
+    for rows, radius in ((X / UNITS, 1e4), (X / UNITS, "max"), (X / np.sqrt(UNITS), "max")):
+        params = {"target_nodes": ["a"], "radius": radius, "random_state": 0}
+        start = RandomPoisoner(victim, **params).fit(rows, y, nodes=nodes)
+        attack = PoisoningAttacker(victim, max_iter=8, inner_iter=inner_iter, **params)
+        attack.fit(rows, y, nodes=nodes)
+        assert attack.objective_ >= 0.999 * start.objective_ - 1e-6
