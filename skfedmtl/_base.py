@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
@@ -20,7 +21,7 @@ from skfedmtl._log import Watch
 from skfedmtl._losses import LOSSES
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, take_nodes
-from skfedmtl._problem import FederatedProblem
+from skfedmtl._problem import LARGEST, FederatedProblem
 from skfedmtl._schedule import make_schedule
 from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl._solver import SequentialSolver
@@ -72,6 +73,9 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             X, y = check_X_y(
                 X, y, accept_sparse="csr", dtype=np.float64, y_numeric=y_numeric, estimator=self
             )
+        refuse_huge("X", X.data if issparse(X) else X)
+        if y_numeric:
+            refuse_huge("y", y)
         labels, codes = self._encode(nodes, X.shape[0])
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -333,6 +337,15 @@ def last_step(estimator: Any) -> Any:
     if isinstance(estimator, Pipeline) and estimator.steps:
         return estimator.steps[-1][1]
     return estimator
+
+
+def refuse_huge(name, values):
+    """Refuse numbers whose squares would overflow."""
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} holds numbers of up to {largest:.3g} in size; at most {LARGEST:g} are allowed."
+        )
 
 
 @contextmanager

@@ -29,6 +29,8 @@ from skfedmtl._protocol import Node, Server
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.relationships import Relationship
 
+LARGEST = 1e100  #: values whose squares and sums do not overflow
+
 Intercept = Literal["none", "feature", "centred"]
 
 
@@ -95,6 +97,11 @@ class FederatedProblem:
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""
+        some = weight[weight > 0]
+        if some.max(initial=1.0) > LARGEST or some.min(initial=1.0) < 1.0 / LARGEST:
+            largest = np.zeros(len(self._starts) - 1)
+            np.maximum.at(largest, self._codes, weight)
+            weight = weight / np.where(largest > 0, largest, 1.0)[self._codes]
         total = np.bincount(self._codes, weights=weight, minlength=len(self._starts) - 1)
         scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         return weight * scale[self._codes]

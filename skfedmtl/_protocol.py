@@ -62,6 +62,8 @@ class Certificate(NamedTuple):
 
     def meets(self, tol: float) -> bool:
         """Whether the gap is within ``tol``, relative, or within what rounding can resolve."""
+        if not np.isfinite(self.objective):
+            return False
         return self.gap <= max(tol * self.objective, ROUNDING * self.magnitude)
 
 

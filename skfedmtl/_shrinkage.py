@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_LOST = 1e6  #: times lambda2; beside a larger lambda1 its sums with that lose too many digits
+
 
 def shrink(nu: Array, lambda1: float, lambda2: float) -> tuple[int, float, Array]:
     """Rank k, threshold scale T and singular values of W(V) from those of V, descending."""
+    if lambda1 > _LOST * lambda2:
+        return _shrink_by_differences(nu, lambda1, lambda2)
     scale = nu.cumsum() / (2.0 * lambda2 + 2.0 * lambda1 * np.arange(1.0, len(nu) + 1.0))
     rank = int((nu > 2.0 * lambda1 * scale).sum())  # true for the first ones only
     if rank == 0:
@@ -22,7 +26,24 @@ def shrink(nu: Array, lambda1: float, lambda2: float) -> tuple[int, float, Array
     return rank, T, np.maximum(omega, 0.0, out=omega)
 
 
+def _shrink_by_differences(nu: Array, lambda1: float, lambda2: float) -> tuple[int, float, Array]:
+    """The same, with ``k nu_i - (nu_1 + ... + nu_k)`` as a sum of differences."""
+    steps = np.arange(1.0, len(nu)) * (nu[:-1] - nu[1:])
+    excess = np.concatenate([np.zeros(1), steps.cumsum()])[: len(nu)]
+    rank = int((lambda2 * nu > lambda1 * excess).sum())
+    omega = np.zeros_like(nu)
+    if rank == 0:
+        return 0, 0.0, omega
+    total = 2.0 * lambda2 + 2.0 * lambda1 * rank
+    above = rank * (nu[:rank] - nu[rank - 1]) - excess[rank - 1]
+    omega[:rank] = np.maximum(nu[:rank] + (lambda1 / lambda2) * above, 0.0) / total
+    return rank, float(nu[:rank].sum()) / total, omega
+
+
 def conjugate(nu: Array, T: float, omega: Array, lambda1: float, lambda2: float) -> float:
+    """R*(V); of degree two, it is what R is at W(V)."""
+    if lambda1 > _LOST * lambda2:
+        return float(lambda1 * T * T + lambda2 * (omega @ omega))
     return float(nu @ omega - lambda1 * T * T - lambda2 * (omega @ omega))
 
 

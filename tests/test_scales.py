@@ -1,13 +1,16 @@
 """Features of any size, and fits that are ended early: what is reported holds."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
+from estimators import LOSSES, make_rows
 from oracles import regularisers
 from oracles.objective import primal
-from skfedmtl import FMTLClassifier
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._log import Log
 
 
@@ -85,3 +88,47 @@ def test_who_ends_a_fit_gets_dual_variables_that_bear_out_the_bound(scale, last,
     model = FMTLClassifier(loss="squared_hinge", fit_intercept=False, random_state=0)
     model.fit(scale * X, y, nodes=nodes)
     assert model.dual_objective_ <= bound(model, scale * X, y, nodes) + 1e-9 * model.objective_
+
+
+# -- the ends of the range of doubles -----------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("ratio", [1e7, 1e10, 1e13, 1e16, 1e20])
+def test_a_bound_is_none_where_lambda2_is_all_but_lost(loss, ratio):
+    """Weights that are known to do better show a bound that is too high."""
+    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    rng = np.random.default_rng(0)
+    X, nodes = rng.normal(size=(40, 3)), np.repeat(np.arange(4), 10)
+    y = X @ [1.0, 2.0, 3.0]
+    y = y if loss == "squared_error" else np.where(y > 0, 1, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = estimator(loss=loss, lambda2=1.0 / ratio, lambda1=1.0, tol=1e-9, random_state=0)
+        model.fit(X, y, nodes=nodes)
+        # all but the same problem
+        other = estimator(loss=loss, lambda2=1e-6, lambda1=1.0, tol=1e-9, random_state=0)
+        other.fit(X, y, nodes=nodes)
+    assert model.dual_objective_ <= other.objective_ * (1.0 + 1e-9)
+    converged = model.dual_gap_ <= 1e-9 * model.objective_
+    assert not converged or model.objective_ <= other.objective_ * (1.0 + 1e-6)
+
+
+@pytest.mark.parametrize("size", [1e308, 1e-310, 5e-324])
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+def test_weights_of_any_size_are_shares(estimator, size):
+    X, y, nodes = make_rows(estimator)
+    weight = np.where(nodes == nodes[0], size, 1.0)
+    expected = estimator(random_state=0).fit(X, y, nodes=nodes)
+    found = estimator(random_state=0).fit(X, y, nodes=nodes, sample_weight=weight)
+    assert_allclose(found.coef_, expected.coef_, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+def test_numbers_whose_squares_overflow_are_refused(estimator):
+    X, y, nodes = make_rows(estimator)
+    with pytest.raises(ValueError, match=r"X holds numbers of up to .*e\+1.* at most 1e\+100"):
+        estimator().fit(1e154 * X, y, nodes=nodes)
+    if estimator is FMTLRegressor:
+        with pytest.raises(ValueError, match=r"y holds numbers of up to .* at most 1e\+100"):
+            estimator().fit(X, -1e200 * y, nodes=nodes)
