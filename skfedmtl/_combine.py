@@ -48,6 +48,9 @@ _STEPS = 40
 _HALVINGS = 20
 _ENOUGH = 0.1  #: ends when no more than this share of what was gained is left to gain
 _NOTHING = 1e-15  #: or when rounding hides what is left
+_NOISE = 1e-12  #: what rounding may move a value by, as a share of it
+_WARIER = 100.0  #: times the ridge where the bound is no longer convex
+_CALMER = 0.25  #: what a step that fell as promised leaves of the floor
 _SUFFICIENT = 1e-4  #: share of the predicted fall that a step must reach
 _TO_BOUNDARY = 0.99
 _SHRINK = 0.1  #: of the central path's mu in one step
@@ -121,8 +124,11 @@ class _Mixture:
 
     def own_curvature(self, response: Response) -> Array:
         """Each node's own block of the Hessian, the relationship held."""
-        squares = np.einsum("mjd,mkd->mjk", self.E, self.E)
-        return self.bend + response.curvature()[:, None, None] * squares
+        return self.bend + response.curvature()[:, None, None] * self.squares()
+
+    def squares(self) -> Array:
+        """Inner products of each node's moments: its block of the Hessian, were J the identity."""
+        return np.einsum("mjd,mkd->mjk", self.E, self.E)
 
     def step(self, response: Response, more: Array, rhs: Array) -> Array:
         """Solve (bend + more + E J E') dt = rhs; `more`, (m, k, k), is positive definite."""
@@ -180,29 +186,39 @@ def _solve(system: Array, rhs: Array) -> Array:
 
 
 def _newton(mixture: _Mixture) -> Array:
-    """The least bound without limits on the weights."""
+    """The least bound without limits on the weights.
+
+    R* gains curvature where the rank of W grows, which its derivative J does not see: at V = 0
+    J is zero. What a step finds missing becomes a floor, a multiple of the identity added to J
+    (Levenberg's method). R* has a curvature of at most 1/(2 lambda2), so that no more is ever
+    missing: with such a floor the system bends no less than the bound, and a step cannot fail.
+    """
     t = np.zeros(mixture.shape)
     value, response = mixture.evaluate(t)
-    start, k = value, t.shape[1]
+    start, floor, share, squares = value, 0.0, _RIDGES[1], mixture.squares()
     for _ in range(_STEPS):
         g = mixture.gradient(t, response)
         diagonal = np.einsum("mkk->mk", mixture.own_curvature(response))
-        ridge = 1e-12 * (np.abs(diagonal) + diagonal.max()) + _TINY
-        dt = mixture.step(response, ridge[:, :, None] * np.eye(k), -g)
+        ridge = share * (np.abs(diagonal) + diagonal.max()) + _TINY
+        more = ridge[:, :, None] * np.eye(t.shape[1]) + floor * squares
+        dt = mixture.step(response, more, -g)
         promise = -float(np.vdot(g, dt))
         if not promise > _NOTHING * abs(value):
             break
-        length = 1.0
-        for _ in range(_HALVINGS):
-            trial, ahead = mixture.evaluate(t + length * dt)
-            if trial <= value - _SUFFICIENT * length * promise:
-                break
-            length *= 0.5
-        else:
-            break
-        t, value, response = t + length * dt, trial, ahead
+        trial, ahead = mixture.evaluate(t + dt)
+        # convex: below its tangent only where rounding has spoilt the inner products
+        if not trial >= value - promise - _NOISE * abs(value):
+            share *= _WARIER
+            continue
+        length = float(np.einsum("mj,mjk,mk->", dt, squares, dt))
+        missing = floor + (2.0 * (trial - value) + promise) / max(length, _TINY)
+        if trial > value - _SUFFICIENT * promise:
+            floor = max(missing, 2.0 * floor)
+            continue
+        t, value, response = t + dt, trial, ahead
         if promise <= _ENOUGH * (start - value):
             break
+        floor = max(missing, _CALMER * floor)
     return t
 
 

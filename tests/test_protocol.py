@@ -17,7 +17,7 @@ from skfedmtl._log import Log
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._mocha import _Kept, answer_block
 from skfedmtl._protocol import Node, Order, Server
-from skfedmtl.relationships import Fixed, Learned
+from skfedmtl.relationships import Fixed, Independent, Learned
 
 SCHEDULES = {
     "whole": {"local_epochs": 5.0},
@@ -153,6 +153,46 @@ def test_combined_answers_never_lower_the_dual(seed, m, condition, modulus, free
             trial = alphas[:, 0] + np.einsum("mk,mkn->mn", other, offsets)
             value = conjugate(trial).sum() + relationship.respond(moment(trial)).value
             assert after <= value + 0.2 * max(before - value, 0.0) + 1e-9 * (1 + abs(before))
+
+
+@pytest.mark.parametrize("m", [3, 30])  # weights whose system is factored, and more
+@pytest.mark.parametrize("scale", 10.0 ** np.arange(-3, 7))
+def test_answers_from_zero_are_combined_at_any_scale(scale, m):
+    """No weights are known yet, hence no rank: what J does not see must be found out."""
+    rng = np.random.default_rng(0)
+    n, k, d, modulus = 6, 3, 4, 0.5
+    X = scale * rng.normal(size=(m, n, d))
+    y = np.einsum("mnd,d->mn", X, rng.normal(size=d)) / scale
+    # as nodes answer that are told to hold back, one more than the other
+    alphas = 2.0 * y[:, None] * rng.uniform(0.5, 1.0, size=(m, k, n)) / (1.0 + 1e3 * scale**2)
+    answers = Answers(
+        np.einsum("mnd,mkn->mkd", X, alphas),
+        np.sum(alphas * (0.5 * modulus * alphas - y[:, None]), axis=2),
+        np.einsum("mjn,mkn->mjk", alphas, alphas),
+    )
+    relationship = Learned(m, 1e-3, 1e-3)
+
+    def value(t):
+        moments = np.einsum("mk,mkd->md", t, answers.moments)
+        return answers.change(t, modulus).sum() + relationship.respond(moments).value
+
+    t = combine(relationship, np.zeros((m, d)), answers, modulus=modulus, free=True)
+    assert value(t) < 0.0
+    lengths = np.geomspace(1e-8, 1e8, 200)
+    # no longer or shorter step along any answer is much better
+    for unit in [t, *np.eye(k)[:, None] * np.ones((m, 1))]:
+        best = min(value(length * unit) for length in lengths)
+        assert value(t) <= best + 0.2 * abs(value(t))
+
+
+def test_inner_products_that_rounding_has_spoilt_lead_nowhere():
+    """Their square is negative along some weights: the further, the lower the bound."""
+    moments = np.tile(np.array([[1.0, 2.0], [1.0, 2.0]]), (2, 1, 1))
+    gram = np.tile(np.array([[1.0, 1.0], [1.0, 1.0]]) - 1e-3 * np.eye(2), (2, 1, 1))
+    answers = Answers(moments, np.tile([1e-6 - 1.0, -1.0], (2, 1)), gram)
+    for relationship in (Independent(2, 1e-3), Learned(2, 1e-3, 1e-3)):
+        t = combine(relationship, np.zeros((2, 2)), answers, modulus=0.5, free=True)
+        assert np.abs(t).max() <= 1e3
 
 
 @given(problem=problems(LOSSES), kind=st.sampled_from(KINDS), seed=st.integers(0, 99))

@@ -7,11 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
-from estimators import LOSSES, make_rows
+from estimators import LOSSES, RELATIONSHIPS, make_rows
 from oracles import regularisers
 from oracles.objective import primal
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._log import Log
+from skfedmtl.datasets import make_federated_regression
 
 
 def rows_of(seed=0, m=4, n=30, d=6):
@@ -25,10 +26,14 @@ def rows_of(seed=0, m=4, n=30, d=6):
 def bound(model, X, y, nodes):
     """The dual objective at the public dual variables, without an intercept."""
     m, share = len(model.nodes_), 1.0 / np.bincount(nodes)
-    V = np.zeros((m, X.shape[1]))
-    b = np.clip(y * model.dual_coef_, 0.0, 1.0)
-    np.add.at(V, nodes, (share[nodes] * model.dual_coef_)[:, None] * X)
-    conjugate = {"hinge": -b, "squared_hinge": b * b / 4 - b}[model.loss]
+    V, a = np.zeros((m, X.shape[1])), model.dual_coef_
+    b = np.clip(y * a, 0.0, 1.0)
+    np.add.at(V, nodes, (share[nodes] * a)[:, None] * X)
+    conjugate = {
+        "hinge": -b,
+        "squared_hinge": b * b / 4 - b,
+        "squared_error": a * a / 4 - y * a,
+    }[model.loss]
     R = regularisers.conjugate_of(model.relationship, model.lambda1, model.lambda2, m)
     return -(share[nodes] @ conjugate) - R.value(V)
 
@@ -132,3 +137,43 @@ def test_numbers_whose_squares_overflow_are_refused(estimator):
     if estimator is FMTLRegressor:
         with pytest.raises(ValueError, match=r"y holds numbers of up to .* at most 1e\+100"):
             estimator().fit(X, -1e200 * y, nodes=nodes)
+
+
+SCALES = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("relationship", RELATIONSHIPS)
+def test_the_protocol_leaves_zero_at_any_scale(relationship, scale):
+    """At W = 0 the derivative of W(V) is zero: Newton's step knew of no curvature and was so long
+    that no half of it in twenty was short enough."""
+    X, y, nodes = make_federated_regression(sizes=(5, 15), random_state=0, return_X_y_nodes=True)
+    params = {"relationship": RELATIONSHIPS[relationship](10), "fit_intercept": False}
+    model = FMTLRegressor(solver="mocha", max_iter=60, random_state=0, **params)
+    model.fit(scale * X, y, nodes=nodes)
+    assert model.dual_gap_ <= 1e-4 * model.objective_
+    history = model.history_["dual_objective"]
+    assert np.all(np.diff(history) >= 0)
+    assert_allclose(history[-1], bound(model, scale * X, y, nodes), rtol=1e-6)
+    direct = FMTLRegressor(random_state=0, **params).fit(scale * X, y, nodes=nodes)
+    assert_allclose(model.objective_, direct.objective_, rtol=2e-4)
+
+
+@pytest.mark.parametrize("part", [{"participation": 0.5}, {"local_epochs": (0.2, 2.0)}])
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_protocol_leaves_zero_when_part_of_the_work_is_done(scale, part):
+    X, y, nodes = make_federated_regression(sizes=(5, 15), random_state=1, return_X_y_nodes=True)
+    model = FMTLRegressor(solver="mocha", random_state=0, **part)
+    model.fit(scale * X, y, nodes=nodes)
+    assert model.dual_gap_ <= 1e-4 * model.objective_
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
+def test_many_rows_of_large_features_move_the_protocol_too(scale):
+    """One pass over them solves little of a node's problem, but every answer counts."""
+    X, y, nodes = make_federated_regression(sizes=(40, 60), random_state=0, return_X_y_nodes=True)
+    model = FMTLRegressor(solver="mocha", max_iter=20, random_state=0)
+    history = model.fit(scale * X, y, nodes=nodes).history_["dual_objective"]
+    assert np.all(np.diff(history) >= 0)
+    assert history[1] > history[0]
