@@ -17,6 +17,7 @@ from skfedmtl.attack._bilevel import Bilevel, WithTargets
 from skfedmtl.attack._checkpoint import Checkpoint
 from skfedmtl.attack._continuation import SmoothBilevel
 from skfedmtl.attack._one_vs_rest import OneVsRest, make_game
+from skfedmtl.attack._projection import SeenThroughScalers
 from skfedmtl.attack._start import target_ranges
 from skfedmtl.attack._upper import Evaluation
 from skfedmtl.attack._victim import Victim
@@ -82,7 +83,7 @@ def craft(
             upper=settings.upper_loss,
             evaluation=evaluation,
         )
-        return _Playing(game, clean, start, settings.optimize_labels)
+        return _Playing(game, victim, clean, start, settings.optimize_labels)
 
     # without a step, or in a single loop, nothing is smoothed
     smooth = settings.max_iter > 0 and settings.inner_iter is None and settings.smoothing > 0.0
@@ -96,7 +97,7 @@ def craft(
         eta=settings.eta,
         line_search=settings.line_search,
         tol=settings.tol,
-        spread=playing.spread(Victim(victim)),
+        spread=playing.spread,
         changing=playing.bilevel.doubt > 0.0,
     )
     if checkpoint is not None and (state := checkpoint.load()) is not None:
@@ -123,27 +124,24 @@ class _Playing:
     """A game, and what it is played with: rows, or rows and targets."""
 
     def __init__(
-        self, game: Bilevel | OneVsRest, clean: Any, start: Any, optimize_labels: bool
+        self, game: Bilevel | OneVsRest, victim: Any, clean: Any, start: Any, optimize_labels: bool
     ) -> None:
         self.bilevel, self._clean, self._start = game, clean, start
         self.game: Game = game
-        self.field: Feasible = start.feasible
+        self.spread = _spread(Victim(victim), clean.X.shape[1])
+        feasible = start.feasible
+        if isinstance(self.spread, np.ndarray):
+            feasible = SeenThroughScalers(feasible, self.spread)
+        self.field: Feasible = feasible
         self.start: Array = start.X
         self._both = None
         if optimize_labels and isinstance(game, Bilevel):  # numbers, thus a single model
             low, high = target_ranges(clean, start.codes)
-            self._both = WithTargets(game, start.feasible, low, high)
+            self._both = WithTargets(game, feasible, low, high)
+            if isinstance(self.spread, np.ndarray):
+                self.spread = np.append(self.spread, 1.0)
             self.game = self.field = self._both
             self.start = self._both.join(start.X, start.y.astype(float))
-
-    def spread(self, victim: Victim) -> Array | float:
-        """Proportions of steps: those in which the victim's scalers see the features."""
-        if not victim.scalers:
-            return 1.0
-        seen = np.abs(victim.pull_back(np.ones((1, self._clean.X.shape[1]))))[0]
-        spread = 1.0 / seen
-        spread /= np.sqrt(np.mean(np.square(spread)))
-        return spread if self._both is None else np.append(spread, 1.0)
 
     def split(self, variable: Array) -> tuple[Array] | tuple[Array, Array]:
         """Rows, and targets if those move, of what is played with."""
@@ -156,6 +154,14 @@ class _Playing:
         if moved:
             start = start._replace(y=_as_targets(self._clean, moved[0]))
         return Crafted(start, rows, history, value)
+
+
+def _spread(victim: Victim, n_features: int) -> Array | float:
+    """Units of the features behind the victim's scalers; their mean square is one."""
+    if not victim.scalers:
+        return 1.0
+    spread: Array = 1.0 / np.abs(victim.pull_back(np.ones(n_features)))
+    return spread / np.sqrt(np.mean(np.square(spread)))
 
 
 def _judge(

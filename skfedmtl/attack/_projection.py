@@ -12,7 +12,7 @@ such a piece and end as soon as the right piece is met; bisection keeps them in 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from skfedmtl._losses import Array
 
 _NEWTON_STEPS = 12  #: before every other step is a bisection
 _MAX_STEPS = 400
+_PULLS, _ON_BALL = 50, 1e-12  #: steps of Newton's method at most, and its accuracy
 
 
 class Convex(Protocol):
@@ -77,3 +78,48 @@ def _piece_root(s: Array, Z: Array, V: Array, radius: Array) -> Array:
         root = np.sqrt(b * b - a * c)
         # of the two formulas the one without cancellation
         return np.where(b > 0.0, -c / (b + root), (root - b) / a)
+
+
+class SeenThroughScalers:
+    """Where rows may lie, first moved there by the shortest way as the model measures it.
+
+    Parameters
+    ----------
+    feasible : FeasibleSet
+    spread : ndarray of shape (d,)
+        Units of the features behind the scalers.
+    """
+
+    def __init__(self, feasible: Any, spread: Array) -> None:
+        self._feasible, self._spread = feasible, spread
+        self.radius: Array = feasible.radius
+
+    def project(self, X: Array) -> Array:
+        """The nearest feasible rows."""
+        rows: Array = self._feasible.project(pull_in(X, self.radius, self._spread))
+        return rows
+
+
+def pull_in(rows: Array, radius: Array, spread: Array) -> Array:
+    """The nearest rows of their balls, distances measured in units of `spread`.
+
+    ``x_j / (1 + c spread_j^2)``: a coordinate of a small unit is left alone while one of a large
+    unit gives way. Newton's method finds ``c`` of every row, from below.
+    """
+    squares, c = np.square(spread), np.zeros(len(rows))
+    pulled = rows
+    for _ in range(_PULLS):
+        length = np.linalg.norm(pulled, axis=1)
+        outside = length > radius * (1.0 + _ON_BALL)
+        if not outside.any() or not (radius[outside] > 0.0).all():
+            break
+        bend = np.einsum("ij,ij->i", np.square(pulled), squares / (1.0 + c[:, None] * squares))
+        step = np.divide(
+            np.square(length) * (length - radius),
+            radius * bend,
+            out=np.zeros(len(rows)),
+            where=outside & (bend > 0.0),
+        )
+        c += step
+        pulled = rows / (1.0 + c[:, None] * squares)
+    return pulled

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from oracles.feasible import (
@@ -18,6 +19,7 @@ from oracles.feasible import (
 )
 from skfedmtl.attack._bounds import row_bounds
 from skfedmtl.attack._constraints import FeasibleSet
+from skfedmtl.attack._projection import pull_in
 from skfedmtl.attack._storage import Storage
 
 #: combinations are many: more examples than elsewhere
@@ -233,3 +235,22 @@ def test_the_last_radius_that_leaves_a_row():
         assert stored[0, : len(groups)].all()
         with pytest.raises(ValueError, match="radius"):
             feasible_set(np.nextafter(radius, 0.0), [-inf] * 3, [inf] * 3, groups=groups)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_shortest_way_into_a_ball_as_the_model_measures_it(seed):
+    """Nothing else on the ball is nearer, and rows inside stay."""
+    rng = np.random.default_rng(seed)
+    d = int(rng.integers(1, 6))
+    spread = 10.0 ** rng.uniform(-3, 3, size=d)
+    spread /= np.sqrt(np.mean(spread**2))
+    rows = rng.normal(size=(4, d)) * 10.0 ** rng.uniform(-2, 2)
+    radius = 10.0 ** rng.uniform(-2, 2, size=4)
+    found, length = pull_in(rows, radius, spread), np.linalg.norm(rows, axis=1)
+    assert_array_equal(found[length <= radius], rows[length <= radius])
+    assert_allclose(np.linalg.norm(found, axis=1), np.minimum(length, radius), rtol=1e-9)
+    for _ in range(20):
+        other = found + 0.1 * spread * rng.normal(size=found.shape)
+        other *= np.minimum(1.0, radius / np.linalg.norm(other, axis=1))[:, None]
+        distances = [np.linalg.norm((one - rows) / spread, axis=1) for one in (found, other)]
+        assert (distances[0] <= distances[1] * (1.0 + 1e-9)).all()
