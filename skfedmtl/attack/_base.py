@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._base import BaseFMTL, last_step, whole_or_not_at_all
@@ -329,7 +330,9 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         truth = column_or_1d(read_targets(y, "y", numeric=not classify))
         check_consistent_length(X, truth)
         if classify:
-            accuracy_score(truth, predicted)  # refuses what are no classes like those of the fit
+            # both refuse what are no classes like those of the fit; not every version does alone
+            unique_labels(model.classes_, truth)
+            accuracy_score(truth, predicted)
         refuse_masked(sample_weight=sample_weight)
         weight = _check_sample_weight(sample_weight, predicted, ensure_non_negative=True)
         codes = model._check_predict(X, nodes)[1]
