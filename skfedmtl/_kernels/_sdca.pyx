@@ -283,30 +283,31 @@ def visit_in_turn(
 ):
     """`visit` nodes one after another, each of which sees what those before it have changed.
 
-    Node l, whose rows are those listed in ``order`` up to ``ends[l]``, begins from
-    ``W[l] + pull[l] S``; what it changes its moment by, from ``before`` to ``alpha``, goes to
-    ``dV[l]``, and ``U[l]`` times that is added to ``S``. ``W`` ends as the nodes' local views.
+    The node at a place, whose rows are those listed in ``order`` up to ``ends[place]``, begins
+    from ``W[place] + pull[place] S``; what it changes its moment by, from ``before`` to
+    ``alpha``, goes to ``dV[place]``, and ``U[place]`` times that is added to ``S``. ``W`` ends as
+    the nodes' local views.
     """
     cdef Py_ssize_t d = X.shape[1], rank = S.shape[0]
-    cdef Py_ssize_t l, j, k, i, start = 0
+    cdef Py_ssize_t place, j, k, i, start = 0
     cdef double change
     cdef const DenseCode* code = _code
     with nogil:
-        for l in range(ends.shape[0]):
+        for place in range(ends.shape[0]):
             for j in range(rank):
-                dense_move(code, pull[l, j], &S[j, 0], &W[l, 0], d)
+                dense_move(code, pull[place, j], &S[j, 0], &W[place, 0], d)
             _pass_over(
                 loss, X, y, weight, squared_norm,
-                &order[start], ends[l] - start, curvature[l], n_passes, alpha, &W[l, 0],
+                &order[start], ends[place] - start, curvature[place], n_passes, alpha, &W[place, 0],
             )
-            for k in range(start, ends[l]):
+            for k in range(start, ends[place]):
                 i = order[k]
                 change = weight[i] * (alpha[i] - before[i])
                 if change != 0.0:
-                    dense_move(code, change, &X[i, 0], &dV[l, 0], d)
+                    dense_move(code, change, &X[i, 0], &dV[place, 0], d)
             for j in range(rank):
-                dense_move(code, U[l, j], &dV[l, 0], &S[j, 0], d)
-            start = ends[l]
+                dense_move(code, U[place, j], &dV[place, 0], &S[j, 0], d)
+            start = ends[place]
 
 
 def margins(const double[:, ::1] X, const double[::1] w, double[::1] out):
@@ -340,16 +341,16 @@ def margins_by_node(
     const double[:, ::1] W,
     double[::1] out,
 ):
-    """`margins` of every node, whose rows begin at ``starts[l]``, with its row of W."""
+    """`margins` of every node, whose rows begin at ``starts[node]``, with its row of W."""
     cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t l, i
+    cdef Py_ssize_t node, i
     cdef const DenseCode* code = _code
     if d == 0:
         return
     with nogil:
-        for l in range(starts.shape[0] - 1):
-            for i in range(starts[l], starts[l + 1]):
-                out[i] = dense_margin(code, &X[i, 0], &W[l, 0], d)
+        for node in range(starts.shape[0] - 1):
+            for i in range(starts[node], starts[node + 1]):
+                out[i] = dense_margin(code, &X[i, 0], &W[node, 0], d)
 
 
 def accumulate_by_node(
@@ -358,17 +359,17 @@ def accumulate_by_node(
     const double[::1] coefficient,
     double[:, ::1] out,
 ):
-    """`accumulate` of every node, whose rows begin at ``starts[l]``, into its row of out."""
+    """`accumulate` of every node, whose rows begin at ``starts[node]``, into its row of out."""
     cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t l, i
+    cdef Py_ssize_t node, i
     cdef const DenseCode* code = _code
     if d == 0:
         return
     with nogil:
-        for l in range(starts.shape[0] - 1):
-            for i in range(starts[l], starts[l + 1]):
+        for node in range(starts.shape[0] - 1):
+            for i in range(starts[node], starts[node + 1]):
                 if coefficient[i] != 0.0:
-                    dense_move(code, coefficient[i], &X[i, 0], &out[l, 0], d)
+                    dense_move(code, coefficient[i], &X[i, 0], &out[node, 0], d)
 
 
 ctypedef fused Index:

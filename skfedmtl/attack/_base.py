@@ -331,8 +331,8 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         check_consistent_length(X, truth)
         if classify:
             # both refuse what are no classes like those of the fit; not every version does alone
-            unique_labels(model.classes_, truth)
             accuracy_score(truth, predicted)
+            unique_labels(model.classes_, truth)
         refuse_masked(sample_weight=sample_weight)
         weight = _check_sample_weight(sample_weight, predicted, ensure_non_negative=True)
         codes = model._check_predict(X, nodes)[1]
