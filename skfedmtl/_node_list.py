@@ -6,7 +6,7 @@ asked. Sums are numpy's, in an order that no number of threads can change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class NodeList(list["Node"]):
 
     Parameters
     ----------
-    nodes : iterable of Node
-        Their rows, targets and weights are views of the following.
+    make : callable
+        Makes the node of a slice of rows; its rows, targets and weights are views of what follows.
     X : ndarray of shape (n, d), or sparse
     y, weight : ndarray of shape (n,)
     starts : ndarray of shape (m + 1,)
@@ -50,11 +50,16 @@ class NodeList(list["Node"]):
     """
 
     def __init__(
-        self, nodes: Iterable[Node], X: Any, y: Array, weight: Array, starts: NDArray[np.intp]
+        self,
+        make: Callable[[slice], Node],
+        X: Any,
+        y: Array,
+        weight: Array,
+        starts: NDArray[np.intp],
     ) -> None:
-        super().__init__(nodes)
         self.X, self.y, self.weight, self.starts = X, y, weight, starts
         self.parts = slices(np.diff(starts).tolist())
+        super().__init__(map(make, self.parts))
         self.are_many = len(self) >= MIN_NODES and isinstance(X, np.ndarray)
 
     def rows_of(self, block: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -69,7 +74,8 @@ class NodeList(list["Node"]):
     def tighten(self) -> None:
         """`Node.tighten` of all."""
         if self[0].centred:
-            alpha, owner = stack(self, "alpha"), self.rows_of(np.arange(len(self)))[1]
+            alpha = stack(self, "alpha")
+            owner = np.repeat(np.arange(len(self)), np.diff(self.starts))
             alpha -= np.bincount(owner, self.weight * alpha, minlength=len(self))[owner]
             alpha[self.weight == 0] = 0.0
             assign(self, alpha)

@@ -24,7 +24,7 @@ from skfedmtl import _rows
 from skfedmtl._log import NOBODY, Solution, Watch
 from skfedmtl._losses import Array, Loss
 from skfedmtl._mocha import MochaSolver
-from skfedmtl._node_list import NodeList
+from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._protocol import Node, Server
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.relationships import Relationship
@@ -76,24 +76,16 @@ class FederatedProblem:
         centred = intercept == "centred"
         self._x_mean = np.zeros((m, self._rows.shape[1]))
         self._y_mean = np.zeros(m)
-        nodes = (
-            Node(
-                _rows.part_of(self._rows, part),
-                self._targets[part],
-                self._weight[part],
-                loss,
-                centred=centred,
-            )
-            for part in self._slices()
-        )
-        self.nodes = NodeList(nodes, self._rows, self._targets, self._weight, self._starts)
+
+        def make(part: slice) -> Node:
+            rows = _rows.part_of(self._rows, part)
+            return Node(rows, self._targets[part], self._weight[part], loss, centred=centred)
+
+        self.nodes = NodeList(make, self._rows, self._targets, self._weight, self._starts)
         self.server = Server(relationship, self._rows.shape[1])
         if centred:
             self._centre(range(m))
         self.solution: Solution | None = None
-
-    def _slices(self) -> list[slice]:
-        return [slice(a, b) for a, b in zip(self._starts[:-1], self._starts[1:], strict=True)]
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""
@@ -159,21 +151,20 @@ class FederatedProblem:
 
     def dual_coef(self) -> Array:
         """The dual variables in the caller's order of rows."""
-        return np.concatenate([node.alpha for node in self.nodes])[self._place]
+        return stack(self.nodes, "alpha")[self._place]
 
     def set_dual_coef(self, alpha: Array) -> None:
         """Start from these dual variables, moved into the domain of the loss."""
         ordered = np.where(self._weight > 0, alpha[self._order], 0.0)
-        for node, part in zip(self.nodes, self._slices(), strict=True):
-            alpha = node.loss.clip(node.y, ordered[part])
-            node.alpha = np.where(node.weight > 0, alpha, 0.0)
+        clipped = self.nodes[0].loss.clip(self._targets, ordered)
+        assign(self.nodes, np.where(self._weight > 0, clipped, 0.0))
 
     # -- what an attack may do ------------------------------------------------------------
 
     def split(self, values: Array) -> list[Array]:
         """One value a row, in the caller's order, cut into the nodes' own arrays."""
         ordered = values[self._order]
-        return [ordered[part] for part in self._slices()]
+        return [ordered[part] for part in self.nodes.parts]
 
     def join(self, parts: list[Array]) -> Array:
         """The nodes' arrays, one value a row, in the caller's order."""

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._base import last_step
 from skfedmtl._labels import as_unique_labels, check_nodes, listing
 from skfedmtl._nodes import split_node_column
-from skfedmtl._strata import check_test_size, draw, n_rows, strata, take
+from skfedmtl._strata import check_test_size, draw, n_rows, single_rows, strata, take
 from skfedmtl.attack._base import clean_twin
 
 __all__ = ["security_curve"]
@@ -107,13 +107,14 @@ def security_curve(
     """
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     labels = _nodes(attacker, X, nodes)
-    if len(labels) == len(np.unique(labels)):
+    alone = single_rows(labels)
+    if len(alone) == len(labels):
         raise ValueError(
             "Every node has a single row, so that there is none to test on; at least two rows are "
             "needed in the nodes that are attacked."
         )
     for chosen in values if param_name == "target_nodes" else [attacker.target_nodes]:
-        _check_targets(chosen, labels)
+        _check_targets(chosen, alone)
     groups = strata(labels, y)
     n_samples = n_rows(X, "X")
     n_rows(y, "y")  # the strata take a missing one
@@ -178,17 +179,15 @@ def _nodes(attacker, X, nodes):
     return split_node_column(X, column)[1]
 
 
-def _check_targets(chosen, nodes):
+def _check_targets(chosen, alone):
     """Refuse named targets that have no row to spare for the test."""
     if isinstance(chosen, numbers.Real):
         return
-    labels, counts = np.unique(nodes, return_counts=True)
-    chosen, alone = as_unique_labels(chosen, "target_nodes"), labels[counts == 1].tolist()
-    single = [label for label in chosen.tolist() if label in alone]
+    single = set(as_unique_labels(chosen, "target_nodes").tolist()) & set(alone.tolist())
     if single:
         raise ValueError(
             "`target_nodes` must have two rows each, one of them to be tested on; got nodes of a "
-            f"single row: {listing(single)}."
+            f"single row: {listing(list(single))}."
         )
 
 

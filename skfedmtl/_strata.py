@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["check_test_size", "deal", "draw", "n_rows", "strata", "take"]
+__all__ = ["check_test_size", "deal", "draw", "n_rows", "single_rows", "strata", "take"]
 
 
 def strata(nodes, y):
@@ -58,6 +58,12 @@ def draw(groups, n_samples, share, rng):
         for rows, count in zip(members, counts, strict=True):
             drawn[rows[:count]] = True
     return drawn
+
+
+def single_rows(nodes):
+    """The labels of nodes that have a single row."""
+    labels, counts = np.unique(nodes, return_counts=True)
+    return labels[counts == 1]
 
 
 def check_test_size(test_size):

@@ -34,6 +34,7 @@ import numpy as np
 from skfedmtl import _rows
 from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
+from skfedmtl._node_list import assign, stack
 from skfedmtl._protocol import ROUNDING, Node, Server
 from skfedmtl._system import is_small, solve_through_weights
 from skfedmtl.relationships import DualResponse
@@ -76,8 +77,7 @@ class WeightNewton:
     def __init__(self, server: Server, nodes: list[Node], u: Array) -> None:
         self._server, self._nodes, self._loss = server, nodes, nodes[0].loss
         self._parts = _rows.slices([len(node.y) for node in nodes])
-        self._y = np.concatenate([node.y for node in nodes])
-        self._weight = np.concatenate([node.weight for node in nodes])
+        self._y, self._weight = stack(nodes, "y"), stack(nodes, "weight")
         self._bend, self._G = np.empty(0), np.empty((0, 0, 0))
         self._now = self._point(u, self._margins(u))
 
@@ -125,8 +125,7 @@ class WeightNewton:
     def adopt(self) -> None:
         """Give server and nodes what has been found."""
         self._server.set_response(self._now.V, self._now.response)
-        for node, part in zip(self._nodes, self._parts, strict=True):
-            node.alpha = self._now.alpha[part]
+        assign(self._nodes, self._now.alpha)
 
     def enter(self, log: Log, tol: float) -> None:
         """Adopt it, and end a round with W(V), or with ``u`` if that is better."""

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from skfedmtl._labels import check_nodes, listing
 from skfedmtl._security import security_curve
-from skfedmtl._strata import check_test_size, deal, draw, n_rows, strata, take
+from skfedmtl._strata import check_test_size, deal, draw, n_rows, single_rows, strata, take
 
 __all__ = ["NodeKFold", "security_curve", "train_test_split_nodes"]
 
@@ -199,10 +199,10 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
 
 
 def _warn_of_single_rows(nodes):
-    labels, counts = np.unique(nodes, return_counts=True)
-    if (counts == 1).any():
+    alone = single_rows(nodes)
+    if len(alone):
         warnings.warn(
-            f"Nodes with a single row: {listing(labels[counts == 1])}. Where that row is tested, "
+            f"Nodes with a single row: {listing(alone)}. Where that row is tested, "
             "its node is absent from training: list the node in node_labels or set "
             "handle_unknown='mean'.",
             UserWarning,

@@ -310,29 +310,39 @@ def visit_in_turn(
             start = ends[place]
 
 
+cdef inline void _margins(
+    const double[:, ::1] X, Py_ssize_t start, Py_ssize_t stop, const double* w, double[::1] out
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(start, stop):
+        out[i] = dense_margin(_code, &X[i, 0], w, X.shape[1])
+
+
+cdef inline void _accumulate(
+    const double[:, ::1] X,
+    Py_ssize_t start,
+    Py_ssize_t stop,
+    const double[::1] coefficient,
+    double* out,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(start, stop):
+        if coefficient[i] != 0.0:
+            dense_move(_code, coefficient[i], &X[i, 0], out, X.shape[1])
+
+
 def margins(const double[:, ::1] X, const double[::1] w, double[::1] out):
     """out = X w, in an order that no number of BLAS threads can change."""
-    cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t i
-    cdef const DenseCode* code = _code
-    if d == 0:
-        return
-    with nogil:
-        for i in range(X.shape[0]):
-            out[i] = dense_margin(code, &X[i, 0], &w[0], d)
+    if X.shape[1] > 0:
+        with nogil:
+            _margins(X, 0, X.shape[0], &w[0], out)
 
 
 def accumulate(const double[:, ::1] X, const double[::1] coefficient, double[::1] out):
     """out += X' coefficient, in the order of the rows."""
-    cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t i
-    cdef const DenseCode* code = _code
-    if d == 0:
-        return
-    with nogil:
-        for i in range(X.shape[0]):
-            if coefficient[i] != 0.0:
-                dense_move(code, coefficient[i], &X[i, 0], &out[0], d)
+    if X.shape[1] > 0:
+        with nogil:
+            _accumulate(X, 0, X.shape[0], coefficient, &out[0])
 
 
 def margins_by_node(
@@ -342,15 +352,11 @@ def margins_by_node(
     double[::1] out,
 ):
     """`margins` of every node, whose rows begin at ``starts[node]``, with its row of W."""
-    cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t node, i
-    cdef const DenseCode* code = _code
-    if d == 0:
-        return
-    with nogil:
-        for node in range(starts.shape[0] - 1):
-            for i in range(starts[node], starts[node + 1]):
-                out[i] = dense_margin(code, &X[i, 0], &W[node, 0], d)
+    cdef Py_ssize_t node
+    if X.shape[1] > 0:
+        with nogil:
+            for node in range(starts.shape[0] - 1):
+                _margins(X, starts[node], starts[node + 1], &W[node, 0], out)
 
 
 def accumulate_by_node(
@@ -360,16 +366,11 @@ def accumulate_by_node(
     double[:, ::1] out,
 ):
     """`accumulate` of every node, whose rows begin at ``starts[node]``, into its row of out."""
-    cdef Py_ssize_t d = X.shape[1]
-    cdef Py_ssize_t node, i
-    cdef const DenseCode* code = _code
-    if d == 0:
-        return
-    with nogil:
-        for node in range(starts.shape[0] - 1):
-            for i in range(starts[node], starts[node + 1]):
-                if coefficient[i] != 0.0:
-                    dense_move(code, coefficient[i], &X[i, 0], &out[node, 0], d)
+    cdef Py_ssize_t node
+    if X.shape[1] > 0:
+        with nogil:
+            for node in range(starts.shape[0] - 1):
+                _accumulate(X, starts[node], starts[node + 1], coefficient, &out[node, 0])
 
 
 ctypedef fused Index:

@@ -25,14 +25,14 @@ from skfedmtl._strata import n_rows
 from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._one_vs_rest import upper_value
 from skfedmtl.attack._start import (
+    CleanData,
     check_label_kind,
     check_limits,
     draw_start,
     make_space,
-    read_clean,
     read_evaluation,
 )
-from skfedmtl.attack._tables import as_column, as_given, poisoned_data, put_node_column
+from skfedmtl.attack._tables import as_column, as_given, as_rows, poisoned_data, put_node_column
 from skfedmtl.attack._threat import ATTACKS, draw_threat
 from skfedmtl.attack._victim import Victim, check_victim, unfitted
 
@@ -81,16 +81,17 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             rng = np.random.default_rng(seed)
             victim = unfitted(self.estimator, self._column(), self._tol(), seed)
             seen, where = self._seen(victim, X, nodes, reset=True)
-            threat = self._threat(victim.model, X, nodes, rng)
+            labels, codes = self._nodes_of(victim.model, X, nodes)
+            threat = self._threat(labels, codes, rng)
             victim.fit(seen, y, where)
-            self.clean_estimator_, labels = victim.estimator, victim.model.nodes_
+            self.clean_estimator_ = victim.estimator
             self.target_nodes_ = labels[threat.targets]
             self.source_nodes_ = labels[threat.sources]
-            clean = read_clean(X, y, nodes, self._column(), labels)
+            clean = CleanData(as_rows(X, self._column()), column_or_1d(y), codes)
             evaluation = read_evaluation(self, evaluation, threat.targets)
             injected = self._inject(X, clean, threat, rng, limits, evaluation)
-            self.poison_X_, self.poison_y_, codes = injected
-            self.poison_nodes_ = labels[codes]
+            self.poison_X_, self.poison_y_, places = injected
+            self.poison_nodes_ = labels[places]
             data = self._poisoned(X, y, nodes)
             poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
             seen, where = self._seen(poisoned, data.X, data.nodes)
@@ -102,12 +103,15 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
                 self.classes_ = victim.model.classes_
         return self
 
-    def _threat(self, model, X, nodes, rng):
-        """Targets, sources and numbers of rows, refused before anything is fitted."""
+    def _nodes_of(self, model, X, nodes):
+        """The labels that the victim will know, and every row's position among them."""
         column = self._column()
         if column is not None:
             nodes = split_node_column(X, column)[1]
-        labels, codes = model._encode(nodes, n_rows(X, "X"))
+        return model._encode(nodes, n_rows(X, "X"))
+
+    def _threat(self, labels, codes, rng):
+        """Targets, sources and numbers of rows, refused before anything is fitted."""
         counts = np.bincount(codes, minlength=len(labels))
         chosen = self.target_nodes, self.source_nodes, float(self.budget)
         return draw_threat(self.attack, *chosen, labels, counts, rng)

@@ -56,7 +56,6 @@ class SmoothBilevel(Bilevel):
         self._W = self._clean_W = self._problem.weights(model.coef_, model.intercept_)
         self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
         self._share, self._steps = 0.0, _STEPS
-        self._asked = False  #: whether the victim without a kink had to be asked itself
         self.advance(0.0)
 
     def advance(self, share: float) -> None:
@@ -80,20 +79,19 @@ class SmoothBilevel(Bilevel):
         Where Newton's method does not get near it, a victim without a kink is asked itself.
         """
         self._take(rows, y)
-        self._asked = False
         parties = self._problem.server, self._problem.nodes
         self._W = self._primal.solve(*parties, self._W, self._root)
         if not self._primal.is_near and self.doubt == 0.0:
             solution = self._problem.solve(self._solver, self._rng)
             self._W = solution.W if solution.converged else self._W
-            self._asked = solution.converged
+            self._primal.is_near = solution.converged
             self._primal.settle(*parties, self._W, self._root)
         return self._upper.value(self._W)
 
     @property
     def is_near(self) -> bool:
         """Whether H is all but that of the last victim asked for."""
-        return self._primal.is_near or self._asked
+        return self._primal.is_near
 
     def _take(self, rows: Array, y: Array | None) -> None:
         seen = self._victim.forward(rows)

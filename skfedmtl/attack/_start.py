@@ -11,7 +11,6 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 
 from skfedmtl._base import last_step
 from skfedmtl._labels import with_article
-from skfedmtl._nodes import check_nodes, lookup_nodes, split_node_column
 from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._bounds import row_bounds
 from skfedmtl.attack._constraints import FeasibleSet
@@ -45,18 +44,6 @@ class Space(NamedTuple):
 
     limits: Limits | None
     kinds: list[np.dtype[Any]]
-
-
-def read_clean(X: Any, y: Any, nodes: Any, node_column: Any, labels: NDArray[Any]) -> CleanData:
-    """The clean rows from validated input; `labels` are the victim's `nodes_`."""
-    features = as_rows(X, node_column)
-    if node_column is not None:
-        nodes = split_node_column(X, node_column)[1]
-    if nodes is None:
-        codes = np.zeros(len(features), dtype=np.int64)
-    else:
-        codes = lookup_nodes(check_nodes(nodes, len(features)), labels)
-    return CleanData(features, column_or_1d(y), codes)
 
 
 def read_evaluation(poisoner, given: tuple[Any, Any, Any], targets) -> Evaluation | None:
