@@ -193,6 +193,8 @@ class _CentralPath:
             db, d_lower, d_upper = direction(target, target)
         step = self._longest(below, above, db, d_lower, d_upper)
         self.server.count(len(self.nodes), scalars=self.system.n_numbers)
+        if not np.isfinite(step * db).all():  # the system has outgrown the arithmetic
+            return False
         step = self._search(step, db, target)
         self.lower = lower + step * d_lower
         self.upper = upper + step * d_upper
