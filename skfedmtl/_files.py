@@ -1,41 +1,34 @@
 """Files that are there as a whole or not at all, and .npz files that nobody vouches for."""
 
-import lzma
+import io
+import math
 import os
-import secrets
 import tempfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 
-# what damaged archives make zipfile and numpy raise
-UNREADABLE = (
-    BadZipFile,
-    EOFError,
-    lzma.LZMAError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    zlib.error,
-)
+from skfedmtl._parts import part_of, sweep
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def write_whole(contents: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
     """Write files beside their places, then move them there, all written before the first moves.
+
+    What killed runs left of theirs in the same folders is removed.
 
     Parameters
     ----------
     contents : dict of Path to callable
         What writes each file; their folders are there.
     """
-    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
-    places = {path.with_name(f".{path.name}.{mark}.part"): path for path in contents}
+    places = {part_of(path): path for path in contents}
     try:
         for temporary, path in places.items():
             with open(temporary, "xb") as file:
@@ -47,6 +40,8 @@ def write_whole(contents: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
     finally:
         for temporary in places:
             temporary.unlink(missing_ok=True)
+    for folder in {path.parent for path in contents}:
+        sweep(folder)
 
 
 def why_unwritable(folder: str | os.PathLike[str]) -> str | None:
@@ -67,10 +62,19 @@ def why_unwritable(folder: str | os.PathLike[str]) -> str | None:
     except (OSError, ValueError) as error:
         return f"{error}"
     try:
-        with tempfile.TemporaryDirectory(dir=there):
+        # a file that has no name, or loses it when the process ends, however that may be
+        with tempfile.TemporaryFile(dir=there):
             return None
     except OSError as error:
         return f"nothing can be written to {there} ({error.strerror})"
+
+
+def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write arrays, whatever their names, as `read_npz` reads them; not packed."""
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                npy.write_array(entry, array, allow_pickle=False)
 
 
 def read_npz(
@@ -99,16 +103,53 @@ def read_npz(
     """
     with open(path, "rb") as file:
         try:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile) or archive.zip is None:
-                raise ValueError("it holds a single array")
-            size = sum(info.file_size for info in archive.zip.infolist())
-            if size > limit:
-                raise ValueError(f"unpacked it has {size} bytes; at most {limit} are expected")
-            arrays = dict(archive)
-            for name, array in arrays.items():
-                if not isinstance(array, np.ndarray):
-                    raise ValueError(f"it holds {name!r}, which is no array")
-            return arrays
-        except (*UNREADABLE, OSError) as error:
-            raise ValueError(f"no readable .npz file: {error}") from error
+            return dict(_arrays(file, limit))
+        # damaged bytes make zipfile, tokenize, ast and numpy raise whatever they can
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"no readable .npz file: {reason}") from error
+
+
+def _arrays(file: BinaryIO, limit: float) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """The arrays of an archive and their names, each once."""
+    if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
+        raise ValueError("it holds a single array")
+    seen = set()
+    with ZipFile(file) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+        if size > limit:
+            raise ValueError(f"unpacked it has {size} bytes; at most {limit} are expected")
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name in seen:
+                raise ValueError(f"it holds {name!r} twice")
+            seen.add(name)
+            # all of it, whatever its header says: the checksum is looked at only at the end
+            yield name, _array(name, archive.read(info))
+
+
+def _array(name: str, content: bytes) -> np.ndarray[Any, Any]:
+    """The array of an .npy file, whose header must account for every byte."""
+    if not content.startswith(npy.MAGIC_PREFIX):
+        raise ValueError(f"it holds {name!r}, which is no array")
+    stream = io.BytesIO(content)
+    version = npy.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"{name!r} is of version {version} of the format")
+    try:
+        shape, by_column, dtype = _HEADERS[version](stream)
+    except Exception as error:
+        raise ValueError(f"the header of {name!r} is damaged: {error}") from error
+    if dtype.hasobject:
+        raise ValueError(f"{name!r} holds Python objects, which are not read (allow_pickle=False)")
+    start = stream.tell()
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes != len(content) - start:
+        raise ValueError(
+            f"{name!r} has {len(content) - start} bytes, but {n_bytes} by its header: {dtype} of "
+            f"shape {shape}"
+        )
+    array: np.ndarray[Any, Any] = np.ndarray(
+        shape, dtype, content, start, order="F" if by_column else "C"
+    )
+    return array.astype(dtype.newbyteorder("="))

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skfedmtl._layout import Layout, like
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
 from skfedmtl._rows import scaled_rows
@@ -34,6 +35,7 @@ _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12
 _DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
 _LEAST_DAMPING = 1e-5  #: least one: with less, rounding moves dual variables that are not unique
+_UNKNOWN = -1.0  #: what stands in a memory for a damping before the first step
 _ROUGH = 1e-3  #: tolerance from which single precision is enough
 
 
@@ -69,14 +71,18 @@ class NewtonStepper:
         self._scale = 1.0
 
     def memory(self) -> dict[str, Array]:
-        """The damping, NaN before the first step, and the scale of the rows."""
-        damping = np.nan if self.damping is None else self.damping
+        """The damping, -1 before the first step, and the scale of the rows."""
+        damping = _UNKNOWN if self.damping is None else self.damping
         return {"damping": np.array([damping, self._scale])}
 
     def remember(self, memory: dict[str, Array]) -> None:
         """Know what a `memory` knows."""
         damping, self._scale = memory["damping"].tolist()
-        self.damping = None if np.isnan(damping) else damping
+        self.damping = None if damping == _UNKNOWN else damping
+
+    def layout(self) -> Layout:
+        """What a `memory` is."""
+        return {"damping": like(self.memory()["damping"], low=_UNKNOWN)}
 
     def step(
         self,

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from skfedmtl import _rows
 from skfedmtl._blocks import N_BLOCKS, BlockModel
+from skfedmtl._layout import Layout, like
 from skfedmtl._losses import Array, Loss
 from skfedmtl._node_list import NodeList, Visits
 from skfedmtl.relationships import Relationship, Response, Tracker
@@ -283,6 +284,10 @@ class Server:
         self._curvature = np.array(memory["curvature"])
         self._caution = np.array(memory["caution"])
         self._tracker = None
+
+    def layout(self) -> Layout:
+        """What a `memory` is."""
+        return {name: like(array, low=0.0) for name, array in self.memory().items()}
 
     def certify(self, nodes: list[Node]) -> Certificate:
         """Price the current weights against the current dual variables."""

@@ -28,6 +28,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl import _interior, _weights
+from skfedmtl._layout import Layout
 from skfedmtl._log import NOBODY, Log, Solution, Watch, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._multipliers import Multipliers
@@ -74,6 +75,10 @@ class SequentialSolver:
     def remember(self, memory: dict[str, Array]) -> None:
         """Know what a `memory` knows."""
         self._newton.remember(memory)
+
+    def layout(self) -> Layout:
+        """What a `memory` is."""
+        return self._newton.layout()
 
     def solve(
         self, server: Server, nodes: list[Node], rng: np.random.Generator, watch: Watch = NOBODY

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from skfedmtl.datasets._source import Member, Source, digest
+from skfedmtl._layout import Field, digest
+from skfedmtl.datasets._source import Member, Source
 
 CONTENTS = {
     "rows.csv": b"1.5,2.5\n3.5,4.5\n" * 2000,
@@ -31,6 +32,11 @@ def parse(contents):
 SMALL = Source(
     "small",
     digest(parse(CONTENTS)),
+    {
+        "X": Field((4000, 2), "float64"),
+        "y": Field((4000,), "int8", 0, 1),
+        "names": Field((2,), "strings"),
+    },
     tuple(Member(k, len(v), hashlib.sha256(v).hexdigest()) for k, v in CONTENTS.items()),
     ("http://127.0.0.1:1/never.zip",),
     ("small.zip",),

@@ -25,11 +25,13 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skfedmtl._callbacks import NO_TASK, Task
+from skfedmtl._layout import Field, Layout, like
 from skfedmtl._losses import Array
 
 _SHORTENINGS = 3
@@ -57,7 +59,9 @@ class Feasible(Protocol):
 
 
 class _Plain:
-    def __init__(self, eta: float, radius: Array, spread: Array | float, changing: bool) -> None:
+    def __init__(
+        self, eta: float, radius: Array, spread: Array | float, changing: bool, rows: Array
+    ) -> None:
         self._eta = eta
 
     def step(self, gradient: Array, n_steps: int) -> Array:
@@ -69,17 +73,22 @@ class _Plain:
     def restore(self, state: dict[str, Array]) -> None:
         """Nothing is remembered."""
 
+    def layout(self, max_iter: int) -> Layout:
+        return {}
+
 
 class _Adaptive:
     _MEAN, _SQUARE = 0.9, 0.999  #: how much of the past the running means keep
     _LAST = 0.1  #: length of the last step, as a share of the first
     _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in radii
 
-    def __init__(self, eta: float, radius: Array, spread: Array | float, changing: bool) -> None:
+    def __init__(
+        self, eta: float, radius: Array, spread: Array | float, changing: bool, rows: Array
+    ) -> None:
         self._unit = 0.01 * eta * radius[:, None] * spread
         self._longest = self._ALL if changing else np.inf
         self._count = 0
-        self._mean = self._square = np.zeros(())
+        self._mean = self._square = np.zeros_like(rows)
 
     def step(self, gradient: Array, n_steps: int) -> Array:
         self._count += 1
@@ -93,12 +102,21 @@ class _Adaptive:
         return self._unit * (share / np.sqrt(gradient.shape[1])) * scaled
 
     def state(self) -> dict[str, Array]:
-        return {"count": np.array(self._count), "mean": self._mean, "square": self._square}
+        count: NDArray[Any] = np.array(self._count, dtype=np.int64)
+        return {"count": count, "mean": self._mean, "square": self._square}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a `state`."""
         self._count = int(state["count"])
         self._mean, self._square = state["mean"], state["square"]
+
+    def layout(self, max_iter: int) -> Layout:
+        """What a `state` is, after so many steps at most."""
+        return {
+            "count": Field((), "int64", 0, max_iter),
+            "mean": like(self._mean),
+            "square": like(self._square, low=0.0),
+        }
 
 
 STEPS: dict[str, type[_Plain] | type[_Adaptive]] = {"plain": _Plain, "adaptive": _Adaptive}
@@ -146,7 +164,7 @@ class Ascent:
         self._game, self._feasible = game, feasible
         self._gradient, self._tol = gradient, tol
         self._changing, self._searches = changing, line_search and not changing
-        self._mover = STEPS[step](eta, feasible.radius, spread, changing)
+        self._mover = STEPS[step](eta, feasible.radius, spread, changing, rows)
         self._rows = self.best = rows
         self._length = 1.0
         self._values: list[float] = []
@@ -224,3 +242,14 @@ class Ascent:
         self._mover.restore(
             {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
         )
+
+    def layout(self, max_iter: int) -> Layout:
+        """What a `state` is, after so many steps at most."""
+        own = {
+            "rows": like(self._rows),
+            "best": like(self.best),
+            "values": Field((range(1, max_iter + 2),), "float64"),
+            "length": Field((), "float64", 0, 1),
+            "done": Field((), "bool"),
+        }
+        return {**own, **{f"mover_{name}": f for name, f in self._mover.layout(max_iter).items()}}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._layout import Field, Layout, like
 from skfedmtl._losses import LOSSES, Array, SmoothLoss
 from skfedmtl._solver import SequentialSolver
+from skfedmtl.attack._generator import as_text, is_state, set_state
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import Evaluation, upper_loss
 from skfedmtl.attack._victim import Victim
@@ -154,10 +154,9 @@ class Bilevel:
 
     def state(self) -> dict[str, Array]:
         """What the next solution depends on, beside the rows."""
-        rng = json.dumps(self._rng.bit_generator.state, sort_keys=True)
         return {
             "dual_coef": self._problem.dual_coef(),
-            "rng": np.array(rng),
+            "rng": np.array(as_text(self._rng)),
             **self._problem.server.memory(),
             **self._solver.memory(),
         }
@@ -169,7 +168,20 @@ class Bilevel:
         self._problem.server.remember(state)
         self._problem.server.gather(self._problem.nodes)
         self._solver.remember(state)
-        self._rng.bit_generator.state = json.loads(str(state["rng"]))
+        set_state(self._rng, str(state["rng"]))
+
+    def layout(self) -> Layout:
+        """What a `state` is."""
+
+        def is_own(text: Array) -> bool:
+            return is_state(str(text), self._rng)
+
+        return {
+            "dual_coef": like(self._problem.dual_coef()),
+            "rng": Field((), "strings", is_valid=is_own),
+            **self._problem.server.layout(),
+            **self._solver.layout(),
+        }
 
 
 class WithTargets:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._files import read_npz, why_unwritable, write_whole
+from skfedmtl._files import read_npz, why_unwritable, write_npz, write_whole
+from skfedmtl._layout import Field, Layout, check_fields, digest, size_limit
 from skfedmtl._losses import Array
 
+_DIGEST = "digest"
 _WITHOUT_EFFECT = ("checkpoint", "memory", "n_jobs", "verbose")
 
 
@@ -67,6 +69,9 @@ def check_folder(folder: str | os.PathLike[str]) -> None:
 class Checkpoint:
     """One file of named arrays, replaced as a whole or not at all.
 
+    Beside the arrays it holds their digest, together with the file's own name: what was changed by
+    whatever hand, or belongs to another attack, is told from what was saved here.
+
     Parameters
     ----------
     folder : path-like
@@ -78,19 +83,39 @@ class Checkpoint:
     def __init__(self, folder: str | os.PathLike[str], name: str) -> None:
         self.path = Path(folder) / f"{name}.npz"
 
-    def load(self) -> dict[str, Array] | None:
-        """What was saved last; None if nothing was."""
+    def load(self, layout: Layout) -> dict[str, Array] | None:
+        """What was saved last; None if nothing was.
+
+        Raises
+        ------
+        ValueError
+            If the file is not one that was saved here, or its arrays are not as the layout says.
+        """
         if not self.path.exists():
             return None
         try:
-            return read_npz(self.path)
+            return self._read({**layout, _DIGEST: Field((), "strings")})
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"checkpoint: {self.path} is not a file that an attack wrote ({error}); remove it "
                 "to begin anew."
             ) from error
 
+    def _read(self, layout: Layout) -> dict[str, Array]:
+        if not self.path.is_file():
+            raise ValueError("it is no plain file")
+        state = read_npz(self.path, size_limit(layout))
+        check_fields(state, layout)
+        stated = str(state.pop(_DIGEST))
+        if stated != self._digest(state):
+            raise ValueError(f"{_DIGEST!r} is not that of the other arrays and the file's name")
+        return state
+
     def save(self, state: dict[str, Array]) -> None:
         """Write beside the file, then move it there."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole({self.path: lambda file: np.savez(file, allow_pickle=False, **state)})
+        whole = {**state, _DIGEST: np.array(self._digest(state))}
+        write_whole({self.path: lambda file: write_npz(file, whole)})
+
+    def _digest(self, state: dict[str, Array]) -> str:
+        return digest({**state, _DIGEST: np.array(self.path.stem)})

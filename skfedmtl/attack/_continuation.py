@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skfedmtl._layout import Field, Layout, like
 from skfedmtl._losses import LOSSES, Array
 from skfedmtl._primal import PrimalSolver
 from skfedmtl.attack._bilevel import Bilevel
@@ -110,7 +111,7 @@ class SmoothBilevel(Bilevel):
     def state(self) -> dict[str, Array]:
         """What the next solution depends on, beside the rows."""
         damping = np.array(self._primal.damping)
-        steps = np.array(self._steps)
+        steps = np.array(self._steps, dtype=np.int64)
         return {"W": self._W, "share": np.array(self._share), "steps": steps, "damping": damping}
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
@@ -120,6 +121,15 @@ class SmoothBilevel(Bilevel):
         self._steps = int(state["steps"])
         self._W, self._primal.damping = state["W"], float(state["damping"])
         self._primal.settle(self._problem.server, self._problem.nodes, self._W, self._root)
+
+    def layout(self) -> Layout:
+        """What a `state` is."""
+        return {
+            "W": like(self._W),
+            "share": Field((), "float64", 0, 1),
+            "steps": Field((), "int64", _FEWEST_STEPS, _STEPS),
+            "damping": Field((), "float64", 0),
+        }
 
 
 def _length(rows: Array) -> float:

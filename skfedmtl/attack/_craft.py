@@ -100,9 +100,11 @@ def craft(
         spread=playing.spread,
         changing=playing.bilevel.doubt > 0.0,
     )
-    if checkpoint is not None and (state := checkpoint.load()) is not None:
-        ascent.restore(state)
-        playing.bilevel.restore(state, *playing.split(state["rows"]))
+    if checkpoint is not None:
+        layout = {**ascent.layout(settings.max_iter), **playing.bilevel.layout()}
+        if (state := checkpoint.load(layout)) is not None:
+            ascent.restore(state)
+            playing.bilevel.restore(state, *playing.split(state["rows"]))
 
     def after_step(ascent: Ascent) -> None:
         done = ascent.history

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from skfedmtl._base import last_step
+from skfedmtl._layout import Layout
 from skfedmtl._losses import Array
 from skfedmtl.attack._bilevel import Bilevel, part_value
 
@@ -102,3 +103,11 @@ class OneVsRest:
                 name.removeprefix(start): state[name] for name in state if name.startswith(start)
             }
             game.restore(own, rows)
+
+    def layout(self) -> Layout:
+        """What a `state` is."""
+        return {
+            f"{number}{_SEPARATOR}{name}": field
+            for number, game in enumerate(self._games)
+            for name, field in game.layout().items()
+        }

@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from skfedmtl._files import UNREADABLE
 from skfedmtl.datasets._source import Member
 
 
@@ -53,7 +52,10 @@ def unpack(
                 member.name: _read_member(archive, info, member)
                 for member, info in zip(members, found, strict=True)
             }
-    except UNREADABLE as error:
+    except OSError:
+        raise
+    # damaged bytes make zipfile raise whatever they can
+    except Exception as error:
         raise OSError(f"not a readable zip archive: {error}") from error
 
 

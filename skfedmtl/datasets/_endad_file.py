@@ -9,8 +9,17 @@ import numpy as np
 
 from skfedmtl._files import read_npz
 from skfedmtl._labels import as_labels
+from skfedmtl._layout import Field, check_fields
 
 NODE, TARGET = "node", "lesion"
+
+#: of an .npz file; what numbers they are is looked at together with those of a .csv file
+LAYOUT = {
+    "X": Field(("rows", "columns"), "numbers", finite=False),
+    "y": Field(("rows",), "numbers", finite=False),
+    "nodes": Field(("rows",), "labels"),
+    "feature_names": Field(("columns",), "strings", optional=True),
+}
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]  # features, targets, nodes, names
 
@@ -32,26 +41,14 @@ def read_endad(path: Any) -> Rows:
 
 def _read_npz(path: Any) -> Rows:
     arrays = read_npz(path)
-    for name in ("X", "y", "nodes"):
-        if name not in arrays:
-            raise ValueError(f"it lacks the array {name!r}; it holds {sorted(arrays)}")
-    X, y = arrays["X"], arrays["y"]
-    for name, array, n_axes in (("X", X, 2), ("y", y, 1)):
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"{name!r} must hold numbers, it holds {array.dtype}")
-        if array.ndim != n_axes:
-            raise ValueError(f"{name!r} must have {n_axes} axes, its shape is {array.shape}")
-    nodes = as_labels(arrays["nodes"], "nodes")
-    for name, array in (("y", y), ("nodes", nodes)):
-        if len(array) != len(X):
-            raise ValueError(f"'X' has {len(X)} rows, {name!r} has {len(array)} entries")
-    names = arrays.get("feature_names", np.array([f"feature_{j}" for j in range(X.shape[1])], str))
-    if names.dtype.kind != "U" or names.shape != (X.shape[1],):
-        raise ValueError(
-            f"'feature_names' must hold {X.shape[1]} strings, one a column of 'X'; it holds "
-            f"{names.dtype} of shape {names.shape}"
-        )
-    return X.astype(np.float64), y, nodes, names.tolist()
+    if "nodes" in arrays:
+        arrays["nodes"] = as_labels(arrays["nodes"], "nodes")
+    check_fields(arrays, LAYOUT, more_allowed=True)
+    X = arrays["X"].astype(np.float64)
+    names = [f"feature_{j}" for j in range(X.shape[1])]
+    if "feature_names" in arrays:
+        names = arrays["feature_names"].tolist()
+    return X, arrays["y"], arrays["nodes"], names
 
 
 def _read_csv(path: Any) -> Rows:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from skfedmtl._files import read_npz, write_whole
+from skfedmtl._layout import check_fields, digest
 from skfedmtl.datasets._archives import unpack
 from skfedmtl.datasets._base import DATA_HOME_VARIABLE, get_data_home
 from skfedmtl.datasets._download import download
-from skfedmtl.datasets._source import Member, Source, digest
+from skfedmtl.datasets._source import Member, Source
 
 
 def fetch_arrays(
@@ -96,6 +97,7 @@ def _read_kept(path: Path, source: Source) -> dict[str, np.ndarray]:
     arrays = {}
     try:
         arrays = read_npz(path, source.limit)
+        check_fields(arrays, source.layout)
         found = digest(arrays)
     except ValueError as error:
         found = str(error)

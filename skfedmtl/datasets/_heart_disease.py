@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from skfedmtl._layout import Field
 from skfedmtl.datasets._base import check_download, check_output, make_result
 from skfedmtl.datasets._fetch import fetch_arrays
 from skfedmtl.datasets._source import Member, Source
@@ -42,6 +43,14 @@ def _number(word: str) -> float:
 SOURCE = Source(
     "heart_disease",
     "b6a3e0c09bc82c1926bf29a93682dd34827145b9c533c193f1abf52b09103ece",
+    {
+        "X": Field((920, 13), "float64", finite=False),
+        "y": Field((920,), "int8", 0, 1),
+        "num": Field((920,), "int8", 0, 4),
+        "nodes": Field((920,), "int16", 0, 3),
+        "feature_names": Field((13,), "strings"),
+        "node_names": Field((4,), "strings"),
+    },
     (
         Member(
             "processed.cleveland.data",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from skfedmtl._layout import Field
 from skfedmtl.datasets._base import check_download, check_output, make_result
 from skfedmtl.datasets._fetch import fetch_arrays
 from skfedmtl.datasets._source import Member, Source
@@ -45,6 +46,14 @@ def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
 SOURCE = Source(
     "human_activity",
     "52cbdcca9f65dc50c2ddb27f2b56dc3726a9b4d11af105d894d9f9d6e9ff43d9",
+    {
+        "X": Field((10299, 561), "float32", -1, 1),
+        "y": Field((10299,), "int8", 1, 6),
+        "nodes": Field((10299,), "int16", 1, 30),
+        "original_split": Field((10299,), "int8", 0, 1),
+        "feature_names": Field((561,), "strings"),
+        "activity_names": Field((6,), "strings"),
+    },
     (
         Member(
             "activity_labels.txt",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.io import loadmat
 
+from skfedmtl._layout import Field
 from skfedmtl.datasets._base import check_download, check_output, make_result
 from skfedmtl.datasets._fetch import fetch_arrays
 from skfedmtl.datasets._source import Member, Source
@@ -29,6 +30,11 @@ def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
 SOURCE = Source(
     "landmine",
     "7e6919058392c02b9dbe37ef4001c192d08e923aade9d2d042695860e219fd60",
+    {
+        "X": Field((14820, 9), "float64"),
+        "y": Field((14820,), "int8", 0, 1),
+        "nodes": Field((14820,), "int16", 0, 28),
+    },
     (
         Member(
             "LandmineData.mat",

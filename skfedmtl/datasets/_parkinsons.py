@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from skfedmtl._layout import Field
 from skfedmtl.datasets._base import check_download, check_output, check_target, make_result
 from skfedmtl.datasets._fetch import fetch_arrays
 from skfedmtl.datasets._source import Member, Source
@@ -31,6 +32,15 @@ def _parse(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
 SOURCE = Source(
     "parkinsons",
     "90f7f5763695741ce73cf6d57beaaaa4e67c5eb97d9741f73ca7978c063e17d9",
+    {
+        "X": Field((5875, 16), "float64"),
+        "y_motor": Field((5875,), "float64"),
+        "y_total": Field((5875,), "float64"),
+        "nodes": Field((5875,), "int16", 1, 42),
+        "extra": Field((5875, 3), "float64"),
+        "feature_names": Field((16,), "strings"),
+        "extra_names": Field((3,), "strings"),
+    },
     (
         Member(
             "parkinsons_updrs.data",

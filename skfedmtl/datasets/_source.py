@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skfedmtl._layout import Layout
+
 _MARGIN = 4 * 2**20  # what archives hold besides the members
 
 
@@ -42,6 +44,8 @@ class Source:
         The arrays are kept in the data home as ``<name>.npz``.
     sha256 : str
         What `digest` must give for the arrays.
+    layout : dict of str to Field
+        What the arrays are.
     members : tuple of Member
         The publishers' files.
     mirrors : tuple of str
@@ -56,6 +60,7 @@ class Source:
 
     name: str
     sha256: str
+    layout: Layout
     members: tuple[Member, ...]
     mirrors: tuple[str, ...]
     archives: tuple[str, ...]
@@ -79,18 +84,3 @@ class Source:
         if self.folder:
             unpacked = f"the folder {self.folder!r}"
         return f"{', '.join(self.archives)} (from {self.mirrors[0]}) or, unpacked, {unpacked}"
-
-
-def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Sha256 of the names, types, shapes and values of arrays, however they are stored."""
-    sha = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        if array.dtype.kind == "U":
-            kind, content = "text", "\n".join(array.ravel().tolist()).encode()
-        else:
-            little = array.dtype.newbyteorder("<")
-            kind, content = little.str, np.ascontiguousarray(array, dtype=little).tobytes()
-        sha.update(f"{name} {kind} {array.shape} {len(content)}\n".encode())
-        sha.update(content)
-    return sha.hexdigest()

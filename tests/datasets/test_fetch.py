@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skfedmtl._layout import digest
 from skfedmtl.datasets import (
     fetch_heart_disease,
     fetch_human_activity,
@@ -18,7 +19,6 @@ from skfedmtl.datasets import (
     get_data_home,
 )
 from skfedmtl.datasets._fetch import fetch_arrays
-from skfedmtl.datasets._source import digest
 from web import send, serve
 
 FETCHERS = {

@@ -1,0 +1,28 @@
+"""The state of a random generator as text, and whether a text is one."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+
+
+def as_text(rng: np.random.Generator) -> str:
+    """All that the next draws depend on."""
+    return json.dumps(rng.bit_generator.state, sort_keys=True)
+
+
+def set_state(rng: np.random.Generator, text: str) -> None:
+    """Draw on from where the generator was that gave the text."""
+    rng.bit_generator.state = json.loads(text)
+
+
+def is_state(text: str, rng: np.random.Generator) -> bool:
+    """Whether a generator of the kind of `rng` could have given the text, letter for letter."""
+    probe = copy.deepcopy(rng)
+    try:
+        set_state(probe, text)
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
+        return False
+    return as_text(probe) == text
