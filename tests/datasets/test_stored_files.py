@@ -141,6 +141,18 @@ def test_headers_that_tell_of_another_array(told, instead, tmp_path):
         load_endad(path)
 
 
+def test_a_large_array_is_not_cut_by_one_byte_of_its_header(tmp_path):
+    """The checksum of what is cut off would never be looked at."""
+    path = tmp_path / "endad.npz"
+    n = 1000
+    arrays = {"X": np.arange(3.0 * n).reshape(n, 3), "y": np.arange(n) % 2, "nodes": np.arange(n)}
+    content = stored(arrays)
+    assert content.count(b"(1000, 3)") == 1
+    path.write_bytes(content.replace(b"(1000, 3)", b"(1000, 1)"))
+    with pytest.raises(ValueError, match=r"^path: .*X\.npy"):
+        load_endad(path)
+
+
 def test_an_array_given_twice_is_refused(tmp_path):
     path = tmp_path / "endad.npz"
     path.write_bytes(stored(ROWS))
