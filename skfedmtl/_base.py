@@ -225,6 +225,51 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             out[rows] = X[rows] @ coef[code].T + intercept[code]
         return out
 
+    # -- the features ---------------------------------------------------------------------
+
+    @property
+    def feature_importances_(self):
+        """Mean size of each feature's coefficients over the nodes, and the classes.
+
+        For selectors of features, ``importance_getter="feature_importances_"``: those of
+        scikit-learn look at `coef_` else, which has no column for a node column, and of more than
+        two classes an axis too many. A node column has an entry of its own, above all others, so
+        that a selector keeps it. One that drops columns before it fits, `RFE` for one, shifts those
+        behind: let the node column be the first, ``node_column=0``, or the last, -1.
+
+        Returns
+        -------
+        importances : ndarray of shape (n_features_in_,)
+            Those of features that differ in scale cannot be compared.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.feature_selection import SelectFromModel
+        >>> from skfedmtl import FMTLRegressor
+        >>> from skfedmtl.datasets import make_federated_regression
+        >>> X, y, nodes = make_federated_regression(
+        ...     n_features=4, random_state=0, return_X_y_nodes=True
+        ... )
+        >>> table = np.column_stack([X, np.zeros(len(X)), nodes])
+        >>> selector = SelectFromModel(
+        ...     FMTLRegressor(node_column=-1),
+        ...     importance_getter="feature_importances_",
+        ...     threshold="0.5*median",
+        ... )
+        >>> selector.fit(table, y).get_support()
+        array([ True,  True,  True,  True, False,  True])
+        """
+        check_is_fitted(self)
+        sizes = np.abs(self.coef_).reshape(-1, self.coef_.shape[-1]).mean(axis=0)
+        if len(sizes) == self.n_features_in_:
+            return sizes
+        place = self.node_column
+        if isinstance(place, str):
+            place = self.feature_names_in_.tolist().index(place)
+        # above them also where selectors square them
+        return np.insert(sizes, place % self.n_features_in_, max(1.01 * sizes.max(), 1e-150))
+
     # -- the relationship -----------------------------------------------------------------
 
     def node_covariance(self):

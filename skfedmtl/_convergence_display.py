@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._base import last_step
-from skfedmtl._figures import drawing, legend_above, next_look
+from skfedmtl._figures import PLAIN, as_drawn, drawing, legend_above, name_line, next_look
 
 __all__ = ["ConvergenceDisplay"]
 
@@ -202,13 +202,14 @@ class ConvergenceDisplay:
             self.lines_ = []
             for name, values in self.curves.items():
                 every = max(1, len(values) // 12)
-                self.lines_ += ax.plot(
-                    self.x, values, label=name, lw=1.6, ms=5, markevery=every, **next_look(ax)
-                )
+                look = {"lw": 1.6, "ms": 5, "markevery": every, **next_look(ax)}
+                (line,) = ax.plot(self.x, values, **look)
+                name_line(line, name)
+                self.lines_.append(line)
             if self.logarithmic:
                 ax.set_yscale("log")
-            ax.set_xlabel(self.x_name)
-            ax.set_ylabel(self.y_name)
+            ax.set_xlabel(as_drawn(self.x_name), **PLAIN)
+            ax.set_ylabel(as_drawn(self.y_name), **PLAIN)
             counted = self.x_name in (X_NAMES["round"], X_NAMES["step"])
             if counted and ax.get_xscale() == "linear":
                 ax.locator_params("x", integer=True)

@@ -1,6 +1,11 @@
-"""The one style of all figures; matplotlib is imported when something is drawn."""
+"""The one style of all figures, and how they write names; matplotlib is imported to draw.
+
+Names are of users: of nodes, attacks, fits, parameters, data. They are written as they are, never
+read as formulas, and none is left out, whatever it begins with.
+"""
 
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary, WeakSet
 
 # Okabe and Ito, without the yellow that is too light for lines: apart for colour-blind readers
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
@@ -10,7 +15,15 @@ COLOURS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 ONE_ROW = 75  # letters of the names, and eight for each sample
+LETTER = 0.085  # inches, of a name
 FRAMED = {"axes.spines.top": True, "axes.spines.right": True}
+PLAIN = {"parse_math": False, "usetex": False}  # no dollar sign begins a formula
+# controls and halves of pairs have no shape, and are written as in Python; a newline ends a line
+SHAPELESS = {*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)} - {ord("\n")}
+ESCAPES = {code: repr(chr(code))[1:-1] for code in SHAPELESS}
+
+_made = WeakSet()  # figures, which may grow
+_names = WeakKeyDictionary()  # what legends call the lines
 
 
 def import_pyplot(owner):
@@ -31,7 +44,8 @@ def drawing(display, ax, size, layout="constrained", **style):
     pyplot = import_pyplot(type(display).__name__)
     with pyplot.rc_context({**STYLE, **style}):
         if ax is None:
-            _, ax = pyplot.subplots(figsize=size, layout=layout)
+            figure, ax = pyplot.subplots(figsize=size, layout=layout)
+            _made.add(figure)
         yield ax
     display.ax_, display.figure_ = ax, ax.figure
 
@@ -42,13 +56,63 @@ def next_look(ax):
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
+def as_drawn(name):
+    """A name as figures write it: letter for letter, with `PLAIN`."""
+    return str(name).translate(ESCAPES)
+
+
+def letters(name):
+    """The number of letters in the longest line of a name."""
+    return max(map(len, as_drawn(name).split("\n")))
+
+
+def name_ticks(axis, places, names, **style):
+    """Write these names at these places of an axis."""
+    axis.set_ticks(places, [as_drawn(name) for name in names], **style, **PLAIN)
+
+
+def name_line(line, name):
+    """Call a line by this name in the legend."""
+    line.set_label(as_drawn(name))
+    _names[line] = as_drawn(name)
+
+
+def legend_names(ax):
+    """The lines and whatever else the legend explains, by what it calls them."""
+    labelled = dict(zip(*ax.get_legend_handles_labels(), strict=True))
+    lines = [line for line in ax.lines if line in _names or line in labelled]
+    named = {line: _names.get(line, labelled.get(line)) for line in lines}
+    return named | {artist: name for artist, name in labelled.items() if artist not in named}
+
+
 def legend_above(ax):
     """Put the legend above the axes, where it covers no data."""
-    names = ax.get_legend_handles_labels()[1]
-    ax.legend(
+    named = legend_names(ax)
+    names = list(named.values())
+    legend = ax.legend(
+        list(named),
+        names,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.02),
         borderaxespad=0.0,
-        ncols=len(names) if len("".join(names)) + 8 * len(names) < ONE_ROW else 2,
+        ncols=_columns(names),
         frameon=False,
     )
+    for artist, text in zip(named, legend.get_texts(), strict=True):
+        if artist in _names:
+            text.set(**PLAIN)
+    grow(ax.figure, 1.5 + LETTER * max(map(letters, names)), 0.0)
+
+
+def grow(figure, width, height):
+    """Make a figure at least that large, in inches, if it is none of the user's."""
+    if figure in _made:
+        size = figure.get_size_inches()
+        figure.set_size_inches(max(width, size[0]), max(height, size[1]))
+
+
+def _columns(names):
+    """How many columns the legend has: one row of them all, or two columns, if they fit."""
+    if sum(map(letters, names)) + 8 * len(names) < ONE_ROW:
+        return len(names)
+    return 2 if 2 * max(map(letters, names)) < ONE_ROW else 1

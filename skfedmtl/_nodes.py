@@ -4,6 +4,7 @@
 """
 
 import numbers
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -86,6 +87,8 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
             "`nodes` was given although `node_column` says that the nodes are a column of X; "
             "allowed is one of the two."
         )
+    if hasattr(X, "columns"):
+        column_position(X, estimator.node_column, True)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     X, nodes = split_node_column(X, estimator.node_column)
     if X.shape[1] == 0:
@@ -201,6 +204,8 @@ def as_table(X: Any) -> NDArray[Any]:
 def column_position(X: Any, node_column: Any, is_frame: bool) -> int:
     """The position of the column `node_column` in `X`, whether given by name or by index."""
     n_columns = X.shape[1]
+    if is_frame:
+        _refuse_twins(list(X.columns), node_column)
     if isinstance(node_column, numbers.Integral) and not isinstance(node_column, bool):
         position = int(node_column)
         if not -n_columns <= position < n_columns:
@@ -215,10 +220,25 @@ def column_position(X: Any, node_column: Any, is_frame: bool) -> int:
     if not is_frame:
         raise ValueError(f"`node_column`={node_column!r} is a name, but X is not a DataFrame.")
     found = np.flatnonzero([name == node_column for name in X.columns])
-    if len(found) != 1:
-        have = "has several such columns" if len(found) else f"has {list(X.columns)}"
-        raise ValueError(f"`node_column`={node_column!r} must name one column: X {have}.")
+    if not len(found):
+        raise ValueError(
+            f"`node_column`={node_column!r} must name one column: X has {list(X.columns)}."
+        )
     return int(found[0])
+
+
+def _refuse_twins(names: list[Any], node_column: Any) -> None:
+    """Refuse columns of one name, among which a node column or a feature cannot be told."""
+    twins = [name for name, count in Counter(names).items() if count > 1]
+    if isinstance(node_column, str) and node_column in twins:
+        raise ValueError(
+            f"`node_column`={node_column!r} must name one column: X has several such columns."
+        )
+    if twins:
+        raise ValueError(
+            f"`node_column`={node_column!r} needs columns of different names: X has several "
+            f"called {twins[0]!r}."
+        )
 
 
 #: containers that know the names of their columns

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._base import last_step
-from skfedmtl._figures import FRAMED, drawing
+from skfedmtl._figures import FRAMED, LETTER, drawing, letters, name_ticks
 from skfedmtl._labels import as_unique_labels
 
 __all__ = ["RelationshipDisplay"]
@@ -12,6 +12,7 @@ __all__ = ["RelationshipDisplay"]
 KINDS = ("correlation", "precision")
 MOST_NUMBERS = 12  # nodes up to which the numbers are written
 MOST_TICKS = 30
+MOST_LETTERS = 12  # of a name, for which the figure need not grow
 
 
 class RelationshipDisplay:
@@ -115,8 +116,8 @@ class RelationshipDisplay:
         Parameters
         ----------
         matrix : array-like of shape (n_nodes, n_nodes)
-            Finite numbers, symmetric; a correlation between -1 and 1. A DataFrame names its nodes
-            alike, and in the same order, on both axes.
+            Finite numbers, symmetric; a correlation between -1 and 1. A DataFrame of pandas names its
+            nodes alike, and in the same order, on both axes.
         labels : array-like of shape (n_nodes,), default=None
             The nodes, all different; None: the columns of a DataFrame, else numbers from 0.
         kind : {"correlation", "precision"}, default="correlation"
@@ -147,12 +148,12 @@ class RelationshipDisplay:
         'node'
         """
         _check_kind(kind)
-        if labels is None and hasattr(matrix, "index") and hasattr(matrix, "columns"):
-            labels = matrix.columns
-            if not np.array_equal(labels, matrix.index):
+        if labels is None and hasattr(matrix, "columns"):
+            labels, index = list(matrix.columns), list(getattr(matrix, "index", matrix.columns))
+            if labels != index:
                 raise ValueError(
                     "`matrix` must name the same nodes in the same order on both axes; its columns "
-                    f"are {labels.tolist()}, its index {matrix.index.tolist()}."
+                    f"are {labels}, its index {index}."
                 )
         try:
             matrix = np.array(matrix, dtype=float)
@@ -197,11 +198,14 @@ class RelationshipDisplay:
         m = len(self.matrix)
         limit = 1.0 if self.kind == "correlation" else np.abs(self.matrix).max() or 1.0
         side = float(np.clip(2.4 + 0.42 * m, 4.2, 7.5))
+        ticks = np.arange(0, m, -(-m // MOST_TICKS))
+        names = np.asarray(self.labels, dtype=object)[ticks].tolist()
+        side += LETTER * max(0, max(map(letters, names)) - MOST_LETTERS)
         with drawing(self, ax, (side + 1.1, side), "compressed", **FRAMED) as ax:
             self.image_ = ax.imshow(
                 self.matrix, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest"
             )
-            self._name_nodes(ax)
+            _name_nodes(ax, ticks, names)
             ax.set_xlabel("node")
             ax.set_ylabel("node")
             bar = ax.figure.colorbar(self.image_, ax=ax, fraction=0.046, pad=0.04)
@@ -209,14 +213,6 @@ class RelationshipDisplay:
             bar.outline.set_visible(False)
             self.text_ = self._write_numbers(ax, limit) if m <= MOST_NUMBERS else None
         return self
-
-    def _name_nodes(self, ax):
-        m = len(self.matrix)
-        ticks = np.arange(0, m, -(-m // MOST_TICKS))
-        names = [str(label) for label in np.asarray(self.labels)[ticks].tolist()]
-        long = max(map(len, names)) > 3
-        ax.set_xticks(ticks, names, rotation=90 if long else 0)
-        ax.set_yticks(ticks, names)
 
     def _write_numbers(self, ax, limit):
         """Write every number, with fewer digits the larger they get; 0.0 turns -0 into 0."""
@@ -234,6 +230,12 @@ class RelationshipDisplay:
                 color="white" if dark else "black",
             )
         return text
+
+
+def _name_nodes(ax, ticks, names):
+    long = max(map(letters, names)) > 3
+    name_ticks(ax.xaxis, ticks, names, rotation=90 if long else 0)
+    name_ticks(ax.yaxis, ticks, names)
 
 
 def _check_kind(kind):

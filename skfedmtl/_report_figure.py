@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from skfedmtl._figures import GREY, INK, SKY, STYLE, VERMILION
+from skfedmtl._figures import GREY, INK, PLAIN, SKY, STYLE, VERMILION, as_drawn
 from skfedmtl._report_tables import MODELS, select
 from skfedmtl._report_work import ATTACKS, BASELINES, KINDS
 
@@ -63,11 +63,12 @@ def draw(rows: list[dict[str, Any]], header: Sequence[str]) -> Figure:
 
 
 def _write_title(figure, header: Sequence[str]) -> None:
-    title, *lines = header
+    title, *lines = map(as_drawn, header)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     figure.suptitle("\n" * len(lines), fontsize=13)  # keeps the room
-    figure.text(0.5, 0.975, title, ha="center", va="top", fontsize=13, weight="bold")
-    figure.text(0.5, 0.925, "\n".join(lines), ha="center", va="top", fontsize=10, color=GREY)
+    style = {"ha": "center", "va": "top", **PLAIN}
+    figure.text(0.5, 0.975, title, fontsize=13, weight="bold", **style)
+    figure.text(0.5, 0.925, "\n".join(lines), fontsize=10, color=GREY, **style)
 
 
 def _write_legend(figure, axes) -> None:
@@ -93,7 +94,7 @@ def _panel(axes, rows) -> None:
     axes.set_xlim(-0.6, len(ATTACKS) - 0.4)
     note = "" if metric == "auc" else "    ×: ratio to no attack"
     axes.set_xlabel(f"attack, and the nodes that rows are injected into{note}")
-    axes.set_ylabel(AXIS[metric].format(unit=unit))
+    axes.set_ylabel(as_drawn(AXIS[metric].format(unit=unit)), **PLAIN)
 
 
 def _bar(axes, x: float, rows) -> None:

@@ -1,13 +1,12 @@
 """The rows of ``skfedmtl report``: every repetition of every model, their means, and tables."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from skfedmtl._figures import as_drawn
 from skfedmtl._report_work import ATTACKS, BASELINES, KINDS, Result, Settings
 
 NAMES = {"rmse": "RMSE", "error": "error", "auc": "AUC"}
@@ -131,10 +130,10 @@ def print_tables(rows: list[dict[str, Any]], header: Sequence[str], classify: bo
     """
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)  # names are text
     plus_minus = "±" if (console.encoding or "").lower().startswith("utf") else "+-"
     rows = select(rows, level="aggregate")
-    console.print("\n".join(header), end="\n\n", soft_wrap=True)
+    console.print("\n".join(map(as_drawn, header)), end="\n\n", soft_wrap=True)
     console.print(_models_table(rows, classify, plus_minus))
     console.print(_attacks_table(rows, plus_minus))
     if any(not np.isnan(row["se"]) for row in rows):
@@ -149,7 +148,7 @@ def _models_table(rows, classify: bool, plus_minus: str):
     table.add_column("model")
     for metric in metrics:
         for nodes in ("all nodes", "target nodes"):
-            table.add_column(f"{_quantity(rows, metric)}\n{nodes}", justify="right")
+            table.add_column(f"{_quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold")
     for attack, name in MODELS[classify].items():
         model = select(rows, attack=attack)
         cells = [
@@ -168,7 +167,7 @@ def _attacks_table(rows, plus_minus: str):
     first, *others = (_quantity(rows, m) for m in dict.fromkeys(row["metric"] for row in rows))
     table.add_column("attack")
     for name in (first, "ratio to clean", *others, "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     names = [(attack, kind, f"{kind} {attack}") for attack in ATTACKS for kind in KINDS]
     for attack, kind, name in [("none", "clean", "clean"), *names]:
         model = select(rows, attack=attack, kind=kind, nodes="targets")
@@ -180,7 +179,7 @@ def _attacks_table(rows, plus_minus: str):
 
 def _quantity(rows, metric: str) -> str:
     unit = select(rows, metric=metric)[0]["unit"]
-    return f"{NAMES[metric]} ({unit})" if unit else NAMES[metric]
+    return f"{NAMES[metric]} ({as_drawn(unit)})" if unit else NAMES[metric]
 
 
 def _cell(row: dict[str, Any], plus_minus: str) -> str:
@@ -196,9 +195,11 @@ def _number(value: float, digits: int = 2) -> str:
 
 def to_csv(rows: list[dict[str, Any]]) -> bytes:
     """The rows as CSV; an empty field is a value that does not exist."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: "" if value != value else value for key, value in row.items()})
-    return text.getvalue().encode()
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "".join(f"{','.join(map(_field, line))}\n" for line in lines).encode()
+
+
+def _field(value: Any) -> str:
+    """A value in quotes where it needs them; Python's own writer forgets a carriage return."""
+    text = "" if value is None or value != value else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(one in text for one in ',"\r\n') else text

@@ -4,7 +4,21 @@ import numbers
 
 import numpy as np
 
-from skfedmtl._figures import GREY, drawing, legend_above, next_look
+from skfedmtl._figures import (
+    GREY,
+    LETTER,
+    ONE_ROW,
+    PLAIN,
+    as_drawn,
+    drawing,
+    grow,
+    legend_above,
+    legend_names,
+    letters,
+    name_line,
+    name_ticks,
+    next_look,
+)
 from skfedmtl._security import security_curve
 
 __all__ = ["SecurityCurveDisplay"]
@@ -220,21 +234,20 @@ class SecurityCurveDisplay:
         with drawing(self, ax, (6.0, 4.0)) as ax:
             x, joined = self._set_scale(ax)
             self.clean_line_ = None
-            if clean is not None and CLEAN not in ax.get_legend_handles_labels()[1]:
+            if clean is not None and CLEAN not in legend_names(ax).values():
                 look = {"ls": "--", "lw": 1.2} if joined else {"ls": "", "marker": "_", "ms": 24}
-                (self.clean_line_,) = ax.plot(
-                    x, clean.mean(axis=1), color=GREY, label=CLEAN, **look
-                )
+                (self.clean_line_,) = ax.plot(x, clean.mean(axis=1), color=GREY, **look)
+                name_line(self.clean_line_, CLEAN)
             look = next_look(ax)
-            name = "attack" if name is None else name
-            (self.line_,) = ax.plot(
-                x, scores.mean(axis=1), ls="-" if joined else "", lw=1.6, ms=5, label=name, **look
-            )
+            style = {"ls": "-" if joined else "", "lw": 1.6, "ms": 5, **look}
+            (self.line_,) = ax.plot(x, scores.mean(axis=1), **style)
+            name_line(self.line_, "attack" if name is None else name)
             self.band_ = self._draw_band(ax, x, scores, joined, look["color"])
             ax.set_ylim(0.0, None, auto=True)  # further attacks may reach higher
-            ax.set_xlabel(X_NAMES.get(self.param_name, self.param_name))
+            ax.set_xlabel(as_drawn(X_NAMES.get(self.param_name, self.param_name)), **PLAIN)
             repeats = f"\n(± standard error of {scores.shape[1]} repetitions)"
-            ax.set_ylabel(self.score_name + (repeats if self.band_ is not None else ""))
+            measured = as_drawn(self.score_name) + (repeats if self.band_ is not None else "")
+            ax.set_ylabel(measured, **PLAIN)
             legend_above(ax)
         return self
 
@@ -268,6 +281,20 @@ class SecurityCurveDisplay:
             if min(values) > 0 and max(values) >= LOGARITHMIC * min(values):
                 ax.set_xscale("log")
             return np.array(values, dtype=float), len(values) > 1
-        ax.set_xticks(range(len(values)), [str(value) for value in values])
+        _name_values(ax, [_written(value) for value in values])
         ax.set_xlim(-0.5, len(values) - 0.5)
         return np.arange(len(values), dtype=float), False
+
+
+def _written(value):
+    """A value as text; of a list, of nodes for one, its entries."""
+    listed = isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1
+    return ", ".join(map(str, value)) if listed else str(value)
+
+
+def _name_values(ax, names):
+    longest = max(map(letters, names))
+    crowded = len(names) * longest > ONE_ROW
+    name_ticks(ax.xaxis, range(len(names)), names, rotation=90 if crowded else 0)
+    if crowded:
+        grow(ax.figure, 0.0, 3.5 + LETTER * longest)

@@ -1,5 +1,6 @@
 """Tools of scikit-learn see the nodes however they are given, or say that they do not."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -12,20 +13,39 @@ from packaging.version import Version
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import (
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
     HalvingGridSearchCV,
     RandomizedSearchCV,
+    TunedThresholdClassifierCV,
     cross_val_predict,
     cross_val_score,
     cross_validate,
     learning_curve,
     validation_curve,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import (
+    ClassifierChain,
+    MultiOutputClassifier,
+    MultiOutputRegressor,
+    RegressorChain,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -184,6 +204,78 @@ def frozen(case):
     return model.predict(case.X, **case.params)
 
 
+# -- estimators around a model ------------------------------------------------------------
+
+
+def fitted(model, case, y=None):
+    """What the model predicts for the rows that it was fitted on, nodes routed to `fit` alone."""
+    model.fit(case.X, case.y if y is None else y, **case.params)
+    return model.predict(case.X)
+
+
+def transformed_target(case):
+    model = TransformedTargetRegressor(case.model, func=np.arcsinh, inverse_func=np.sinh)
+    return model.fit(case.X, case.y, **case.params).predict(case.X, **case.params)
+
+
+def bagging(case):
+    kind = BaggingClassifier if is_classifier(case.model) else BaggingRegressor
+    model = kind(case.model, n_estimators=2, random_state=0)
+    return model.fit(case.X, case.y, **case.params).predict(case.X, **case.params)
+
+
+def voting(case):
+    kind = VotingClassifier if is_classifier(case.model) else VotingRegressor
+    return fitted(kind([("one", case.model), ("two", clone(case.model))]), case)
+
+
+def stacking(case):
+    if is_classifier(case.model):
+        model = StackingClassifier([("one", case.model)], LogisticRegression(), cv=case.cv)
+    else:
+        model = StackingRegressor([("one", case.model)], Ridge(), cv=case.cv)
+    return fitted(model, case)
+
+
+def two_outputs(case, *kinds):
+    y = case.y if is_classifier(case.model) else case.y - np.median(case.y)
+    return fitted(kinds[is_classifier(case.model)](case.model), case, np.column_stack([y, -y]))
+
+
+def several_outputs(case):
+    return two_outputs(case, MultiOutputRegressor, MultiOutputClassifier)
+
+
+def chain(case):
+    """It appends columns: the node column is counted from the front."""
+    return two_outputs(case, RegressorChain, ClassifierChain)
+
+
+def boosting(case):
+    return fitted(AdaBoostRegressor(case.model, n_estimators=2, random_state=0), case)
+
+
+def three_classes(case):
+    return np.digitize(case.X[:, 0], [-0.5, 0.5])
+
+
+def one_against_the_rest(case):
+    return fitted(OneVsRestClassifier(case.model), case, three_classes(case))
+
+
+def one_against_one(case):
+    return fitted(OneVsOneClassifier(case.model), case, three_classes(case))
+
+
+def fixed_threshold(case):
+    model = FixedThresholdClassifier(case.model, threshold=0.1, pos_label=case.y.max())
+    return fitted(model, case)
+
+
+def tuned_threshold(case):
+    return fitted(TunedThresholdClassifierCV(case.model, cv=case.cv), case)
+
+
 #: where both spellings give the same numbers
 BOTH = [
     pipeline,
@@ -204,6 +296,17 @@ COLUMN = [
     search_predicts,
     cross_validation_predicts,
     importance,
+]
+#: where nothing is passed on, and not every model fits
+SOME = [
+    (calibration, "classifier"),
+    *((tool, model) for tool in (voting, stacking, several_outputs, chain) for model in MODELS),
+    (boosting, "regressor"),
+    (boosting, "poisoner"),
+    (one_against_the_rest, "classifier"),
+    (one_against_one, "classifier"),
+    (fixed_threshold, "classifier"),
+    (tuned_threshold, "classifier"),
 ]
 models = pytest.mark.parametrize("model", MODELS)
 
@@ -234,13 +337,32 @@ def test_a_search_over_a_pipeline(model):
 
 @pytest.mark.parametrize(
     ("tool", "model"),
-    [(tool, model) for tool in COLUMN for model in MODELS] + [(calibration, "classifier")],
+    [(tool, model) for tool in COLUMN for model in MODELS] + SOME,
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_what_passes_nothing_on_needs_the_column(tool, model):
     assert np.isfinite(run(tool, model, True)).all()
     with pytest.raises((ValueError, TypeError), match="nodes"):
         run(tool, model, False)
+
+
+@pytest.mark.parametrize("model", ["regressor", "poisoner"])
+def test_transformed_targets(model):
+    routed, column = (run(transformed_target, model, column) for column in (False, True))
+    assert np.isfinite(routed).all()
+    np.testing.assert_array_equal(routed, column)
+
+
+@models
+def test_bagging(model):
+    column = run(bagging, model, True)
+    assert np.isfinite(column).all()
+    if "params" in inspect.signature(BaggingRegressor.predict).parameters:
+        # it copies the columns, and sums over copies run in another order
+        np.testing.assert_allclose(run(bagging, model, False), column, rtol=1e-9, atol=1e-11)
+    else:  # a version that passes nothing on to predict
+        with pytest.raises(TypeError, match="nodes"):
+            run(bagging, model, False)
 
 
 @models
