@@ -5,6 +5,7 @@ read as formulas, and none is left out, whatever it begins with.
 """
 
 from contextlib import contextmanager
+from unicodedata import east_asian_width
 from weakref import WeakKeyDictionary, WeakSet
 
 # Okabe and Ito, without the yellow that is too light for lines: apart for colour-blind readers
@@ -14,7 +15,7 @@ INK, GREY = "#000000", "#5f5f5f"
 COLOURS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
-ONE_ROW = 75  # letters of the names, and eight for each sample
+ONE_ROW = 70  # letters of the names, and eight for each sample
 LETTER = 0.085  # inches, of a name
 FRAMED = {"axes.spines.top": True, "axes.spines.right": True}
 PLAIN = {"parse_math": False, "usetex": False}  # no dollar sign begins a formula
@@ -62,8 +63,12 @@ def as_drawn(name):
 
 
 def letters(name):
-    """The number of letters in the longest line of a name."""
-    return max(map(len, as_drawn(name).split("\n")))
+    """The number of letters in the longest line of a name; wide ones count twice."""
+    wide = (
+        sum(1 + (east_asian_width(letter) in "WF") for letter in line)
+        for line in as_drawn(name).split("\n")
+    )
+    return max(wide)
 
 
 def name_ticks(axis, places, names, **style):

@@ -116,8 +116,8 @@ class RelationshipDisplay:
         Parameters
         ----------
         matrix : array-like of shape (n_nodes, n_nodes)
-            Finite numbers, symmetric; a correlation between -1 and 1. A DataFrame of pandas names its
-            nodes alike, and in the same order, on both axes.
+            Finite numbers, symmetric; a correlation between -1 and 1. A DataFrame of pandas names
+            its nodes alike, and in the same order, on both axes.
         labels : array-like of shape (n_nodes,), default=None
             The nodes, all different; None: the columns of a DataFrame, else numbers from 0.
         kind : {"correlation", "precision"}, default="correlation"

@@ -148,7 +148,9 @@ def _models_table(rows, classify: bool, plus_minus: str):
     table.add_column("model")
     for metric in metrics:
         for nodes in ("all nodes", "target nodes"):
-            table.add_column(f"{_quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold")
+            table.add_column(
+                f"{_quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold"
+            )
     for attack, name in MODELS[classify].items():
         model = select(rows, attack=attack)
         cells = [

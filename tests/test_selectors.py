@@ -14,7 +14,7 @@ from sklearn.feature_selection import (
 )
 from sklearn.pipeline import make_pipeline
 
-from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner
 from skfedmtl.model_selection import NodeKFold
 
 GETTER = {"importance_getter": "feature_importances_"}
@@ -174,3 +174,25 @@ def test_sequential_selection_routes_the_nodes():
     together, _ = table(X, nodes, 0)
     with pytest.raises(ValueError, match="`X` holds only the node column"):
         SequentialFeatureSelector(make("regression", 0), **options).fit(together, y)
+
+
+def test_importances_of_the_victim_of_an_attack():
+    X, y, nodes = rows("regression")
+    poisoner = RandomPoisoner(FMTLRegressor(), target_nodes=[1], random_state=0)
+    with config_context(enable_metadata_routing=True):
+        with pytest.raises(ValueError, match="feature_importances_"):
+            SelectFromModel(poisoner).fit(X, y, nodes=nodes).get_support()
+        getter = "estimator_.feature_importances_"
+        selector = SelectFromModel(poisoner, importance_getter=getter).fit(X, y, nodes=nodes)
+    assert selector.get_support()[0]
+
+
+@tasks
+def test_whole_numbers_are_never_taken_for_nodes(task):
+    """Any column could be read as nodes: the model that is left still reads the right one."""
+    X, y, nodes = rows(task)
+    X = np.round(3 * X)
+    for place in (0, -1):
+        both, _ = table(X, nodes, place)
+        selector = RFE(make(task, place), n_features_to_select=2, **GETTER).fit(both, y)
+        assert_array_equal(selector.estimator_.nodes_, [1, 3, 7])
