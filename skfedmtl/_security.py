@@ -13,6 +13,7 @@ from skfedmtl._labels import as_unique_labels, check_nodes, listing
 from skfedmtl._nodes import split_node_column
 from skfedmtl._strata import check_test_size, draw, n_rows, single_rows, strata, take
 from skfedmtl.attack._base import clean_twin
+from skfedmtl.attack._row_weights import read_weights
 
 __all__ = ["security_curve"]
 
@@ -24,6 +25,7 @@ def security_curve(
     X,
     y,
     *,
+    sample_weight=None,
     nodes=None,
     param_name,
     param_range,
@@ -46,6 +48,8 @@ def security_curve(
         Clean rows of all nodes.
     y : array-like of shape (n_samples,)
         Their targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights of the rows within their node, in the attack and in its score.
     nodes : array-like of shape (n_samples,), default=None
         The node of each row; None: the column `node_column` of the attacker or its victim.
     param_name : str
@@ -118,6 +122,7 @@ def security_curve(
     groups = strata(labels, y)
     n_samples = n_rows(X, "X")
     n_rows(y, "y")  # the strata take a missing one
+    weight = None if sample_weight is None else read_weights(sample_weight, X)
     random = check_random_state(attacker.random_state)
     seeds = random.randint(np.iinfo(np.int32).max, size=(n_repeats, 2)).tolist()
     tests = [draw(groups, n_samples, test_size, np.random.RandomState(seed)) for seed, _ in seeds]
@@ -126,7 +131,7 @@ def security_curve(
             clone(attacker).set_params(
                 **{param_name: clone(value, safe=False), "random_state": seed}
             ),
-            (X, y, nodes),
+            (X, y, nodes, weight),
             is_test,
         )
         for value in values
@@ -193,12 +198,14 @@ def _check_targets(chosen, alone):
 
 def _measure(attacker, data, is_test):
     """The score of an attack, and that of its victim without it."""
-    (X, y, nodes), (X_test, y_test, nodes_test) = (
+    train, (X_test, y_test, *metadata) = (
         [None if values is None else take(values, rows) for values in data]
         for rows in (np.flatnonzero(~is_test), np.flatnonzero(is_test))
     )
     # one thread: sums are taken in the same order however many processes share the cores
     with threadpool_limits(1):
-        attacker.fit(X, y, nodes=nodes)
+        X, y, nodes, weight = train
+        attacker.fit(X, y, nodes=nodes, sample_weight=weight)
         pair = attacker, clean_twin(attacker)
-        return [model.score(X_test, y_test, nodes=nodes_test) for model in pair]
+        nodes, weight = metadata
+        return [model.score(X_test, y_test, nodes=nodes, sample_weight=weight) for model in pair]

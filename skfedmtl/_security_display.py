@@ -116,6 +116,7 @@ class SecurityCurveDisplay:
         X,
         y,
         *,
+        sample_weight=None,
         nodes=None,
         param_name,
         param_range,
@@ -135,6 +136,8 @@ class SecurityCurveDisplay:
             Clean rows of all nodes.
         y : array-like of shape (n_samples,)
             Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their node.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
         param_name : str
@@ -168,6 +171,7 @@ class SecurityCurveDisplay:
             attacker,
             X,
             y,
+            sample_weight=sample_weight,
             nodes=nodes,
             param_name=param_name,
             param_range=param_range,

@@ -30,10 +30,11 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     Injects rows into the source nodes that maximise the loss of the target nodes over their
     clean rows, through a victim that is fitted on clean and injected rows [1]_::
 
-        max over injected rows of  H = sum over targets t of (1/h_t) sum_j L(y_j, f_j)
+        max over injected rows of  H = sum over targets t of (1/h_t) sum_j s_j L(y_j, f_j)
         such that  (W, b, Omega) = the victim's optimum,  ||row|| <= radius,
                    and every row holds what its features may
 
+    with the weights ``s_j`` of the clean rows, 1 if none are given, and their sums ``h_t``,
     by projected gradient ascent. The victim is solved again after every step, and in the end a
     clone of `estimator` is fitted from scratch, to a duality gap, on clean and injected rows.
 
@@ -147,6 +148,8 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         Their targets.
     poison_nodes_ : ndarray of shape (n_injected,)
         Their nodes.
+    poison_sample_weight_ : ndarray of shape (n_injected,)
+        Their weights.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_steps + 1,)
@@ -178,6 +181,12 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
     scaled. A fitted Pipeline that is called by itself takes rows without the node column, and their
     nodes as `nodes`; its `decision_function` and `score` need metadata routing for that.
+
+    An injected row weighs as much as the clean rows of its node do on average, whatever row it was
+    drawn from: `budget` is a share of the rows and of their weight alike, the unit of the weights
+    has no effect, and weights are nothing that an attacker chooses. Classes weigh what the victim's
+    `class_weight` says in its fits, but not in H. Scalers of a Pipeline are fitted without weights
+    unless they request them by ``set_fit_request(sample_weight=True)``.
 
     During the ascent whole numbers move as reals and one-hot groups as shares that sum to 1. Only
     the final rows are rounded, so `objective_` may lie below the last of `objective_history_`.
@@ -300,7 +309,17 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, nodes=None, X_target=None, y_target=None, nodes_target=None):
+    def fit(
+        self,
+        X,
+        y,
+        *,
+        sample_weight=None,
+        nodes=None,
+        X_target=None,
+        y_target=None,
+        nodes_target=None,
+    ):
         """Draw the threat model, craft the rows, and refit the victim.
 
         Parameters
@@ -309,11 +328,14 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
             Clean rows of all nodes.
         y : array-like of shape (n_samples,)
             Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
+            An injected row gets the mean weight of the clean rows of its node.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
         X_target : array-like of shape (n_target_samples, n_features), default=None
             Rows whose loss is raised; None: the clean rows of the target nodes. Rows of other
-            nodes are left aside.
+            nodes are left aside; those of a target all weigh the same.
         y_target : array-like of shape (n_target_samples,), default=None
             Their targets.
         nodes_target : array-like of shape (n_target_samples,), default=None
@@ -340,15 +362,17 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
                 f"upper_loss={self.upper_loss!r} is for classification; a regressor allows "
                 "'victim' only."
             )
-        task = self._task = begin_fit(self, self.n_restarts, X, y, nodes=nodes)
+        task = self._task = begin_fit(
+            self, self.n_restarts, X, y, nodes=nodes, sample_weight=sample_weight
+        )
         try:
-            self._fit(X, y, nodes, (X_target, y_target, nodes_target))
+            self._fit(X, y, nodes, sample_weight, (X_target, y_target, nodes_target))
         finally:
             del self._task
         task.end(dict)
         return self
 
-    def check_gradient(self, X, y, *, nodes=None, n_points=5):
+    def check_gradient(self, X, y, *, sample_weight=None, nodes=None, n_points=5):
         """Compare the gradient with central differences of the refitted victim.
 
         At random points near the start of an attack, along random directions of all injected
@@ -360,6 +384,8 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
             Clean rows of all nodes.
         y : array-like of shape (n_samples,)
             Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the clean rows, as in `fit`.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
         n_points : int, default=5
@@ -393,7 +419,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         probe = _Probe(**self.get_params(deep=False))
         probe.set_params(checkpoint=None)
         probe._n_points = n_points
-        probe.fit(X, y, nodes=nodes)
+        probe.fit(X, y, sample_weight=sample_weight, nodes=nodes)
         return probe._comparison
 
     def _limits(self, X):

@@ -24,6 +24,7 @@ from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
 from skfedmtl._strata import n_rows
 from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._one_vs_rest import upper_value
+from skfedmtl.attack._row_weights import injected_weights, read_weights, refuse_weightless
 from skfedmtl.attack._start import (
     CleanData,
     check_label_kind,
@@ -70,7 +71,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------------
 
-    def _fit(self, X, y, nodes, evaluation=(None, None, None)):
+    def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
         with whole_or_not_at_all(self):
             X, y, nodes = map(from_polars, (X, y, nodes))
@@ -83,19 +84,23 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             seen, where = self._seen(victim, X, nodes, reset=True)
             labels, codes = self._nodes_of(victim.model, X, nodes)
             threat = self._threat(labels, codes, rng)
-            victim.fit(seen, y, where)
+            weight = read_weights(sample_weight, X)
+            refuse_weightless(weight, codes, threat, labels, judged=evaluation[0] is None)
+            own = None if sample_weight is None else weight
+            victim.fit(seen, y, where, own)
             self.clean_estimator_ = victim.estimator
             self.target_nodes_ = labels[threat.targets]
             self.source_nodes_ = labels[threat.sources]
-            clean = CleanData(as_rows(X, self._column()), column_or_1d(y), codes)
+            clean = CleanData(as_rows(X, self._column()), column_or_1d(y), codes, weight)
             evaluation = read_evaluation(self, evaluation, threat.targets)
             injected = self._inject(X, clean, threat, rng, limits, evaluation)
             self.poison_X_, self.poison_y_, places = injected
             self.poison_nodes_ = labels[places]
-            data = self._poisoned(X, y, nodes)
+            self.poison_sample_weight_ = injected_weights(weight, codes, places)
+            data = self._poisoned(X, y, nodes, own)
             poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
             seen, where = self._seen(poisoned, data.X, data.nodes)
-            poisoned.fit_behind(victim, seen, data.y, where)
+            poisoned.fit_behind(victim, seen, data.y, where, data.sample_weight)
             self.estimator_ = poisoned.estimator
             self.objective_ = self._upper_value(evaluation or clean, threat.targets)
             validate_data(self, X, skip_check_array=True)
@@ -159,13 +164,16 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         X, nodes = self._seen(victim, X, nodes)
         return victim.model, victim.transform(X), nodes
 
-    def _poisoned(self, X, y, nodes):
+    def _poisoned(self, X, y, nodes, sample_weight=None):
         injected = self.poison_X_, self.poison_y_, self.poison_nodes_
-        return poisoned_data((X, y, nodes), injected)
+        if sample_weight is not None:
+            weight = read_weights(sample_weight, X)
+            sample_weight = np.concatenate([weight, self.poison_sample_weight_])
+        return poisoned_data((X, y, nodes), injected, sample_weight)
 
     # -- poisoned data --------------------------------------------------------------------
 
-    def poison(self, X, y, *, nodes=None):
+    def poison(self, X, y, *, sample_weight=None, nodes=None):
         """Fit, and return the poisoned data set.
 
         Parameters
@@ -174,6 +182,8 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             Clean rows.
         y : array-like of shape (n_samples,)
             Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the clean rows within their node.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
 
@@ -181,8 +191,10 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         -------
         data : Bunch
             ``X``, ``y``, ``nodes`` (None if none were given): the clean rows first, in their
-            order, container and dtype, then the injected ones; ``is_poison``, a boolean mask of
-            shape (n_samples + n_injected,).
+            order, container and dtype, then the injected ones; ``sample_weight``, an array of
+            their weights (None if none were given), in which an injected row has the mean of the
+            clean rows of its node; ``is_poison``, a boolean mask. All have n_samples + n_injected
+            entries.
 
         Examples
         --------
@@ -200,9 +212,9 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         >>> local.score(X[a], y[a]) < Ridge().fit(X[a], y[a]).score(X[a], y[a])
         True
         """
-        self.fit(X, y, nodes=nodes)
+        self.fit(X, y, sample_weight=sample_weight, nodes=nodes)
         given = X, y, nodes
-        data = self._poisoned(*map(from_polars, given))
+        data = self._poisoned(*map(from_polars, given), sample_weight)
         for name, one in zip(("X", "y", "nodes"), given, strict=True):
             data[name] = to_polars(data[name], one)
         return data

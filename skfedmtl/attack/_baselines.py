@@ -58,8 +58,8 @@ class RandomPoisoner(BasePoisoner):
     ----------
     target_nodes_, source_nodes_ : ndarray
         Labels of the nodes that are hurt and that carry injected rows.
-    poison_X_, poison_y_, poison_nodes_ : array-like
-        Injected rows in the layout of `X`, their targets and nodes.
+    poison_X_, poison_y_, poison_nodes_, poison_sample_weight_ : array-like
+        Injected rows in the layout of `X`, their targets, nodes and weights.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_ : float
@@ -129,7 +129,7 @@ class RandomPoisoner(BasePoisoner):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, nodes=None):
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
         """Draw the threat model and the rows, and refit the victim.
 
         Parameters
@@ -138,6 +138,9 @@ class RandomPoisoner(BasePoisoner):
             Clean rows of all nodes.
         y : array-like of shape (n_samples,)
             Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
+            An injected row gets the mean weight of the clean rows of its node.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
 
@@ -146,7 +149,7 @@ class RandomPoisoner(BasePoisoner):
         self : RandomPoisoner
             Fitted, the victims and the injected rows with it.
         """
-        return self._fit(X, y, nodes)
+        return self._fit(X, y, nodes, sample_weight)
 
     def _craft(self, clean, threat, rng, draw, evaluation):
         start = draw(rng)
@@ -187,8 +190,8 @@ class LabelFlipPoisoner(BasePoisoner):
     ----------
     target_nodes_, source_nodes_ : ndarray
         Labels of the nodes that are hurt and that carry injected rows.
-    poison_X_, poison_y_, poison_nodes_ : array-like
-        Injected rows in the layout of `X`, their targets and nodes.
+    poison_X_, poison_y_, poison_nodes_, poison_sample_weight_ : array-like
+        Injected rows in the layout of `X`, their targets, nodes and weights.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_ : float
@@ -262,7 +265,7 @@ class LabelFlipPoisoner(BasePoisoner):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, nodes=None):
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
         """Draw the threat model and the rows, flip their targets, and refit the victim.
 
         Parameters
@@ -271,6 +274,9 @@ class LabelFlipPoisoner(BasePoisoner):
             Clean rows of all nodes.
         y : array-like of shape (n_samples,)
             Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
+            An injected row gets the mean weight of the clean rows of its node.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
 
@@ -279,7 +285,7 @@ class LabelFlipPoisoner(BasePoisoner):
         self : LabelFlipPoisoner
             Fitted, the victims and the injected rows with it.
         """
-        return self._fit(X, y, nodes)
+        return self._fit(X, y, nodes, sample_weight)
 
     def _limits(self, X):
         return None

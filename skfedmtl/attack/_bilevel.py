@@ -10,14 +10,9 @@ from skfedmtl._losses import LOSSES, Array, SmoothLoss
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._generator import as_text, is_state, set_state
 from skfedmtl.attack._gradients import Damage, UpperObjective
+from skfedmtl.attack._row_weights import node_shares
 from skfedmtl.attack._upper import Evaluation, upper_loss
 from skfedmtl.attack._victim import Victim
-
-
-def node_shares(codes: NDArray[np.int64], targets: NDArray[np.int64]) -> Array:
-    """1 / h_t for the rows of every target node, 0 for the others."""
-    counts = np.bincount(codes, minlength=int(targets.max(initial=0)) + 1)
-    return np.where(np.isin(codes, targets), 1.0 / counts[codes], 0.0)
 
 
 def part_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
@@ -26,7 +21,7 @@ def part_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
     seen, model = fitted.forward(rows.X), fitted.model
     f = model._decision(seen, rows.codes)
     values = upper_loss(loss, LOSSES[model.loss]()).value(model._solver_targets(rows.y), f)
-    return float(node_shares(rows.codes, targets) @ values)
+    return float(node_shares(rows.codes, targets, rows.weight) @ values)
 
 
 class Bilevel:
@@ -85,8 +80,8 @@ class Bilevel:
         self._problem.set_dual_coef(first)
         self._injected = np.arange(n, n + k)
         if evaluation is None:
-            share = np.concatenate([node_shares(clean.codes, targets), np.zeros(k)])
-            self._shares = self._problem.split(share)
+            share = node_shares(clean.codes, targets, clean.weight)
+            self._shares = self._problem.split(np.concatenate([share, np.zeros(k)]))
             damage = self._own_rows
         else:
             self._evaluation = _by_node(self._victim, evaluation, targets)

@@ -44,6 +44,7 @@ from numpy.typing import NDArray
 
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
+from skfedmtl._protocol import Node
 from skfedmtl._rows import decisions, scaled_rows
 from skfedmtl._system import DualSystem, is_small
 from skfedmtl.attack._upper import UpperLoss
@@ -114,11 +115,21 @@ class UpperObjective:
                 X, y, share, fitted = damage
                 f = X @ w
                 value += float(share @ self._loss.value(y, f))
-                slope = share * self._loss.slope(y, f, node.alpha if fitted else None)
+                slope = share * self._slope(y, f, node if fitted else None)
                 G[l], intercept[l] = slope @ X, slope.sum()
         if problem.intercept != "centred":
             intercept[:] = 0.0
         return _Upper(value, G, intercept)
+
+    def _slope(self, y: Array, f: Array, node: Node | None) -> Array:
+        """dL/df; the dual variables of a node that these rows belong to know the side of a kink."""
+        if node is None:
+            return self._loss.slope(y, f, None)
+        slope = self._loss.slope(y, f, node.alpha)
+        if node.weight.all():
+            return slope
+        # a class may weigh nothing in the fit, and its dual variables say nothing then
+        return np.where(node.weight > 0.0, slope, self._loss.slope(y, f, None))
 
     def _dual(self) -> Array:
         upper = self._upper(self._problem.server.response.W)

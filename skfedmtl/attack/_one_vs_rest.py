@@ -18,6 +18,7 @@ from skfedmtl._base import last_step
 from skfedmtl._layout import Layout
 from skfedmtl._losses import Array
 from skfedmtl.attack._bilevel import Bilevel, part_value
+from skfedmtl.attack._row_weights import injected_weights
 
 _SEPARATOR = "/"
 
@@ -48,7 +49,9 @@ def make_game(
 ) -> Bilevel | OneVsRest:
     """A game of the given kind against a victim with any number of classes."""
     y = np.concatenate([clean.y, start.y])
-    options["weight"] = last_step(victim)._row_weights(y, np.ones(len(y)))
+    added = injected_weights(clean.weight, clean.codes, start.codes)
+    weight = np.concatenate([clean.weight, added])
+    options["weight"] = last_step(victim)._row_weights(y, weight)
     parts = parts_of(victim)
     if len(parts) == 1:
         return kind(victim, clean, start, targets, rng=rng, **options)

@@ -28,6 +28,7 @@ class CleanData(NamedTuple):
     X: np.ndarray  #: (n, d) float64, without the node column
     y: np.ndarray  #: (n,) as given
     codes: np.ndarray  #: (n,) positions in the victim's nodes_
+    weight: np.ndarray  #: (n,) of at least 0
 
 
 class Start(NamedTuple):

@@ -97,14 +97,19 @@ def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     return X.iloc[rows].reset_index(drop=True) if hasattr(X, "iloc") else as_table(X)[rows]
 
 
-def poisoned_data(clean: tuple[Any, Any, Any], injected: tuple[Any, Any, Any]) -> Bunch:
-    """X, y and nodes of clean rows, then of injected ones; nodes are None if none were given."""
+def poisoned_data(
+    clean: tuple[Any, Any, Any], injected: tuple[Any, Any, Any], sample_weight: Any = None
+) -> Bunch:
+    """X, y and nodes of clean rows, then of injected ones; nodes are None if none were given.
+
+    `sample_weight` are the weights of all these rows, or None.
+    """
     is_poison = np.repeat([False, True], [len(np.asarray(clean[1])), len(injected[1])])
     X, y, nodes = (
         None if ours is None else concatenate(ours, theirs)
         for ours, theirs in zip(clean, injected, strict=True)
     )
-    return Bunch(X=X, y=y, nodes=nodes, is_poison=is_poison)
+    return Bunch(X=X, y=y, nodes=nodes, sample_weight=sample_weight, is_poison=is_poison)
 
 
 def concatenate(clean: Any, injected: Any) -> Any:

@@ -59,3 +59,8 @@ class Evaluation(NamedTuple):
     X: Array  #: (n, d)
     y: Array  #: (n,) as given
     codes: NDArray[np.int64]
+
+    @property
+    def weight(self) -> Array:
+        """All rows of a node count alike."""
+        return np.ones(len(self.codes))

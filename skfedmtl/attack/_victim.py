@@ -105,24 +105,30 @@ class Victim:
             return []
         return [step for _, step in self.estimator.steps[:-1] if not _passes(step)]
 
-    def fit(self, X: Any, y: Any, nodes: Any) -> Victim:
+    def fit(self, X: Any, y: Any, nodes: Any, sample_weight: Any = None) -> Victim:
         """Fit the scalers, then the model.
 
         Parts are called one by one: a Pipeline hands `nodes` on only if metadata routing is on.
+        The model gets the weights; a scaler gets them, as in a Pipeline, if it requests them.
         """
         X = check_dense(X)
         for scaler in self.scalers:
+            own = {}
+            if sample_weight is not None and _requests_weights(scaler):
+                own["sample_weight"] = sample_weight
             # what the caller keeps is never overwritten
-            X = scaler.set_params(copy=True).fit_transform(X)
-        self.model.fit(X, y, nodes=nodes)
+            X = scaler.set_params(copy=True).fit(X, **own).transform(X)
+        self.model.fit(X, y, nodes=nodes, sample_weight=sample_weight)
         return self
 
-    def fit_behind(self, clean: Victim, X: Any, y: Any, nodes: Any) -> Victim:
+    def fit_behind(
+        self, clean: Victim, X: Any, y: Any, nodes: Any, sample_weight: Any = None
+    ) -> Victim:
         """Fit the model behind copies of the fitted scalers of `clean`."""
         if self.in_pipeline:
             frozen = deepcopy(list(clean.estimator.steps[:-1]))
             self.estimator.set_params(steps=[*frozen, self.estimator.steps[-1]])
-        self.model.fit(self.transform(X), y, nodes=nodes)
+        self.model.fit(self.transform(X), y, nodes=nodes, sample_weight=sample_weight)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -174,6 +180,12 @@ def _affine(scaler: Any) -> tuple[Array | float, Array | float]:
         return 0.0, 1.0 / _float64(scaler.scale_)
     scale = _float64(scaler.scale_)
     return -_float64(scaler.min_) / scale, scale
+
+
+def _requests_weights(scaler: Any) -> bool:
+    """Whether ``set_fit_request(sample_weight=True)`` was called."""
+    requests = scaler.get_metadata_routing().fit.requests
+    return requests.get("sample_weight") is True
 
 
 def _if(used: bool, scaler: Any, name: str) -> Array | float:
