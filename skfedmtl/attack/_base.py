@@ -29,6 +29,7 @@ from skfedmtl.attack._start import (
     CleanData,
     check_label_kind,
     check_limits,
+    clean_targets,
     draw_start,
     make_space,
     read_evaluation,
@@ -91,7 +92,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             self.clean_estimator_ = victim.estimator
             self.target_nodes_ = labels[threat.targets]
             self.source_nodes_ = labels[threat.sources]
-            clean = CleanData(as_rows(X, self._column()), column_or_1d(y), codes, weight)
+            clean = CleanData(as_rows(X, self._column()), clean_targets(y), codes, weight)
             evaluation = read_evaluation(self, evaluation, threat.targets)
             injected = self._inject(X, clean, threat, rng, limits, evaluation)
             self.poison_X_, self.poison_y_, places = injected

@@ -18,7 +18,7 @@ from skfedmtl.attack._checkpoint import Checkpoint
 from skfedmtl.attack._continuation import SmoothBilevel
 from skfedmtl.attack._one_vs_rest import OneVsRest, make_game
 from skfedmtl.attack._projection import SeenThroughScalers
-from skfedmtl.attack._start import target_ranges
+from skfedmtl.attack._start import as_targets, target_ranges
 from skfedmtl.attack._upper import Evaluation
 from skfedmtl.attack._victim import Victim
 
@@ -154,7 +154,7 @@ class _Playing:
         rows, *moved = self.split(variable)
         start = self._start
         if moved:
-            start = start._replace(y=_as_targets(self._clean, moved[0]))
+            start = start._replace(y=as_targets(self._clean, start.codes, moved[0]))
         return Crafted(start, rows, history, value)
 
 
@@ -186,9 +186,3 @@ def _judge(
     if before >= after and end is not start:
         logger.info("the rows that the attack begins with do more than those it ends with")
     return (after, end) if after > before else (before, start)
-
-
-def _as_targets(clean: Any, y: Array) -> NDArray[Any]:
-    """In the dtype of the clean targets."""
-    whole = clean.y.dtype.kind in "iub"
-    return (np.rint(y) if whole else y).astype(clean.y.dtype)

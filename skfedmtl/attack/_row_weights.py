@@ -33,8 +33,8 @@ def refuse_weightless(
     """Refuse nodes without weight: injected rows would have none, and if `judged` H no mean."""
     heavy = np.unique(codes[weight > 0.0])
     sources = threat.sources[threat.counts > 0]
-    targets = threat.targets if judged else sources
-    for role, nodes in (("target", targets), ("source", sources)):
+    needed = {"target": threat.targets if judged else threat.targets[:0], "source": sources}
+    for role, nodes in needed.items():
         if len(light := np.setdiff1d(nodes, heavy)):
             raise ValueError(
                 f"`sample_weight` holds zeros only for the {role} node {listing(labels[light])}; "

@@ -147,10 +147,15 @@ def draw_class_labels(kind: str, drawn, n_classes: int, rng: np.random.Generator
     return (drawn + rng.integers(1, n_classes, size=len(drawn))) % n_classes
 
 
-def draw_targets(kind: str, drawn, low, high, rng: np.random.Generator):
-    """Real targets of the injected rows; `low` and `high` are their nodes' clean ranges."""
+def draw_targets(kind: str, drawn, low, high, rng: np.random.Generator, *, whole: bool = False):
+    """Real targets of the injected rows; `low` and `high` are their nodes' clean ranges.
+
+    Where targets are `whole` numbers, each of the range is as likely as another.
+    """
     if kind == "keep":
         return drawn
+    if kind == "random" and whole:
+        return np.minimum(np.floor(rng.uniform(low, high + 1.0)), high)
     if kind == "random":
         return rng.uniform(low, high)
     # extreme: the farther end of the range
