@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._callbacks import CallbackSupportMixin, Task
 from skfedmtl._doc_link import DocLinkMixin
+from skfedmtl._labelled import in_order, is_labelled, refuse_half_labelled
 from skfedmtl._log import Watch
 from skfedmtl._losses import LOSSES
 from skfedmtl._mocha import MochaSolver
@@ -427,7 +428,8 @@ def check_precision(relationship, labels):
             f"relationship is a dense matrix of {m} nodes; at most {MAX_DENSE_NODES} nodes are "
             "allowed. 'learned' and 'none' take any number."
         )
-    if hasattr(relationship, "columns") and hasattr(relationship, "index"):
+    refuse_half_labelled(relationship, "relationship")
+    if is_labelled(relationship):
         relationship = _ordered_frame(relationship, labels)
     refuse_masked(relationship=relationship)
     try:
@@ -461,7 +463,7 @@ def check_precision(relationship, labels):
 
 
 def _ordered_frame(frame, labels):
-    """A square frame labelled by nodes on both axes, in the order of the labels."""
+    """The values of a square frame labelled by nodes on both axes, in the order of the labels."""
     wanted = set(labels.tolist())
     for axis, name in ((frame.index, "index"), (frame.columns, "columns")):
         found = list(axis)
@@ -470,4 +472,4 @@ def _ordered_frame(frame, labels):
                 f"The {name} of relationship must be the labels of the nodes, {sorted(wanted)}, "
                 f"got {found}. A node without rows must be listed in node_labels."
             )
-    return frame.loc[labels.tolist(), labels.tolist()]
+    return in_order(frame, labels.tolist())

@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._base import last_step
 from skfedmtl._figures import FRAMED, LETTER, drawing, letters, name_ticks
+from skfedmtl._labelled import is_labelled, refuse_half_labelled
 from skfedmtl._labels import as_unique_labels
 
 __all__ = ["RelationshipDisplay"]
@@ -148,13 +149,11 @@ class RelationshipDisplay:
         'node'
         """
         _check_kind(kind)
-        if labels is None and hasattr(matrix, "columns"):
-            labels, index = list(matrix.columns), list(getattr(matrix, "index", matrix.columns))
-            if labels != index:
-                raise ValueError(
-                    "`matrix` must name the same nodes in the same order on both axes; its columns "
-                    f"are {labels}, its index {index}."
-                )
+        if labels is None:
+            refuse_half_labelled(matrix, "matrix")
+        if is_labelled(matrix):
+            _check_axes(matrix, labels)
+            labels = matrix.columns if labels is None else labels
         try:
             matrix = np.array(matrix, dtype=float)
         except (TypeError, ValueError) as error:
@@ -236,6 +235,16 @@ def _name_nodes(ax, ticks, names):
     long = max(map(letters, names)) > 3
     name_ticks(ax.xaxis, ticks, names, rotation=90 if long else 0)
     name_ticks(ax.yaxis, ticks, names)
+
+
+def _check_axes(frame, labels):
+    """Refuse a frame whose axes differ, or only in their order if other labels were given."""
+    columns, index = frame.columns.tolist(), frame.index.tolist()
+    if columns != index and (labels is None or set(columns) == set(index)):
+        raise ValueError(
+            "`matrix` must name the same nodes in the same order on both axes; its columns "
+            f"are {columns}, its index {index}."
+        )
 
 
 def _check_kind(kind):

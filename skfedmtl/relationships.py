@@ -33,18 +33,22 @@ References
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
 from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
+from skfedmtl._labelled import labelled, read_square_frame, series_names
 from skfedmtl._labels import as_labels
 from skfedmtl._rounded import RoundedResponse
 from skfedmtl._shrinkage import conjugate, shrink, spectrum
 from skfedmtl._smoothed import SmoothedResponse
 from skfedmtl._woodbury import Spectral
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 __all__ = ["clustered", "graph_laplacian", "mean_regularized"]
 
@@ -501,7 +505,7 @@ def mean_regularized(m: int) -> Array:
     return np.eye(m) - np.full((m, m), 1.0 / m)
 
 
-def graph_laplacian(adjacency: ArrayLike) -> Array:
+def graph_laplacian(adjacency: ArrayLike | DataFrame) -> Array | DataFrame:
     """Precision matrix of a graph: nodes joined by an edge are pulled together.
 
     ``Omega = D - A``, so that ``tr(W' Omega W)`` sums ``A_kl ||w_k - w_l||^2`` over the
@@ -509,18 +513,23 @@ def graph_laplacian(adjacency: ArrayLike) -> Array:
 
     Parameters
     ----------
-    adjacency : array-like of shape (m, m)
-        Symmetric, non-negative edge weights; the diagonal is ignored.
+    adjacency : array-like or DataFrame of shape (m, m)
+        Symmetric, non-negative edge weights; the diagonal is ignored. A DataFrame of pandas is
+        labelled by the same nodes on both axes, in any order.
 
     Returns
     -------
-    precision : ndarray of shape (m, m)
-        Symmetric, positive semidefinite.
+    precision : ndarray or DataFrame of shape (m, m)
+        Symmetric, positive semidefinite. A DataFrame keeps the labels, by which the estimators
+        find the nodes; an array is in their order.
 
     Raises
     ------
     ValueError
-        If `adjacency` is not square, not symmetric, negative, or not finite.
+        If `adjacency` is not square, not symmetric, negative, or not finite, or its axes differ in
+        their labels.
+    TypeError
+        If it is a DataFrame of polars, whose rows have no labels.
 
     References
     ----------
@@ -533,7 +542,14 @@ def graph_laplacian(adjacency: ArrayLike) -> Array:
     >>> graph_laplacian([[0, 1], [1, 0]])
     array([[ 1., -1.],
            [-1.,  1.]])
+
+    >>> import pandas as pd
+    >>> graph_laplacian(pd.DataFrame([[0, 1], [1, 0]], index=["b", "a"], columns=["b", "a"]))
+         b    a
+    b  1.0 -1.0
+    a -1.0  1.0
     """
+    adjacency, names = read_square_frame(adjacency, "adjacency")
     try:
         A = np.array(adjacency, dtype=float)
     except (TypeError, ValueError) as error:
@@ -547,10 +563,10 @@ def graph_laplacian(adjacency: ArrayLike) -> Array:
         raise ValueError("adjacency must be symmetric.")
     A = 0.5 * (A + A.T)
     np.fill_diagonal(A, 0.0)
-    return np.diag(A.sum(axis=1)) - A
+    return labelled(np.diag(A.sum(axis=1)) - A, names)
 
 
-def clustered(labels: ArrayLike) -> Array:
+def clustered(labels: ArrayLike | Series) -> Array | DataFrame:
     """Precision matrix that pulls every node towards the mean of its cluster.
 
     Block-diagonal, with the block ``I - 11'/m_c`` of `mean_regularized` for each cluster
@@ -558,18 +574,20 @@ def clustered(labels: ArrayLike) -> Array:
 
     Parameters
     ----------
-    labels : array-like of shape (m,)
-        The cluster of each node, in the order of the nodes.
+    labels : array-like or Series of shape (m,)
+        The cluster of each node, in the order of the nodes; a Series of pandas is indexed by the
+        nodes, in any order.
 
     Returns
     -------
-    precision : ndarray of shape (m, m)
-        Symmetric, positive semidefinite.
+    precision : ndarray or DataFrame of shape (m, m)
+        Symmetric, positive semidefinite. Of a Series a DataFrame labelled by its index on both
+        axes, by which the estimators find the nodes; else an array in their order.
 
     Raises
     ------
     ValueError
-        If `labels` is not one-dimensional, empty, or longer than 5000.
+        If `labels` is not one-dimensional, empty, or longer than 5000, or its index repeats nodes.
 
     References
     ----------
@@ -584,7 +602,8 @@ def clustered(labels: ArrayLike) -> Array:
            [-0.5,  0.5,  0. ],
            [ 0. ,  0. ,  0. ]])
     """
+    names = series_names(labels, "labels")
     kinds = as_labels(labels, "labels")
     m = _check_node_count(len(kinds), "the number of labels")
     same = (kinds[:, None] == kinds).astype(float)
-    return np.eye(m) - same / same.sum(axis=1, keepdims=True)
+    return labelled(np.eye(m) - same / same.sum(axis=1, keepdims=True), names)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -136,6 +137,12 @@ def test_a_matrix_of_ones_own():
     check_readable(display.figure_)
     with pytest.raises(ValueError, match=r"must name the same nodes .* \['there', 'here'\]"):
         RelationshipDisplay.from_matrix(frame.loc[["there", "here"]])
+    with pytest.raises(ValueError, match="must name the same nodes"):  # nor by other names
+        RelationshipDisplay.from_matrix(frame.loc[["there", "here"]], labels=["A", "B"])
+    renamed = RelationshipDisplay.from_matrix(frame, labels=["A", "B"])
+    assert renamed.labels.tolist() == ["A", "B"]
+    with pytest.raises(TypeError, match="`matrix` is a DataFrame of polars"):
+        RelationshipDisplay.from_matrix(pl.DataFrame(frame))
     assert RelationshipDisplay.from_matrix([[2.0]], kind="precision").labels.tolist() == [0]
     assert RelationshipDisplay.from_matrix(np.zeros((2, 2)), kind="precision").image_ is not None
 

@@ -1,12 +1,15 @@
 """The regularisers' conjugates, their derivatives, Sigma, the trackers, and the builders."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
 
-from estimators import BUILDERS, KINDS
+from estimators import BUILDERS, ESTIMATORS, KINDS, make_rows
 from oracles import regularisers
 from oracles.objective import covariance_root, regulariser
 from skfedmtl.relationships import (
@@ -231,3 +234,82 @@ def test_builders_price_what_they_promise():
     within = np.sum((W[:3] - W[:3].mean(axis=0)) ** 2)
     assert_allclose(cost(clustered(["u", "u", "u", "v"])), within)
     assert_allclose(clustered([7, 7, 7, 7]), mean_regularized(4))
+
+
+# -- labels -----------------------------------------------------------------------------------
+
+
+NAMES = ["c", "a", "b"]
+
+
+def edges():
+    """A graph in which a and b are joined; labelled in an order that is not sorted."""
+    frame = pd.DataFrame(0.0, index=NAMES, columns=NAMES)
+    frame.loc["a", "b"] = frame.loc["b", "a"] = 2.0
+    return frame
+
+
+def test_a_labelled_graph_keeps_its_labels():
+    plain = graph_laplacian(edges().to_numpy())
+    expected = pd.DataFrame(plain, index=NAMES, columns=NAMES)
+    assert_frame_equal(graph_laplacian(edges()), expected)
+    for columns in (["a", "b", "c"], ["b", "c", "a"]):  # axes in different orders
+        assert_frame_equal(graph_laplacian(edges()[columns]), expected)
+    sparse = edges().astype(pd.SparseDtype(float))
+    assert_frame_equal(graph_laplacian(sparse), expected)
+
+
+def test_labelled_clusters_keep_their_labels():
+    expected = pd.DataFrame(clustered([1, 0, 0]), index=NAMES, columns=NAMES)
+    assert_frame_equal(clustered(pd.Series([1, 0, 0], index=NAMES)), expected)
+    text = pd.Series(["x", "y", "y"], index=pd.Index(NAMES, name="node"), dtype="category")
+    assert_frame_equal(clustered(text), expected)
+    assert type(clustered(pl.Series([1, 0, 0]))) is np.ndarray  # no labels to keep
+
+
+@pytest.mark.parametrize(
+    ("build", "given", "error", "message"),
+    [
+        (graph_laplacian, edges().rename(columns={"c": "d"}), ValueError, r"only one .*'c', 'd'"),
+        (graph_laplacian, edges().iloc[:2], ValueError, "`adjacency`.* 2 rows and 3 columns"),
+        (graph_laplacian, edges().set_axis(["a", "a", "b"]), ValueError, "repeat labels: .'a'"),
+        (graph_laplacian, edges().set_axis(["a", "a", "b"], axis=1), ValueError, "same labels"),
+        (graph_laplacian, pl.DataFrame(edges()), TypeError, "`adjacency` is a DataFrame of polars"),
+        (clustered, pd.Series([1, 0], index=["a", "a"]), ValueError, "`labels` must not repeat"),
+        (clustered, pd.DataFrame({"k": [1, 0]}), ValueError, "1-d"),
+        (clustered, pl.DataFrame({"k": [1, 0]}), ValueError, "1-d"),
+        (mean_regularized, pd.Series([3, 4]), ValueError, "m must be a whole number"),
+    ],
+)
+def test_labels_that_do_not_fit(build, given, error, message):
+    with pytest.raises(error, match=message):
+        build(given)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("make", [str, int, bool], ids=["text", "numbers", "booleans"])
+def test_ties_join_the_nodes_that_they_name(estimator, make):
+    X, y, codes = make_rows(estimator, sizes=(9, 8) if make is bool else (9, 8, 7))
+    labels = [make(code) for code in range(codes.max() + 1)]
+    order = labels[::-1]
+    A = np.diag(np.arange(1.0, len(labels)), 1)
+    A += A.T
+    plain = estimator(relationship=graph_laplacian(A), lambda1=1.0, random_state=0)
+    plain.fit(X, y, nodes=codes)
+    frame = pd.DataFrame(A[::-1], index=order, columns=labels)
+    named = estimator(relationship=graph_laplacian(frame), lambda1=1.0, random_state=0)
+    named.fit(X, y, nodes=np.array(labels)[codes])
+    assert_array_equal(named.coef_, plain.coef_)
+    clusters = [0] * (len(labels) - 1) + [1]
+    plain = plain.set_params(relationship=clustered(clusters)).fit(X, y, nodes=codes)
+    series = pd.Series(clusters[::-1], index=order)
+    named.set_params(relationship=clustered(series)).fit(X, y, nodes=np.array(labels)[codes])
+    assert_array_equal(named.coef_, plain.coef_)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_frames_of_polars_are_no_relationship(estimator):
+    X, y, nodes = make_rows(estimator)
+    frame = pl.DataFrame(np.eye(3), schema=["2", "0", "1"])
+    with pytest.raises(TypeError, match="`relationship` is a DataFrame of polars"):
+        estimator(relationship=frame).fit(X, y, nodes=nodes)

@@ -62,7 +62,8 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     feature_range : pair (low, high) or None, default=None
         Least and largest values of the features of injected rows. Each is a number for all
         features, an array of shape (n_columns,) with one entry a column of `X`, or a Series with
-        one entry a feature name; -inf and inf stand for no bound.
+        one entry a feature name; -inf and inf stand for no bound. A DataFrame has the two as its
+        rows.
     frozen_features : list of int or str, or mask of bool, or None, default=None
         Features that keep the value of the clean row that an injected row is drawn from.
     integer_features : list of int or str, or mask of bool, or None, default=None

@@ -20,7 +20,7 @@ from skfedmtl._doc_link import DocLinkMixin
 from skfedmtl._labels import listing
 from skfedmtl._nodes import split_node_column, take_nodes
 from skfedmtl._polars import from_polars, to_polars
-from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
+from skfedmtl._sklearn import Interval, StrOptions
 from skfedmtl._strata import n_rows
 from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._one_vs_rest import upper_value
@@ -350,8 +350,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             # both refuse what are no classes like those of the fit; not every version does alone
             accuracy_score(truth, predicted)
             unique_labels(model.classes_, truth)
-        refuse_masked(sample_weight=sample_weight)
-        weight = _check_sample_weight(sample_weight, predicted, ensure_non_negative=True)
+        weight = read_weights(sample_weight, predicted)
         codes = model._check_predict(X, nodes)[1]
         errors = []
         for label in self.target_nodes_:

@@ -102,7 +102,7 @@ class _Columns:
 
     def range(self, given: Any) -> tuple[Array, Array]:
         """The lower and the upper bounds of the features."""
-        ends = [-np.inf, np.inf] if given is None else list(given)
+        ends = [-np.inf, np.inf] if given is None else _entries(given)
         if len(ends) != 2:
             raise ValueError(
                 f"`feature_range` must be a pair (low, high), got {len(ends)} entries."
@@ -147,7 +147,7 @@ class _Columns:
     def _positions(self, features: Any, name: str) -> list[int]:
         if isinstance(features, str) or not isinstance(features, Iterable):
             raise ValueError(f"`{name}` needs a list of features, got {features!r}.")
-        entries = list(features)
+        entries = self._in_place(features)
         if entries and all(isinstance(entry, bool | np.bool_) for entry in entries):
             if len(entries) != self._count:
                 raise ValueError(
@@ -159,6 +159,14 @@ class _Columns:
         if len(set(found)) < len(found):
             raise ValueError(f"`{name}` must not repeat features, got {entries}.")
         return [self._kept.index(column) for column in found]
+
+    def _in_place(self, features: Any) -> list[Any]:
+        """The entries; of a Series that is indexed by the columns of `X` in their order."""
+        is_series = hasattr(features, "iloc") and features.ndim == 1
+        if self._labels is not None and is_series and features.index.is_unique:
+            if set(features.index) == set(self._labels):
+                features = features.loc[self._labels]
+        return list(features)
 
     def _position(self, entry: Any, name: str) -> int:
         """The column that an index or a name stands for."""
@@ -181,3 +189,15 @@ class _Columns:
         if column == self._node:
             raise ValueError(f"`{name}`: {entry!r} is the node column, which is no feature.")
         return column
+
+
+def _entries(given: Any) -> list[Any]:
+    """The entries of a pair; of a frame its rows, each a Series with an entry a feature name."""
+    if not hasattr(given, "columns"):
+        return list(given)
+    if not hasattr(given, "iloc"):
+        raise TypeError(
+            "`feature_range` must be a pair (low, high), or a DataFrame of pandas with these two "
+            f"as its rows, got a {type(given).__name__} of {type(given).__module__}."
+        )
+    return [given.iloc[row] for row in range(len(given))]

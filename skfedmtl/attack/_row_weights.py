@@ -21,9 +21,12 @@ from skfedmtl.attack._threat import Threat
 def read_weights(sample_weight: Any, X: Any) -> Array:
     """One weight a row of `X`, of at least 0; ones for None."""
     refuse_masked(sample_weight=sample_weight)
-    weight: Array = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    try:
+        weight: Array = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    except ValueError as error:  # not all of them name the argument
+        raise ValueError(f"sample_weight: {error}") from error
     return weight
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
@@ -293,3 +294,22 @@ def test_an_attack_without_rows_is_legal(make):
     X, y, nodes = people()
     model = poisoner(make, budget=0, init="ball", **PARTS).fit(X, y, nodes=nodes)
     assert model.poison_X_.shape == (0, 7)
+
+
+def test_labelled_limits_find_their_features():
+    X, y, nodes = people()
+    table = pd.DataFrame(X, columns=NAMES)
+    plain = poisoner(RandomPoisoner, feature_range=(LOW, HIGH), integer_features=["age"])
+    plain.fit(table, y, nodes=nodes)
+    ends = pd.DataFrame([LOW, HIGH], index=["min", "max"], columns=NAMES)[NAMES[::-1]]
+    whole = pd.Series([name == "age" for name in NAMES], index=NAMES)[NAMES[::-1]]
+    named = poisoner(RandomPoisoner, feature_range=ends, integer_features=whole)
+    named.fit(table, y, nodes=nodes)
+    assert_array_equal(named.poison_X_, plain.poison_X_)
+    whole = pd.Series(np.array(NAMES) == "age", index=np.arange(len(NAMES))[::-1])
+    named.set_params(integer_features=whole)  # no names of features: by position
+    assert_array_equal(named.fit(table, y, nodes=nodes).poison_X_, plain.poison_X_)
+    with pytest.raises(TypeError, match=r"`feature_range` must be a pair.*polars"):
+        named.set_params(feature_range=pl.DataFrame(ends)).fit(table, y, nodes=nodes)
+    with pytest.raises(ValueError, match=r"`feature_range` must be a pair.*got 7 entries"):
+        named.set_params(feature_range=ends.T).fit(table, y, nodes=nodes)
