@@ -15,6 +15,7 @@ from skfedmtl._base import BaseFMTL, whole_or_not_at_all
 from skfedmtl._callbacks import Task, begin_fit
 from skfedmtl._class_weight import class_weights
 from skfedmtl._log import add_histories
+from skfedmtl._problem import LARGEST
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 from skfedmtl._targets import read_targets
 
@@ -262,6 +263,9 @@ default="learned"
 
     def _row_weights(self, y, sample_weight):
         position = np.searchsorted(self.classes_, y)
+        largest = sample_weight.max(initial=0.0)
+        if largest > LARGEST:  # sums would overflow, and only shares of them count
+            sample_weight = sample_weight / largest
         return sample_weight * class_weights(
             self.class_weight, self.classes_, position, sample_weight
         )

@@ -72,6 +72,23 @@ def test_ones_and_the_unit_of_weights_change_no_bit(make, loss):
     assert abs(some.objective_ - none.objective_) > 1e-3
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "logistic"])
+@pytest.mark.parametrize("scale", [1e-200, 1e307])
+def test_weights_of_any_size(loss, scale):
+    X, y, nodes = make_rows(ESTIMATOR_OF[loss])
+    weight = draw_weights(len(y))
+    params = {} if loss == "squared_error" else {"class_weight": "balanced"}
+    plain, scaled = (
+        poisoner(RandomPoisoner, victim_of(loss, **params)).fit(
+            X, y, nodes=nodes, sample_weight=each
+        )
+        for each in (weight, scale * weight)
+    )
+    assert_allclose(scaled.objective_, plain.objective_, rtol=1e-6)
+    ratio = scaled.poison_sample_weight_ / scale
+    assert_allclose(ratio, plain.poison_sample_weight_, rtol=1e-12)
+
+
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("classes", [2, 3])
 @every_loss
