@@ -16,6 +16,7 @@ from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._callbacks import CallbackSupportMixin, Task
+from skfedmtl._constant import constant_models
 from skfedmtl._doc_link import DocLinkMixin
 from skfedmtl._labelled import in_order, is_labelled, refuse_half_labelled
 from skfedmtl._log import Watch
@@ -157,7 +158,9 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
-            return {"nodes_": labels, **_attributes(problem, solution)}
+            lambda2, classify = float(self.lambda2), self._intercept_kind == "feature"
+            constant = constant_models(problem, solution, X, lambda2, classify=classify)
+            return {"nodes_": labels, **_attributes(problem, solution), "is_constant_": constant}
 
         rng, watch = np.random.default_rng(seed), Watch(task, attributes if whole else None)
         solution = problem.solve(self._make_solver(labels), rng, watch)

@@ -126,6 +126,11 @@ default="learned"
         ``F`` with ``Sigma = F F'``; each class has its own. It has no column, or zeros only, where
         nothing ties the nodes: with ``relationship="none"`` or zero weights Sigma is the identity
         over n_nodes.
+    is_constant_ : ndarray of bool of shape (n_nodes,) or (n_nodes, n_classes)
+        Whether a model answers alike for every row as far as the gap can tell: its slopes may be
+        zero at the optimum, and move no decision by more than ``sqrt(dual_gap_ / objective_)`` of
+        what it is. The order in which such a model ranks rows is rounding: its AUC is 0.5, whatever
+        the signs of its slopes. The hinge has such models where classes are rare.
     history_ : dict of ndarray
         ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
         a number) and ``time`` (seconds), one entry a round, the first before any.
@@ -302,7 +307,7 @@ default="learned"
             parts.append(part)
             own.end()
         self.nodes_ = labels
-        for name in ("coef_", "intercept_", "dual_coef_"):
+        for name in ("coef_", "intercept_", "dual_coef_", "is_constant_"):
             setattr(self, name, np.stack([getattr(part, name) for part in parts], axis=1))
         for name in ("objective_", "dual_objective_", "dual_gap_"):
             setattr(self, name, float(sum(getattr(part, name) for part in parts)))

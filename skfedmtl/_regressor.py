@@ -91,6 +91,10 @@ default="learned"
     node_covariance_factor_ : ndarray of shape (n_nodes, rank)
         ``F`` with ``Sigma = F F'``. It has no column, or zeros only, where nothing ties the
         nodes: with ``relationship="none"`` or zero weights Sigma is the identity over n_nodes.
+    is_constant_ : ndarray of bool of shape (n_nodes,)
+        Whether a model answers alike for every row as far as the gap can tell: its slopes may be
+        zero at the optimum, and move no prediction by more than ``sqrt(dual_gap_ / objective_)``
+        of the root mean square of the node's residuals.
     history_ : dict of ndarray
         ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
         a number) and ``time`` (seconds), one entry a round, the first before any.

@@ -60,6 +60,7 @@ def _report(options) -> int:
         options.max_iter,
         dataset.lambda1 if options.lambda1 is None else options.lambda1,
         dataset.lambda2 if options.lambda2 is None else options.lambda2,
+        dataset.loss if is_classification(data[1]) else "squared_error",
     )
     results = _run(data, settings, options.n_jobs)
     rows = summarise(results, settings, dataset.unit)
@@ -233,6 +234,7 @@ def _header(data, settings: Settings, results: list[Result]) -> tuple[str, str, 
         f"{len(np.unique(nodes))} {dataset.nodes}, {n_targets} of them attacked; "
         f"{X.shape[0]} rows, {X.shape[1]} features",
         f"budget {100 * settings.budget:g} % of the sources' rows, {repetitions}, "
+        f"{settings.loss.replace('_', ' ')}, "
         f"lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
     )
 

@@ -43,7 +43,8 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> li
     rows : list of dict
         ``level`` is "repeat" or "aggregate"; ``nodes`` says whether ``mean`` is over all nodes or
         the target nodes. ``ratio`` is to the clean model on the same nodes of the same
-        repetitions; ``se`` is the standard error of the repetitions' means.
+        repetitions; ``se`` is the standard error of the repetitions' means; ``constant`` the share
+        of nodes whose federated model answers alike for every row, so that its AUC is 0.5.
     """
     units = {"rmse": unit, "error": "%", "auc": ""}
     clean = {result.repeat: result for result in results if result.kind == "clean"}
@@ -81,7 +82,8 @@ def _measured(group, clean, masks, metric):
         _mean(clean[r.repeat].scores[metric], mask) for r, mask in zip(group, masks, strict=True)
     ]
     model = {"attack": group[0].attack, "kind": group[0].kind}
-    for result, mean, reference in zip(group, means, base, strict=True):
+    shares = [_share(result.constant, mask) for result, mask in zip(group, masks, strict=True)]
+    for result, mean, reference, share in zip(group, means, base, shares, strict=True):
         yield model | {
             "level": "repeat",
             "repeat": result.repeat,
@@ -89,6 +91,7 @@ def _measured(group, clean, masks, metric):
             "se": np.nan,
             "ratio": _ratio(metric, mean, reference),
             "seconds": result.seconds,
+            "constant": share,
         }
     mean = _mean(means)
     yield model | {
@@ -98,6 +101,7 @@ def _measured(group, clean, masks, metric):
         "se": np.std(means, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan,
         "ratio": _ratio(metric, mean, _mean(base)),
         "seconds": np.mean([result.seconds for result in group]),
+        "constant": _mean(shares),
     }
 
 
@@ -105,6 +109,11 @@ def _mean(values, mask=True):
     values = np.asarray(values)[np.broadcast_to(mask, len(values))]
     values = values[~np.isnan(values)]
     return float(np.mean(values)) if len(values) else np.nan
+
+
+def _share(constant, mask):
+    """The share of these nodes whose model is constant; NaN for models that do not know."""
+    return np.nan if constant is None else float(np.mean(constant[mask]))
 
 
 def _ratio(metric, value, reference):
@@ -138,6 +147,8 @@ def print_tables(rows: list[dict[str, Any]], header: Sequence[str], classify: bo
     console.print(_attacks_table(rows, plus_minus))
     if any(not np.isnan(row["se"]) for row in rows):
         console.print(f"{plus_minus}: standard error over the repetitions; ratio: of the means")
+    for line in _constant_lines(rows):
+        console.print(line, soft_wrap=True)
 
 
 def _models_table(rows, classify: bool, plus_minus: str):
@@ -177,6 +188,19 @@ def _attacks_table(rows, plus_minus: str):
         ratio, seconds = _number(model[0]["ratio"]), f"{model[0]['seconds']:.1f}"
         table.add_row(name, first, ratio, *others, seconds)
     return table
+
+
+def _constant_lines(rows) -> Iterator[str]:
+    """What models are the same for every row, in words."""
+    metric = rows[0]["metric"]
+    for row in select(rows, nodes="targets", metric=metric):
+        if row["constant"] > 0.0:
+            name = "clean" if row["kind"] == "clean" else f"{row['kind']} {row['attack']}"
+            auc = ", with an AUC of 0.5" if metric != "rmse" else ""
+            yield (
+                f"constant: the models of {100 * row['constant']:.0f} % of the target nodes"
+                f"{auc} ({name})"
+            )
 
 
 def _quantity(rows, metric: str) -> str:

@@ -38,6 +38,7 @@ class Settings(NamedTuple):
     max_iter: int
     lambda1: float
     lambda2: float
+    loss: str = "hinge"  #: of classes
 
 
 class Piece(NamedTuple):
@@ -57,6 +58,7 @@ class Result(NamedTuple):
     scores: dict[str, np.ndarray]  #: by metric; one a node, NaN where there is none
     targets: np.ndarray | None  #: mask of the target nodes, for attacks
     seconds: float
+    constant: np.ndarray | None = None  #: mask of the nodes whose model is, of federated models
     warnings: tuple[str, ...] = ()
 
 
@@ -110,10 +112,15 @@ def _split(X, y, nodes, seed):
 
 
 def _victim(split, settings):
-    model = FMTLClassifier if split.classify else FMTLRegressor
-    return model(
-        lambda1=settings.lambda1, lambda2=settings.lambda2, tol=1e-8, random_state=settings.seed
-    )
+    options = {
+        "lambda1": settings.lambda1,
+        "lambda2": settings.lambda2,
+        "tol": 1e-8,
+        "random_state": settings.seed,
+    }
+    if split.classify:
+        return FMTLClassifier(loss=settings.loss, **options)
+    return FMTLRegressor(**options)
 
 
 def _attack(piece, split, settings, seed):
@@ -128,7 +135,8 @@ def _attack(piece, split, settings, seed):
     poisoner.fit(split.X, split.y, nodes=split.nodes)
     seconds = time.perf_counter() - start
     targets = np.isin(split.labels, poisoner.target_nodes_)
-    return Result(*piece, _scores(poisoner.estimator_, split), targets, seconds)
+    victim = poisoner.estimator_
+    return Result(*piece, _scores(victim, split), targets, seconds, _constant(victim, split))
 
 
 def _without_attack(repeat, split, settings):
@@ -146,7 +154,8 @@ def _without_attack(repeat, split, settings):
         model.fit(split.X, split.y, nodes=split.nodes)
         seconds = time.perf_counter() - start
         kind = "clean" if name == "none" else "baseline"
-        results.append(Result(repeat, name, kind, _scores(model, split), None, seconds))
+        scores, constant = _scores(model, split), _constant(model, split)
+        results.append(Result(repeat, name, kind, scores, None, seconds, constant))
     return results
 
 
@@ -204,12 +213,22 @@ def _scores(model, split):
         values = model.decision_function(split.X_test, nodes=split.nodes_test)
     metrics = {"error": _error, "auc": _auc} if split.classify else {"rmse": _rmse}
     scores = {name: np.full(len(split.labels), np.nan) for name in metrics}
+    constant = _constant(model, split)
+    if constant is not None:
+        # how such a model ranks rows is rounding
+        values = np.where(np.isin(split.nodes_test, split.labels[constant]), 0.0, values)
     for code, label in enumerate(split.labels):
         rows = split.nodes_test == label
         if rows.any():
             for name, metric in metrics.items():
                 scores[name][code] = metric(split.y_test[rows], predicted[rows], values[rows])
     return scores
+
+
+def _constant(model, split):
+    """The nodes whose model is constant, for models that know."""
+    known = getattr(model, "is_constant_", None)
+    return None if known is None else np.isin(split.labels, model.nodes_[known])
 
 
 def _rmse(y, predicted, values):

@@ -11,7 +11,15 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._base import last_step
 from skfedmtl._labels import as_unique_labels, check_nodes, listing
 from skfedmtl._nodes import split_node_column
-from skfedmtl._strata import check_test_size, draw, n_rows, single_rows, strata, take
+from skfedmtl._strata import (
+    check_test_size,
+    draw,
+    n_rows,
+    refuse_single_rows,
+    single_rows,
+    strata,
+    take,
+)
 from skfedmtl.attack._base import clean_twin
 from skfedmtl.attack._row_weights import read_weights
 
@@ -36,8 +44,9 @@ def security_curve(
     """Measure an attack on held-out rows for several values of a parameter.
 
     A repetition splits the rows of every node into training and test rows and draws the nodes that
-    are attacked. Both are the same for all values of the parameter, so that its values are
-    compared on the same rows and the same nodes. For each value the attack is run on the training
+    are attacked, among those of which a row is held out: all but those of a single row. Both are
+    the same for all values of the parameter, so that its values are compared on the same rows and
+    the same nodes. For each value the attack is run on the training
     rows, and its score, the mean error of the target nodes, is taken on the test rows.
 
     Parameters
@@ -86,7 +95,8 @@ def security_curve(
         If `attacker` is no poisoner, or `n_repeats` no whole number.
     ValueError
         If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, the
-        rows have no nodes, or a target node has a single row; and as `fit` of the attacker does.
+        rows have no nodes, or a target node given by its label has a single row; and as `fit` of
+        the attacker does.
 
     See Also
     --------
@@ -112,13 +122,9 @@ def security_curve(
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     labels = _nodes(attacker, X, nodes)
     alone = single_rows(labels)
-    if len(alone) == len(labels):
-        raise ValueError(
-            "Every node has a single row, so that there is none to test on; at least two rows are "
-            "needed in the nodes that are attacked."
-        )
-    for chosen in values if param_name == "target_nodes" else [attacker.target_nodes]:
-        _check_targets(chosen, alone)
+    refuse_single_rows(labels, alone)
+    for value in values:
+        _check_targets({**attacker.get_params(), param_name: value}, alone)
     groups = strata(labels, y)
     n_samples = n_rows(X, "X")
     n_rows(y, "y")  # the strata take a missing one
@@ -133,6 +139,7 @@ def security_curve(
             ),
             (X, y, nodes, weight),
             is_test,
+            np.unique(labels[is_test]),
         )
         for value in values
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
@@ -184,20 +191,24 @@ def _nodes(attacker, X, nodes):
     return split_node_column(X, column)[1]
 
 
-def _check_targets(chosen, alone):
+def _check_targets(params, alone):
     """Refuse named targets that have no row to spare for the test."""
-    if isinstance(chosen, numbers.Real):
-        return
-    single = set(as_unique_labels(chosen, "target_nodes").tolist()) & set(alone.tolist())
+    name, chosen = "target_nodes", params["target_nodes"]
+    if isinstance(chosen, numbers.Real):  # a share, unless the sources say who
+        name, chosen = "source_nodes", params["source_nodes"]
+        if chosen is None or params["attack"] != "direct":
+            return
+    single = set(as_unique_labels(chosen, name).tolist()) & set(alone.tolist())
     if single:
         raise ValueError(
-            "`target_nodes` must have two rows each, one of them to be tested on; got nodes of a "
+            f"`{name}` must have two rows each, one of them to be tested on; got nodes of a "
             f"single row: {listing(list(single))}."
         )
 
 
-def _measure(attacker, data, is_test):
+def _measure(attacker, data, is_test, judged):
     """The score of an attack, and that of its victim without it."""
+    attacker._judged_nodes = judged
     train, (X_test, y_test, *metadata) = (
         [None if values is None else take(values, rows) for values in data]
         for rows in (np.flatnonzero(~is_test), np.flatnonzero(is_test))

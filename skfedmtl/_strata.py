@@ -11,7 +11,16 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["check_test_size", "deal", "draw", "n_rows", "single_rows", "strata", "take"]
+__all__ = [
+    "check_test_size",
+    "deal",
+    "draw",
+    "n_rows",
+    "refuse_single_rows",
+    "single_rows",
+    "strata",
+    "take",
+]
 
 
 def strata(nodes, y):
@@ -30,13 +39,14 @@ def deal(groups, n_samples, n_folds, rng=None):
 
     Emptiest means: fewest surplus rows of the node, then of the class, then of all. As the surplus
     of one stratum goes to distinct folds, two folds never differ by more than one row of a node.
-    Consecutive rows of a stratum stay together unless ``rng`` shuffles them.
+    Consecutive rows of a stratum stay together unless ``rng`` shuffles them. The row of a node
+    that has no other is in no fold, -1: the node could not be trained on where it is tested.
     """
     folds = np.arange(n_folds)
     of_node, of_class = (defaultdict(lambda: np.zeros_like(folds)) for _ in range(2))
     total = np.zeros_like(folds)
-    fold_of = np.empty(n_samples, dtype=np.intp)
-    for node, klass, rows in groups:
+    fold_of = np.full(n_samples, -1, dtype=np.intp)
+    for node, klass, rows in _several_rows(groups):
         share, surplus = divmod(len(rows), n_folds)
         tie = folds if rng is None else rng.permutation(folds)
         chosen = np.lexsort((tie, total, of_class[klass], of_node[node]))[:surplus]
@@ -66,6 +76,15 @@ def single_rows(nodes):
     return labels[counts == 1]
 
 
+def refuse_single_rows(nodes, alone):
+    """Refuse rows of which none can be tested; ``alone`` are the nodes of a single one."""
+    if len(alone) and len(alone) == len(nodes):
+        raise ValueError(
+            "Every node has a single row, so that there is none to test on; at least two rows are "
+            "needed in the nodes that are tested."
+        )
+
+
 def check_test_size(test_size):
     """Refuse what is no share of the rows."""
     if not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
@@ -87,6 +106,14 @@ def take(values, rows):
     if issparse(values):  # some formats know no rows
         return values.tocsr()[rows].asformat(values.format)
     return values[rows] if hasattr(values, "shape") else [values[i] for i in rows]
+
+
+def _several_rows(groups):
+    """The strata of nodes that have two rows or more."""
+    sizes = defaultdict(int)
+    for node, _, rows in groups:
+        sizes[node] += len(rows)
+    return [group for group in groups if sizes[group[0]] > 1]
 
 
 def _draw_counts(sizes, share):

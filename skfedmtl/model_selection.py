@@ -9,7 +9,16 @@ from sklearn.utils import check_random_state
 
 from skfedmtl._labels import check_nodes, listing
 from skfedmtl._security import security_curve
-from skfedmtl._strata import check_test_size, deal, draw, n_rows, single_rows, strata, take
+from skfedmtl._strata import (
+    check_test_size,
+    deal,
+    draw,
+    n_rows,
+    refuse_single_rows,
+    single_rows,
+    strata,
+    take,
+)
 
 __all__ = ["NodeKFold", "security_curve", "train_test_split_nodes"]
 
@@ -22,8 +31,10 @@ class NodeKFold(BaseCrossValidator):
     two folds differ by at most one for a node and by at most one for a class in a node. Classes
     as a whole and the folds' sizes are balanced as far as that allows.
 
-    The folds are a partition: each row is tested exactly once. A node with at least `n_splits`
-    rows is in every test fold; one with at least two rows is in every training fold.
+    Every node is in every training fold, and one of at least `n_splits` rows in every test fold.
+    Each row is tested exactly once, but for those of nodes with a single row: these are trained
+    on in every fold and never tested, as by `train_test_split_nodes`. Without such nodes the test
+    folds are a partition, which `sklearn.model_selection.cross_val_predict` asks for.
 
     Parameters
     ----------
@@ -38,8 +49,8 @@ class NodeKFold(BaseCrossValidator):
     Warns
     -----
     UserWarning
-        If a node has a single row: where that row is tested the node is absent from training,
-        and a model can predict it only if ``node_labels`` lists the node or with
+        If nodes have a single row: it is never tested. To test such rows all the same, by a model
+        that has not seen their nodes, split by plain ``KFold(shuffle=True)`` and set
         ``handle_unknown="mean"``.
 
     See Also
@@ -131,11 +142,30 @@ class NodeKFold(BaseCrossValidator):
         if self.n_splits > n_samples:
             raise ValueError(f"`n_splits`={self.n_splits} exceeds the {n_samples} rows of `X`.")
         nodes = check_nodes(nodes, n_samples)
-        _warn_of_single_rows(nodes)
+        alone = single_rows(nodes)
+        refuse_single_rows(nodes, alone)
+        self._check_tested(n_samples - len(alone), alone)
         rng = check_random_state(self.random_state) if self.shuffle else None
         fold = deal(strata(nodes, y), n_samples, self.n_splits, rng)
         for k in range(self.n_splits):
             yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+
+    def _check_tested(self, n_tested, alone):
+        """Refuse more folds than there are rows to test, and say which are not tested."""
+        if self.n_splits > n_tested:
+            raise ValueError(
+                f"`n_splits`={self.n_splits} exceeds the {n_tested} rows of nodes that have two or "
+                f"more; those of a single row are never tested: {listing(alone)}."
+            )
+        if len(alone):
+            warnings.warn(
+                f"Nodes with a single row: {listing(alone)}. It is trained on in every fold and "
+                "never tested. To test it, by a model that has not seen its node, split by "
+                "KFold(shuffle=True) and set handle_unknown='mean'; so for cross_val_predict, "
+                "which refuses folds that leave rows out.",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
@@ -143,7 +173,7 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
 
     Each node gives `test_size` of its rows, rounded, at least one; so does each class in it where
     the counts allow. At least one row of each node stays for training: a node with a single row
-    is not tested.
+    is trained on and not tested, as by `NodeKFold`.
 
     Parameters
     ----------
@@ -170,8 +200,8 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
     Raises
     ------
     ValueError
-        If `X`, `y` and `nodes` differ in length, `nodes` holds anything but labels, or
-        `test_size` is not between 0 and 1.
+        If `X`, `y` and `nodes` differ in length, `nodes` holds anything but labels,
+        `test_size` is not between 0 and 1, or every node has a single row.
 
     See Also
     --------
@@ -192,22 +222,12 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
     check_test_size(test_size)
     n_samples = n_rows(X, "X")
     n_rows(y, "y")  # here y is needed, not optional
-    groups = strata(check_nodes(nodes, n_samples), y)
+    labels = check_nodes(nodes, n_samples)
+    groups = strata(labels, y)
+    refuse_single_rows(labels, single_rows(labels))
     is_test = draw(groups, n_samples, test_size, check_random_state(random_state))
     parts = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     return tuple(take(values, rows) for values in (X, y, nodes) for rows in parts)
-
-
-def _warn_of_single_rows(nodes):
-    alone = single_rows(nodes)
-    if len(alone):
-        warnings.warn(
-            f"Nodes with a single row: {listing(alone)}. Where that row is tested, "
-            "its node is absent from training: list the node in node_labels or set "
-            "handle_unknown='mean'.",
-            UserWarning,
-            stacklevel=3,
-        )
 
 
 def _is_int(value):

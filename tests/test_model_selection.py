@@ -10,7 +10,13 @@ from numpy.testing import assert_array_equal
 from packaging.version import Version
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate, learning_curve
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -53,6 +59,11 @@ def labelled_rows(draw, max_classes=3):
     return nodes, y
 
 
+def of_several_rows(nodes):
+    """The rows of nodes that have two or more."""
+    return np.flatnonzero([(nodes == node).sum() > 1 for node in nodes])
+
+
 def split(cv, nodes, y=None):
     return list(cv.split(np.zeros((len(nodes), 1)), y, nodes=nodes))
 
@@ -61,11 +72,12 @@ def split(cv, nodes, y=None):
 @given(rows=labelled_rows(), n_splits=st.integers(2, 6), shuffle=st.booleans())
 def test_the_folds_partition_the_rows(rows, n_splits, shuffle):
     nodes, y = rows
-    assume(n_splits <= len(nodes))
+    several = of_several_rows(nodes)
+    assume(n_splits <= len(several))
     cv = NodeKFold(n_splits, shuffle=shuffle)
     folds = split(cv, nodes, y)
     assert len(folds) == n_splits
-    assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(nodes)))
+    assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), several)
     for train, test in folds:
         assert len(test)
         assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(len(nodes)))
@@ -75,14 +87,15 @@ def test_the_folds_partition_the_rows(rows, n_splits, shuffle):
 @given(rows=labelled_rows(), n_splits=st.integers(2, 6), shuffle=st.booleans())
 def test_nodes_and_their_classes_are_spread_evenly(rows, n_splits, shuffle):
     nodes, y = rows
-    assume(n_splits <= len(nodes))
+    assume(n_splits <= len(of_several_rows(nodes)))
     folds = split(NodeKFold(n_splits, shuffle=shuffle), nodes, y)
     for node in np.unique(nodes):
+        assert all(node in nodes[train] for train, _ in folds)
         parts = [nodes == node] + [(nodes == node) & (y == label) for label in np.unique(y)]
         for part in parts:
             tested = [part[test].sum() for _, test in folds]
             assert max(tested) - min(tested) <= 1
-            if part.sum() >= n_splits:
+            if part.sum() >= max(n_splits, 2):
                 assert min(tested) >= 1
             if part.sum() >= 2:
                 assert all(part[train].any() for train, _ in folds)
@@ -91,6 +104,7 @@ def test_nodes_and_their_classes_are_spread_evenly(rows, n_splits, shuffle):
 @ignore_single_rows
 @given(nodes=labelled_rows().map(lambda rows: rows[0]), seed=st.integers(0, 2**32 - 1))
 def test_the_same_seed_gives_the_same_folds(nodes, seed):
+    assume(len(of_several_rows(nodes)))
     first, second = (split(NodeKFold(2, shuffle=True, random_state=seed), nodes) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         for rows, again in zip(one, other, strict=True):
@@ -132,6 +146,39 @@ def test_a_target_of_many_whole_numbers_raises_no_warning():
 def test_a_node_with_a_single_row_is_warned_of():
     with pytest.warns(UserWarning, match="single row: 'b'.*handle_unknown='mean'"):
         split(NodeKFold(2), np.array(["a", "a", "b", "a"]))
+
+
+def test_a_single_row_moves_no_other(recwarn):
+    nodes = np.repeat(["a", "b"], [7, 5])
+    y = np.tile([0, 1, 1], 4)
+    alone = [2, 9]
+    more, rows = np.insert(nodes, alone, ["c", "d"]), np.delete(np.arange(14), [2, 10])
+    for (_, test), (train, with_alone) in zip(
+        split(NodeKFold(3), nodes, y),
+        split(NodeKFold(3), more, np.insert(y, alone, 1)),
+        strict=True,
+    ):
+        assert_array_equal(rows[test], with_alone)
+        assert {"c", "d"} <= set(more[train])
+
+
+def test_rows_that_cannot_be_tested_are_refused():
+    X, nodes = np.ones(5), np.array(["a", "b", "c", "d", "d"])
+    with pytest.raises(ValueError, match=r"`n_splits`=3 exceeds the 2 rows .*: 'a', 'b', 'c'"):
+        split(NodeKFold(3), nodes)
+    for cut in (split, lambda cv, nodes: train_test_split_nodes(X[:3], X[:3], nodes)):
+        with pytest.raises(ValueError, match="Every node has a single row"):
+            cut(NodeKFold(2), nodes[:3])
+
+
+def test_cross_val_predict_needs_a_partition(sorted_rows):
+    X, y, nodes = (np.append(values, values[:1], axis=0) for values in sorted_rows)
+    nodes[-1] = "d"
+    table = np.c_[X, np.unique(nodes, return_inverse=True)[1]]
+    with pytest.warns(UserWarning, match="single row: 'd'.*cross_val_predict"):
+        cv = list(NodeKFold(3).split(X, y, nodes=nodes))
+    with pytest.raises(ValueError, match="partition"):
+        cross_val_predict(ByColumn(), table, y, cv=cv)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +319,7 @@ class ByColumn(PerNodeMean):
 @given(rows=labelled_rows(), test_size=st.floats(0.01, 0.99), seed=st.integers(0, 2**32 - 1))
 def test_every_node_is_on_both_sides(rows, test_size, seed):
     nodes, y = rows
+    assume(len(of_several_rows(nodes)))  # else refused, see above
     index = np.arange(len(nodes))
     train, test, y_train, y_test, nodes_train, nodes_test = train_test_split_nodes(
         index, y, nodes, test_size=test_size, random_state=seed

@@ -47,6 +47,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
         The nodes to be hurt: a share of the nodes, drawn (rounded down, at least one), or labels.
+        Nodes of a single row are drawn only where all are such; at most the others are.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows. None: the targets (direct); as many others, at most
         those there are (indirect); as many of all, but at least one of both kinds if there are

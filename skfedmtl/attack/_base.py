@@ -70,6 +70,9 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    #: the nodes that targets are drawn from, for whoever holds rows out and knows of which nodes
+    _judged_nodes = None
+
     # -- fit ------------------------------------------------------------------------------
 
     def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None)):
@@ -120,7 +123,8 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         """Targets, sources and numbers of rows, refused before anything is fitted."""
         counts = np.bincount(codes, minlength=len(labels))
         chosen = self.target_nodes, self.source_nodes, float(self.budget)
-        return draw_threat(self.attack, *chosen, labels, counts, rng)
+        judged = None if self._judged_nodes is None else np.isin(labels, self._judged_nodes)
+        return draw_threat(self.attack, *chosen, labels, counts, rng, judged)
 
     def _limits(self, X):
         """What users ask of injected rows, refused before anything is fitted if no row has it."""
@@ -356,7 +360,11 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         for label in self.target_nodes_:
             rows = (codes >= 0) & (model.nodes_[codes] == label)
             if not rows.any():
-                raise ValueError(f"`nodes` has no row of the target node {listing(label)}.")
+                raise ValueError(
+                    f"`nodes` has no row of the target node {listing(label)}. In a "
+                    "cross-validation a target needs as many rows as there are folds: name such "
+                    "nodes in target_nodes."
+                )
             if not weight[rows].any():
                 raise ValueError(
                     f"`sample_weight` holds zeros only for the target node {listing(label)}."

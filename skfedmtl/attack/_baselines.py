@@ -24,7 +24,7 @@ class RandomPoisoner(BasePoisoner):
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
-        The nodes to be hurt: a share of the nodes, or labels.
+        The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
     budget : float, default=0.2
@@ -172,7 +172,7 @@ class LabelFlipPoisoner(BasePoisoner):
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
-        The nodes to be hurt: a share of the nodes, or labels.
+        The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
     budget : float, default=0.2

@@ -31,8 +31,13 @@ def draw_threat(
     labels: NDArray[Any],
     n_rows: NDArray[np.int64],
     rng: np.random.Generator,
+    judged: NDArray[np.bool_] | None = None,
 ) -> Threat:
-    """Choose targets and sources among the nodes that have rows, and count the rows."""
+    """Choose targets and sources among the nodes that have rows, and count the rows.
+
+    Drawn targets are ``judged``, or without it of two rows or more where there are such nodes: what
+    an attack does to a node can be measured if a row of it is held out.
+    """
     present = np.flatnonzero(n_rows > 0)
     sources = None if source_nodes is None else _codes(source_nodes, "source_nodes", labels, n_rows)
     if isinstance(target_nodes, float | np.floating):
@@ -41,11 +46,16 @@ def draw_threat(
             candidates = np.setdiff1d(present, sources)
         if sources is not None and attack == "direct":
             candidates = sources
+        else:
+            candidates = _measurable(candidates, n_rows, judged)
         count = min(max(1, _whole_share(target_nodes, len(present))), len(candidates))
         if attack == "direct" and sources is not None:
             count = len(sources)
         if count == 0:
-            raise ValueError("source_nodes leaves no node for the targets of an indirect attack.")
+            raise ValueError(
+                "`source_nodes` leaves no node for the targets of an indirect attack"
+                + (" of which a row is held out." if judged is not None else ".")
+            )
         targets = np.sort(rng.choice(candidates, count, replace=False))
     else:
         targets = _codes(target_nodes, "target_nodes", labels, n_rows)
@@ -55,6 +65,14 @@ def draw_threat(
         _check_overlap(attack, targets, sources, labels)
     counts = np.floor(budget * n_rows[sources] + 0.5).astype(np.int64)
     return Threat(targets, sources, np.maximum(counts, 1) if budget > 0 else counts)
+
+
+def _measurable(candidates, n_rows, judged):
+    """The candidates of which rows can be held out, or are."""
+    if judged is not None:
+        return candidates[judged[candidates]]
+    several = candidates[n_rows[candidates] > 1]
+    return several if len(several) else candidates
 
 
 def _whole_share(share: Any, n: int) -> int:

@@ -48,8 +48,10 @@ def origins(fitted, X, nodes):
 def test_drawn_targets_and_sources(attack, n_rows, share, seed):
     n_rows = np.array(n_rows)
     n_rows[0] += 1
-    m = np.count_nonzero(n_rows)
+    m, several = np.count_nonzero(n_rows), np.flatnonzero(n_rows > 1)
     expected = max(1, int(np.floor(share * m + 1e-9)))
+    if len(several):
+        expected = min(expected, len(several))
     labels, rng = np.arange(len(n_rows)) + 3, np.random.default_rng(seed)
     if attack == "indirect" and expected == m:
         with pytest.raises(ValueError, match="`target_nodes`"):
@@ -58,6 +60,7 @@ def test_drawn_targets_and_sources(attack, n_rows, share, seed):
     threat = draw_threat(attack, share, None, 0.2, labels, n_rows, rng)
     targets, sources = set(threat.targets.tolist()), set(threat.sources.tolist())
     assert len(threat.targets) == len(targets) == expected
+    assert targets <= set(several.tolist()) or not len(several)
     assert len(threat.sources) == len(sources)
     assert all(n_rows[code] > 0 for code in targets | sources)
     if attack == "direct":
@@ -71,6 +74,32 @@ def test_drawn_targets_and_sources(attack, n_rows, share, seed):
         assert len(sources) == max(2, expected)  # both kinds take two
     else:
         assert len(sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("attack", "targets", "sources"),
+    [
+        ("direct", [3, 4, 6], [3, 4, 6]),
+        ("indirect", [3, 4, 6], [0, 2, 5]),
+        ("hybrid", [3, 4, 6], [0, 1, 3]),
+    ],
+)
+def test_draws_among_nodes_of_two_rows_or_more(attack, targets, sources):
+    rng = np.random.default_rng(0)
+    threat = draw_threat(attack, 0.5, None, 0.2, np.arange(7), np.arange(2, 9), rng)
+    assert_array_equal(threat.targets, targets)
+    assert_array_equal(threat.sources, sources)
+
+
+def test_targets_are_drawn_among_the_nodes_that_are_judged():
+    labels, n_rows = np.arange(4), np.array([1, 1, 5, 5])
+    judged = np.array([True, False, False, True])
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        threat = draw_threat("indirect", 0.75, None, 0.2, labels, n_rows, rng, judged)
+        assert_array_equal(threat.targets, [0, 3])
+        with pytest.raises(ValueError, match=r"`source_nodes` leaves no node .* held out"):
+            draw_threat("indirect", 0.5, [0, 3], 0.2, labels, n_rows, rng, judged)
 
 
 @pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])

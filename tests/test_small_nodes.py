@@ -1,0 +1,143 @@
+"""Nodes of one row, from the split to the curve: trained on, never tested, not drawn as targets."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.metrics import accuracy_score, mean_absolute_error
+from sklearn.model_selection import GridSearchCV, cross_validate
+
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
+from skfedmtl.metrics import make_node_scorer, node_errors, robustness_scorer
+from skfedmtl.model_selection import NodeKFold, security_curve, train_test_split_nodes
+
+SIZES = (1, 14, 1, 12, 1, 9, 1, 1)
+SEVERAL = {1, 3, 5}
+pytestmark = pytest.mark.filterwarnings("ignore:Nodes with a single row")
+both = pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+every_poisoner = pytest.mark.parametrize(
+    "make",
+    [
+        lambda victim, **options: PoisoningAttacker(victim, max_iter=2, **options),
+        RandomPoisoner,
+        LabelFlipPoisoner,
+    ],
+    ids=["optimised", "random", "flip"],
+)
+
+
+def rows(estimator, sizes=SIZES):
+    rng = np.random.default_rng(0)
+    nodes = np.repeat(np.arange(len(sizes)), sizes)
+    X = rng.normal(size=(len(nodes), 2))
+    y = X @ [1.0, -1.0] + 0.1 * rng.normal(size=len(nodes))
+    return X, y > 0 if estimator is FMTLClassifier else y, nodes
+
+
+def skip_flips_of_numbers(make, estimator):
+    if make is LabelFlipPoisoner and estimator is FMTLRegressor:
+        pytest.skip("flips labels of classes")
+
+
+@every_poisoner
+@both
+@pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])
+def test_from_the_split_to_the_score(make, estimator, attack):
+    skip_flips_of_numbers(make, estimator)
+    for seed in range(4):
+        data = train_test_split_nodes(*rows(estimator), random_state=seed)
+        X, X_test, y, y_test, nodes, nodes_test = data
+        assert set(nodes) == set(range(len(SIZES))) and set(nodes_test) == SEVERAL
+        poisoner = make(estimator(random_state=0), attack=attack, random_state=seed)
+        poisoner.fit(X, y, nodes=nodes)
+        assert set(poisoner.target_nodes_) <= SEVERAL
+        assert len(poisoner.target_nodes_) == len(SEVERAL)  # half of eight, but for single rows
+        assert np.isfinite(poisoner.score(X_test, y_test, nodes=nodes_test))
+        predicted = poisoner.predict(X_test, nodes=nodes_test)
+        assert set(node_errors(y_test, predicted, nodes_test)) == SEVERAL
+
+
+@every_poisoner
+@both
+def test_searches_and_scorers(make, estimator):
+    skip_flips_of_numbers(make, estimator)
+    X, y, nodes = rows(estimator)
+    metric = accuracy_score if estimator is FMTLClassifier else mean_absolute_error
+    options = {"cv": NodeKFold(3), "error_score": "raise"}
+    with config_context(enable_metadata_routing=True):
+        model, grid = estimator(random_state=0), {"lambda1": [1e-3, 1e-1]}
+        search = GridSearchCV(model, grid, **options).fit(X, y, nodes=nodes)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        scorer = make_node_scorer(metric)
+        scores = cross_validate(model, X, y, params={"nodes": nodes}, scoring=scorer, **options)
+        assert np.isfinite(scores["test_score"]).all()
+        poisoner = make(model, random_state=0)
+        search = GridSearchCV(poisoner, {"budget": [0.1, 0.3]}, **options).fit(X, y, nodes=nodes)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        defender = GridSearchCV(
+            poisoner, {"estimator__lambda2": [1e-3, 1.0]}, scoring=robustness_scorer, **options
+        )
+        assert np.isfinite(defender.fit(X, y, nodes=nodes).best_score_)
+
+
+@every_poisoner
+@both
+def test_curves(make, estimator):
+    skip_flips_of_numbers(make, estimator)
+    X, y, nodes = rows(estimator)
+    poisoner = make(estimator(random_state=0), random_state=0)
+    made = security_curve(
+        poisoner, X, y, nodes=nodes, param_name="budget", param_range=[0.0, 0.3], n_repeats=3
+    )
+    assert np.isfinite(made.scores).all() and np.isfinite(made.clean_scores).all()
+
+
+def test_a_curve_draws_nodes_of_two_rows():
+    """They leave one row to train on and one to test: that is enough to judge them."""
+    X, y, nodes = rows(FMTLRegressor, (2, 2, 2, 1))
+    poisoner = RandomPoisoner(FMTLRegressor(), target_nodes=1.0, attack="direct", random_state=0)
+    made = security_curve(
+        poisoner, X, y, nodes=nodes, param_name="budget", param_range=[0.5], n_repeats=4
+    )
+    assert np.isfinite(made.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("target_nodes", [1, 2]), ("source_nodes", [1, 2])],
+)
+def test_a_named_target_of_a_single_row_is_refused_before_any_attack(name, chosen, monkeypatch):
+    X, y, nodes = rows(FMTLRegressor)
+    monkeypatch.setattr("skfedmtl._security._measure", None)
+    with pytest.raises(ValueError, match=f"`{name}` must .* single row: 2"):
+        security_curve(
+            RandomPoisoner(FMTLRegressor(), random_state=0, **{name: chosen}),
+            X,
+            y,
+            nodes=nodes,
+            param_name="attack",
+            param_range=["hybrid", "direct"],
+        )
+
+
+def test_a_target_without_a_test_row_says_what_targets_need():
+    X, y, nodes = rows(FMTLRegressor)
+    poisoner = RandomPoisoner(FMTLRegressor(), target_nodes=[0, 1], random_state=0)
+    poisoner.fit(X, y, nodes=nodes)
+    tested = nodes > 0
+    with pytest.raises(ValueError, match=r"target node 0.*as many rows as there are folds"):
+        poisoner.score(X[tested], y[tested], nodes=nodes[tested])
+
+
+@both
+def test_where_all_nodes_have_one_row_targets_are_drawn_among_them(estimator):
+    X, y, nodes = rows(estimator, (1,) * 12)
+    poisoner = RandomPoisoner(estimator(), random_state=0).fit(X, y, nodes=nodes)
+    assert len(poisoner.target_nodes_) == 6
+    assert_array_equal(np.unique(poisoner.poison_nodes_), poisoner.source_nodes_)
