@@ -113,7 +113,9 @@ def _bar(axes, x: float, rows) -> None:
         dots = [row["mean"] for row in select(rows, level="repeat")]
         axes.plot(np.full(len(dots), x - 0.25 * WIDTH), dots, label=names[1], **DOTS)
         top = np.nanmax([top + mean["se"], *dots])
-    text = f"×{mean['ratio']:.2f}" if not np.isnan(mean["ratio"]) else f"{mean['mean']:.2f}"
+    digits = 3 if mean["metric"] == "auc" else 2  # as in the tables: 0.997 is not 1.00
+    value = f"{mean['mean']:.{digits}f}"
+    text = value if np.isnan(mean["ratio"]) else f"×{mean['ratio']:.2f}"
     axes.annotate(text, (x, top), **ABOVE)
 
 
