@@ -77,6 +77,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             )
         refuse_huge("X", X.data if issparse(X) else X)
         if y_numeric:
+            y = y.astype(np.float64, copy=False)
             refuse_huge("y", y)
         labels, codes = self._encode(nodes, X.shape[0])
         sample_weight = _check_sample_weight(

@@ -17,7 +17,7 @@ from skfedmtl._class_weight import class_weights
 from skfedmtl._log import add_histories
 from skfedmtl._problem import LARGEST
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
-from skfedmtl._targets import read_targets
+from skfedmtl._targets import read_truth
 
 __all__ = ["FMTLClassifier"]
 
@@ -444,5 +444,5 @@ default="learned"
         score : float
             Share of rows predicted right, 0 to 1.
         """
-        y = read_targets(y, "y", numeric=False)
+        y = read_truth(y, "y", numeric=False)
         return accuracy_score(y, self.predict(X, nodes=nodes), sample_weight=sample_weight)

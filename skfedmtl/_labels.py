@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
+from skfedmtl._polars import as_array
+
 __all__ = [
     "as_labels",
     "as_unique_labels",
     "check_nodes",
+    "check_text",
     "is_missing",
     "kind_name",
     "listing",
@@ -44,11 +47,11 @@ def as_labels(values: Any, name: str, hint: str = "") -> NDArray[Any]:
         raise ValueError(f"{expected} in a dense 1-d array; it is sparse.")
     # A list is read as objects first: numpy would turn [1, "a"] into two strings.
     is_array = hasattr(values, "dtype")
-    array = np.asarray(values) if is_array else np.asarray(values, dtype=object)
+    array = as_array(values) if is_array else np.asarray(values, dtype=object)
     if array.ndim != 1:
         raise ValueError(f"{expected} in a 1-d array; it has {array.ndim} dimension(s).")
     if array.dtype.kind not in "biufU":
-        array = _from_objects(array.astype(object), expected)
+        array = _from_objects(array.astype(object), expected, name)
     if array.dtype.kind == "f":
         return _from_floats(array, expected, hint)
     if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
@@ -56,12 +59,23 @@ def as_labels(values: Any, name: str, hint: str = "") -> NDArray[Any]:
     return array.astype(np.int64, copy=False) if array.dtype.kind in "iu" else array
 
 
-def _from_objects(array: NDArray[Any], expected: str) -> NDArray[Any]:
+def check_text(array: NDArray[Any], name: str) -> None:
+    """Refuse strings that numpy's arrays of strings would shorten, and so merge with others."""
+    shortened = [value for value in array.flat if value.endswith("\0")]
+    if shortened:
+        raise ValueError(
+            f"`{name}` holds {shortened[0]!r}: arrays of strings lose a NUL at the end, and two "
+            "labels would become one; strings that end otherwise are allowed."
+        )
+
+
+def _from_objects(array: NDArray[Any], expected: str, name: str) -> NDArray[Any]:
     """Give an array of Python objects the dtype they share."""
     types = set(map(type, array))
     if any(is_missing(value) for value in array):
         raise ValueError(f"{expected}; it holds missing values.")
     if all(issubclass(t, str) for t in types) and types:
+        check_text(array, name)
         return array.astype(str)
     if all(issubclass(t, bool | np.bool_) for t in types) and types:
         return array.astype(bool)

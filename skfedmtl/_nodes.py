@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from skfedmtl._features import read_features
 from skfedmtl._labels import as_labels, as_unique_labels, check_nodes, kind_name, listing
 from skfedmtl._polars import is_polars
 from skfedmtl._sparse import check_stored
+from skfedmtl._targets import one_column, read_targets
 
 __all__ = [
     "as_table",
@@ -81,7 +83,7 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
     """The features and nodes of an estimator's input: its node column taken off, or as given."""
     if estimator.node_column is None:
         check_stored(X)
-        return X, nodes
+        return read_features(X), nodes
     if nodes is not None:
         raise ValueError(
             "`nodes` was given although `node_column` says that the nodes are a column of X; "
@@ -93,7 +95,7 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
     X, nodes = split_node_column(X, estimator.node_column)
     if X.shape[1] == 0:
         raise ValueError("`X` holds only the node column; at least one other column is needed.")
-    return X, nodes
+    return read_features(X), nodes
 
 
 def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:
@@ -260,7 +262,8 @@ def _check_pair(pair: Any, label: Any) -> tuple[Any, Any]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"`pairs`: node {label!r} needs a pair (X, y).") from error
     X = X if _container(X) != "arrays" else as_table(X)
-    y = y if _container(y) in (_PANDAS, _POLARS) else np.asarray(y)
+    y = one_column(y)
+    y = y if _container(y) in (_PANDAS, _POLARS) else _as_column(y)
     dimensions = len(X.shape), len(y.shape)
     if dimensions != (2, 1):
         raise ValueError(
@@ -272,6 +275,12 @@ def _check_pair(pair: Any, label: Any) -> tuple[Any, Any]:
     if not len(y):
         raise ValueError(f"`pairs`: node {label!r} is empty.")
     return X, y
+
+
+def _as_column(y: Any) -> NDArray[Any]:
+    """Targets that are no Series as an array, and strings of a list with all their characters."""
+    array = np.asarray(y)
+    return np.asarray(read_targets(y, "y", numeric=False)) if array.dtype.kind == "U" else array
 
 
 def _check_columns(X: Any, first: Any, label: Any) -> None:

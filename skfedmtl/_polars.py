@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["from_polars", "is_polars", "to_polars"]
+__all__ = ["as_array", "from_polars", "is_polars", "to_polars"]
 
 
 def is_polars(data: Any) -> bool:
     """Whether these are a DataFrame or a Series of polars."""
     return type(data).__module__.partition(".")[0] == "polars"
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    """An array; strings of polars stay objects, for numpy's own would be shortened."""
+    return np.asarray(values.to_numpy() if is_polars(values) else values)
 
 
 def from_polars(data: Any) -> Any:

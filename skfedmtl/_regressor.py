@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score
 from skfedmtl._base import BaseFMTL, whole_or_not_at_all
 from skfedmtl._callbacks import begin_fit
 from skfedmtl._sklearn import StrOptions, _fit_context
-from skfedmtl._targets import read_targets
+from skfedmtl._targets import read_truth
 
 __all__ = ["FMTLRegressor"]
 
@@ -238,5 +238,5 @@ default="learned"
         score : float
             ``R^2``, at most 1.
         """
-        y = read_targets(y, "y", numeric=True)
+        y = read_truth(y, "y", numeric=True)
         return r2_score(y, self.predict(X, nodes=nodes), sample_weight=sample_weight)

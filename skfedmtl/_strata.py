@@ -11,6 +11,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 
+from skfedmtl._targets import read_targets
+
 __all__ = [
     "check_test_size",
     "deal",
@@ -136,6 +138,7 @@ def _classes(y, n_samples):
     """Number each row's class; a target without classes counts as one class."""
     if y is None:
         return np.zeros(n_samples, dtype=np.intp)
+    y = read_targets(y, "y", numeric=False)
     n_targets = n_rows(y, "y")
     if n_targets != n_samples:
         raise ValueError(

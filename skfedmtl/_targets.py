@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 
-from skfedmtl._labels import is_missing
+from skfedmtl._labels import check_text, is_missing
+from skfedmtl._polars import as_array, is_polars
 
-__all__ = ["read_targets", "refuse_masked"]
+__all__ = ["is_time", "one_column", "read_targets", "read_truth", "refuse_masked"]
 
 
 def refuse_masked(**arrays: Any) -> None:
@@ -24,16 +26,20 @@ def refuse_masked(**arrays: Any) -> None:
             )
 
 
-def read_targets(y: Any, name: str, *, numeric: bool) -> Any:
-    """Targets without gaps, as given; numbers that are objects or strings become floats.
+def read_targets(y: Any, name: str, *, numeric: bool, mixed: bool = False) -> Any:
+    """Targets without gaps as an array of numbers, booleans or, as classes, strings.
 
-    What has the wrong shape or is complex is left for scikit-learn to refuse.
+    Numbers keep their dtype; those that are objects or strings become floats where `numeric`, and
+    objects that are classes get the dtype they share, unless they are strings; with `mixed` they
+    stay as they are where they share none. A frame of one column is that column. What has the wrong shape or is complex is left for scikit-learn to
+    refuse.
     """
     refuse_masked(**{name: y})
     if issparse(y):
         return y
+    y = one_column(y)
     try:
-        array = np.asarray(y)
+        array = _as_array(y)
     except ValueError:  # rows of different lengths
         return y
     kind = array.dtype.kind
@@ -50,17 +56,59 @@ def read_targets(y: Any, name: str, *, numeric: bool) -> Any:
     if kind == "O" and any(map(is_missing, array.flat)):
         raise ValueError(f"Input {name} contains NaN.")
     if not numeric:
-        return y
-    if kind in "mM" or (kind == "O" and any(map(_is_time, array.flat))):
+        return _as_classes(array, y, name, mixed) if kind == "O" else array
+    if kind in "mM" or (kind == "O" and any(map(is_time, array.flat))):
         raise ValueError(
             f"{name} holds dates or times ({array.dtype}); numbers are allowed. Subtract a date, "
             "divide by a unit of time."
         )
-    return _as_floats(array, name) if kind in "OUS" else y
+    return _as_floats(array, name) if kind in "OUS" else array
 
 
-def _is_time(value: Any) -> bool:
+def read_truth(y: Any, name: str, *, numeric: bool) -> Any:
+    """Targets to be compared with predictions: sums over them neither overflow nor wrap."""
+    y = read_targets(y, name, numeric=numeric)
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    return y.astype(np.float64) if kind and kind in ("fiub" if numeric else "f") else y
+
+
+def one_column(y: Any) -> Any:
+    """Targets in one dimension: the column of a frame that has just one."""
+    if not hasattr(y, "columns") or len(y.shape) != 2 or y.shape[1] != 1:
+        return y
+    return y.to_series() if is_polars(y) else y.iloc[:, 0]
+
+
+def is_time(value: Any) -> bool:
+    """Whether this is a date or a time of numpy, which a float would take for a number."""
     return isinstance(value, np.datetime64 | np.timedelta64)
+
+
+def _as_array(y: Any) -> NDArray[Any]:
+    """An array; numpy would make strings of numbers that share a list with some."""
+    array = as_array(y)
+    is_list = array.dtype.kind == "U" and not hasattr(y, "dtype")
+    return np.asarray(y, dtype=object) if is_list else array
+
+
+def _as_classes(array: NDArray[Any], given: Any, name: str, mixed: bool) -> NDArray[Any]:
+    """Objects that are classes in the dtype they share; strings stay objects, as given."""
+    types = set(map(type, array.flat))
+    if all(issubclass(t, str) for t in types):
+        check_text(array, name)
+        keeps = hasattr(given, "dtype") and not is_polars(given)
+        return array if keeps else array.astype(str)
+    if all(issubclass(t, bool | np.bool_) for t in types):
+        return array.astype(bool)
+    if all(issubclass(t, Real) and not issubclass(t, bool) for t in types):
+        return np.array(array.tolist())
+    if not mixed and any(issubclass(t, str | bool) for t in types):
+        names = ", ".join(sorted(t.__name__ for t in types))
+        raise TypeError(
+            f"{name} holds objects of several types, {names}; classes must be all strings, all "
+            "numbers or all booleans."
+        )
+    return array
 
 
 def _as_floats(array: NDArray[Any], name: str) -> NDArray[np.float64]:

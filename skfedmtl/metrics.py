@@ -3,11 +3,13 @@
 import numbers
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.metrics import root_mean_squared_error, zero_one_loss
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skfedmtl._base import last_step
 from skfedmtl._labels import as_labels
+from skfedmtl._targets import read_truth
 
 __all__ = ["make_node_scorer", "node_errors", "robustness_scorer"]
 
@@ -61,7 +63,8 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
     >>> sum(errors.values()) / len(errors), max(errors, key=errors.get)
     (1.25, 2)
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true = np.asarray(read_truth(y_true, "y_true", numeric=False))
+    y_pred = np.asarray(read_truth(y_pred, "y_pred", numeric=False))
     nodes = as_labels(nodes, "nodes")
     for name, values in (("y_true", y_true), ("y_pred", y_pred)):
         if values.ndim == 0 or len(values) != len(nodes):
@@ -199,6 +202,7 @@ class _NodeScorer(_Scorer):
         response = getattr(estimator, name)(X, **where)
         if name == "predict_proba" and response.ndim == 2 and response.shape[1] == 2:
             response = response[:, 1]
+        y = read_truth(y, "y", numeric=is_regressor(estimator))
         return self._sign * self._metric(y, response, **self._kwargs)
 
     def __repr__(self):

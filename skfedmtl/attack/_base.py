@@ -22,7 +22,7 @@ from skfedmtl._nodes import split_node_column, take_nodes
 from skfedmtl._polars import from_polars, to_polars
 from skfedmtl._sklearn import Interval, StrOptions
 from skfedmtl._strata import n_rows
-from skfedmtl._targets import read_targets, refuse_masked
+from skfedmtl._targets import one_column, read_targets, read_truth, refuse_masked
 from skfedmtl.attack._one_vs_rest import upper_value
 from skfedmtl.attack._row_weights import injected_weights, read_weights, refuse_weightless
 from skfedmtl.attack._start import (
@@ -34,7 +34,13 @@ from skfedmtl.attack._start import (
     make_space,
     read_evaluation,
 )
-from skfedmtl.attack._tables import as_column, as_given, as_rows, poisoned_data, put_node_column
+from skfedmtl.attack._tables import (
+    as_given,
+    as_rows,
+    in_frame,
+    poisoned_data,
+    put_node_column,
+)
 from skfedmtl.attack._threat import ATTACKS, draw_threat
 from skfedmtl.attack._victim import Victim, check_victim, unfitted
 
@@ -80,6 +86,8 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         with whole_or_not_at_all(self):
             X, y, nodes = map(from_polars, (X, y, nodes))
             refuse_masked(X=X, y=y)
+            numeric = not is_classifier(last_step(self.estimator))
+            y = read_targets(y, "y", numeric=numeric)
             check_victim(self.estimator, type(self).__name__)
             limits = self._limits(X)
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -218,10 +226,11 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         True
         """
         self.fit(X, y, sample_weight=sample_weight, nodes=nodes)
-        given = X, y, nodes
+        given = X, one_column(y), nodes
         data = self._poisoned(*map(from_polars, given), sample_weight)
         for name, one in zip(("X", "y", "nodes"), given, strict=True):
             data[name] = to_polars(data[name], one)
+        data.y = in_frame(data.y, y)
         return data
 
     def fit_resample(self, X, y):
@@ -251,7 +260,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         >>> X.shape, y.shape
         ((44, 2), (44,))
         """
-        data = self.poison(X, as_column(y))
+        data = self.poison(X, y)
         return as_given(data.X, X), as_given(data.y, y)
 
     # -- the poisoned victim --------------------------------------------------------------
@@ -348,7 +357,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         model = copy(model).set_params(handle_unknown="mean")
         predicted = model.predict(X, nodes=nodes)
         classify = is_classifier(model)
-        truth = column_or_1d(read_targets(y, "y", numeric=not classify))
+        truth = column_or_1d(read_truth(y, "y", numeric=not classify))
         check_consistent_length(X, truth)
         if classify:
             # both refuse what are no classes like those of the fit; not every version does alone

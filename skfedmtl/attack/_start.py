@@ -11,6 +11,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 
 from skfedmtl._base import last_step
 from skfedmtl._labels import with_article
+from skfedmtl._polars import from_polars
 from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.attack._bounds import row_bounds
 from skfedmtl.attack._constraints import FeasibleSet
@@ -54,9 +55,10 @@ def read_evaluation(poisoner, given: tuple[Any, Any, Any], targets) -> Evaluatio
         return None
     classify = is_classifier(last_step(poisoner.clean_estimator_))
     refuse_masked(X_target=X)
-    y = read_targets(y, "y_target", numeric=not classify)
+    y = read_targets(y, "y_target", numeric=not classify, mixed=True)
     try:
-        features, y = as_rows(check_dense(X), poisoner._column()), column_or_1d(y)
+        X = check_dense(from_polars(X), "X_target")
+        features, y = as_rows(X, poisoner._column()), column_or_1d(y)
         check_consistent_length(features, y)
     except ValueError as error:
         raise ValueError(f"X_target, y_target, nodes_target: {error}") from error

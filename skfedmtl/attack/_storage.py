@@ -24,8 +24,10 @@ class Storage:
         listed = kinds if isinstance(kinds, list) else [np.dtype(kinds)]
         self._kinds = listed
         self._final: np.dtype[Any] = np.result_type(*set(listed)) if listed else np.dtype(float)
-        #: in which norms are taken: that of an array which holds whole rows
-        self._row = self._final if self._final.kind == "f" else np.dtype(np.float64)
+        #: in which norms are taken: that of an array which holds whole rows; squares of numbers in
+        #: half precision are beyond its range
+        fine = self._final.kind == "f" and self._final.itemsize > 2
+        self._row = self._final if fine else np.dtype(np.float64)
         floats = [kind if kind.kind == "f" else np.dtype(np.float64) for kind in listed]
         #: resolution of every column, shape (d,) or (1,)
         self.eps = np.array([np.finfo(kind).eps for kind in floats], dtype=np.float64)
@@ -40,7 +42,8 @@ class Storage:
         if self._coarse:
             X = X.copy()
             for kind, columns in self._coarse:
-                X[:, columns] = X[:, columns].astype(kind)
+                most = np.finfo(kind).max
+                X[:, columns] = np.clip(X[:, columns], -most, most).astype(kind)
         return X.astype(self._row)
 
     def final(self, X: Array) -> NDArray[Any]:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skfedmtl._features import read_features
 from skfedmtl._nodes import as_table, column_position, split_node_column
-from skfedmtl._polars import is_polars
 
 
 def as_rows(X: Any, node_column: Any) -> NDArray[np.float64]:
     """The features as float64."""
     features = X if node_column is None else split_node_column(X, node_column)[0]
-    return np.asarray(features, dtype=np.float64)
+    return np.asarray(read_features(features), dtype=np.float64)
 
 
 def stored_kinds(
@@ -153,17 +153,13 @@ def _with_room(clean: Any, injected: Any) -> Any:
     return clean
 
 
-def as_column(y: Any) -> Any:
-    """Targets in one dimension: the column of a frame that has just one."""
-    if not hasattr(y, "columns") or y.shape[1] != 1:
-        return y
-    return y.to_series() if is_polars(y) else y.iloc[:, 0]
-
-
 def as_given(data: Any, given: Any) -> Any:
-    """Data in the container in which they were given: a list, or the frame of one column."""
-    if isinstance(given, list):
-        return data.tolist()
+    """Data in a list if they were given so."""
+    return data.tolist() if isinstance(given, list) else data
+
+
+def in_frame(data: Any, given: Any) -> Any:
+    """A column in a frame if it was given so."""
     if hasattr(given, "columns") and not hasattr(data, "columns"):
         return data.to_frame(given.columns[0])
     return data

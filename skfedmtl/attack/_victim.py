@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from skfedmtl._base import BaseFMTL, last_step
+from skfedmtl._features import has_sparse_columns
 from skfedmtl._labels import with_article
 from skfedmtl._losses import Array
 
@@ -70,10 +71,15 @@ def check_victim(estimator: Any, owner: str) -> None:
         )
 
 
-def check_dense(X: Any) -> Any:
+def check_dense(X: Any, name: str = "X") -> Any:
     """Rows that are not sparse, as they are."""
     if issparse(X):
-        raise TypeError("`X` is sparse: attacks need dense rows, pass X.toarray().")
+        raise TypeError(f"`{name}` is sparse: attacks need dense rows, pass {name}.toarray().")
+    if has_sparse_columns(X):
+        raise TypeError(
+            f"`{name}` is sparse in some columns: attacks need dense rows, make those columns "
+            "dense by astype(float)."
+        )
     return X
 
 
