@@ -31,8 +31,8 @@ def read_targets(y: Any, name: str, *, numeric: bool, mixed: bool = False) -> An
 
     Numbers keep their dtype; those that are objects or strings become floats where `numeric`, and
     objects that are classes get the dtype they share, unless they are strings; with `mixed` they
-    stay as they are where they share none. A frame of one column is that column. What has the wrong shape or is complex is left for scikit-learn to
-    refuse.
+    stay as they are where they share none. A frame of one column is that column. What has the
+    wrong shape or is complex is left for scikit-learn to refuse.
     """
     refuse_masked(**{name: y})
     if issparse(y):

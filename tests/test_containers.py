@@ -31,7 +31,13 @@ from containers import (
     plain_values,
     series_of,
 )
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 from skfedmtl.metrics import node_errors
 
 matplotlib.use("Agg")
@@ -273,3 +279,20 @@ def test_no_dtype_of_targets_warns_under_a_strict_state(dtype):
     X, y, nodes = plain_values("flags", FMTLRegressor)
     with np.errstate(all="raise", under="ignore"):
         FMTLRegressor().fit(X, y.astype(dtype), nodes=nodes)
+
+
+@pytest.mark.parametrize("make", [RandomPoisoner, LabelFlipPoisoner])
+@pytest.mark.parametrize("spelling", NUMBERS)
+def test_poisoned_targets_keep_their_container(make, spelling):
+    target = NUMBERS[spelling]
+    X, y, nodes = plain_values(target.values, FMTLRegressor)
+    held = target.make(y)
+    found = make(FMTLRegressor(), random_state=0).poison(X, held, nodes=nodes).y
+    if isinstance(held, list | tuple):
+        held = np.asarray(held)
+    assert type(found) is type(held)
+    if hasattr(held, "columns"):
+        assert list(found.columns) == list(held.columns)
+        assert list(found.dtypes) == list(held.dtypes)
+    else:
+        assert found.dtype == held.dtype

@@ -86,9 +86,9 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         with whole_or_not_at_all(self):
             X, y, nodes = map(from_polars, (X, y, nodes))
             refuse_masked(X=X, y=y)
+            check_victim(self.estimator, type(self).__name__)
             numeric = not is_classifier(last_step(self.estimator))
             y = read_targets(y, "y", numeric=numeric)
-            check_victim(self.estimator, type(self).__name__)
             limits = self._limits(X)
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
             rng = np.random.default_rng(seed)
