@@ -52,10 +52,6 @@ def mixed_polars(values):
     return table.with_columns(pl.col("a").cast(pl.Int16), pl.col("b").cast(pl.Float32))
 
 
-def decimals(values):
-    return pl.DataFrame(values, schema=NAMES).cast(pl.Decimal(12, 3))
-
-
 class Spelling(NamedTuple):
     """How values are held, which values that can hold, and what crafted rows become in it."""
 
@@ -97,7 +93,7 @@ ROWS = {
     "polars Int16": Spelling(polars_of(pl.Int16), "whole"),
     "polars UInt64": Spelling(polars_of(pl.UInt64), "flags"),
     "polars Boolean": Spelling(polars_of(pl.Boolean), "flags"),
-    "polars Decimal": Spelling(decimals),
+    "polars Decimal": Spelling(polars_of(pl.Decimal(12, 3))),
     "polars, mixed": Spelling(mixed_polars, "whole", coarse=True),
 }
 
@@ -584,7 +580,6 @@ COSTLY = (
 #: those that never look into the rows
 BLIND = ("folds", "split", "from_nodes")
 ENTRIES = {**ESTIMATOR_ENTRIES, **ATTACK_ENTRIES, **OTHER_ENTRIES}
-VICTIMS = (FMTLRegressor, FMTLClassifier)
 
 
 def plain_values(values, victim, sizes=(7, 6), seed=0):
