@@ -15,7 +15,6 @@ from sklearn.metrics import accuracy_score, mean_squared_error
 
 from skfedmtl import (
     FMTLClassifier,
-    FMTLRegressor,
     LabelFlipPoisoner,
     PoisoningAttacker,
     RandomPoisoner,
