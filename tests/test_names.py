@@ -187,12 +187,13 @@ def test_what_has_no_shape_is_written_as_in_python():
 
 
 def test_labels_of_frames():
-    for frame in (
-        pd.DataFrame(np.eye(2), columns=["$a$", "_"], index=["$a$", "_"]),
-        pl.DataFrame(np.eye(2), schema=["$a$", "_"]),
+    pair = ["$a$", "_"]
+    for frame, labels in (
+        (pd.DataFrame(np.eye(2), columns=pair, index=pair), None),
+        (pl.DataFrame(np.eye(2), schema=pair), pair),  # its rows have no labels
     ):
-        display = RelationshipDisplay.from_matrix(frame)
-        check_drawn(display.figure_, display.ax_.get_xticklabels(), ["$a$", "_"])
+        display = RelationshipDisplay.from_matrix(frame, labels=labels)
+        check_drawn(display.figure_, display.ax_.get_xticklabels(), pair)
 
 
 @pytest.mark.parametrize(
