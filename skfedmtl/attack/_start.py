@@ -166,35 +166,32 @@ def start_labels(labels: str, victim, clean: CleanData, drawn, rng: np.random.Ge
         return clean.y[drawn]
     codes = clean.codes[drawn]
     low, high = target_ranges(clean, codes)
-    y, whole = clean.y[drawn].astype(float), clean.y.dtype.kind in "iub"
+    y = clean.y[drawn].astype(float)
+    whole = clean.y.dtype.kind in "iub"
     return as_targets(clean, codes, draw_targets(kind, y, low, high, rng, whole=whole))
-
-
-def clean_targets(y: Any) -> NDArray[Any]:
-    """Targets as an array, in the dtype of numpy that pandas' own dtypes of numbers stand for."""
-    array: NDArray[Any] = column_or_1d(y)
-    kind = getattr(getattr(y, "dtype", None), "numpy_dtype", array.dtype)
-    return array.astype(kind) if kind.kind in "iub" else array
 
 
 def as_targets(clean: CleanData, codes: NDArray[np.int64], y) -> NDArray[Any]:
     """Numbers within the clean ranges of their nodes, in the dtype of the clean targets.
 
-    Whole numbers are the nearest ones; text, which would be cut off, becomes numbers.
+    Whole numbers are the nearest ones.
     """
     dtype = clean.y.dtype
     if dtype.kind not in "iub":
-        return y.astype(dtype if dtype.kind == "f" else np.float64)
+        return y.astype(dtype)
     whole = np.rint(y)
     stored = np.empty(len(y), dtype=dtype)
     for code in np.unique(codes):
-        mine, own = codes == code, clean.y[clean.codes == code]
+        mine = codes == code
+        own = clean.y[clean.codes == code]
         low, high = own.min(), own.max()
         # the ends themselves: a float near the end of a wide range may be no number of the dtype
-        below, above = whole <= float(low), whole >= float(high)
-        stored[mine & below], stored[mine & ~below & above] = low, high
+        below = mine & (whole <= float(low))
+        above = mine & (whole >= float(high))
         between = mine & ~below & ~above
         stored[between] = whole[between].astype(dtype)
+        stored[above] = high
+        stored[below] = low
     return stored
 
 

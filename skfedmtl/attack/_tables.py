@@ -58,9 +58,8 @@ def put_node_column(
     if node_column is None:
         return rows
     clean = as_table(X)
-    # whole numbers stay whole in the node column only: the crafted rows have fractions, and text
-    # needs room for their digits
-    kind = np.result_type(clean.dtype, rows.dtype) if clean.dtype.kind in "biufU" else clean.dtype
+    # whole numbers stay whole in the node column only: the crafted rows have fractions
+    kind = np.result_type(clean.dtype, rows.dtype) if clean.dtype.kind in "biuf" else clean.dtype
     position = column_position(clean, node_column, False)
     return np.insert(rows.astype(kind), position, labels.astype(kind), axis=1)
 

@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.stats import chisquare
+from sklearn.base import clone
 
 from skfedmtl import FMTLRegressor, LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._start import CleanData, as_targets, clean_targets, start_labels
+from skfedmtl._targets import read_targets
+from skfedmtl.attack._start import CleanData, as_targets, start_labels
 
 WHOLE = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 LABELS = ("random", "extreme", "keep")
@@ -99,7 +101,7 @@ def test_the_container_keeps_its_dtype(make, params, container):
 
 def test_pandas_dtypes_of_whole_numbers():
     for kind, expected in (("Int8", np.int8), ("boolean", np.bool_), ("int16", np.int16)):
-        found = clean_targets(pd.Series([1, 0], dtype=kind))
+        found = read_targets(pd.Series([1, 0], dtype=kind), "y", numeric=True)
         assert found.dtype == expected
         assert found.tolist() == [1, 0]
 
@@ -108,16 +110,19 @@ def test_pandas_dtypes_of_whole_numbers():
 def test_text_keeps_its_digits(labels):
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(40, 3)).round(1)
-    nodes = np.arange(40) % 2
+    X = numbers[:, 1:]
+    nodes = np.where(np.arange(40) % 2, "b", "a")
     y = numbers[:, 0].astype("U4")
-    text = np.column_stack([numbers[:, 1:].astype("U4"), np.where(nodes, "b", "a")]).astype("U4")
-    given = {"labels": labels, "target_nodes": 1.0, "random_state": 0}
-    attack = RandomPoisoner(FMTLRegressor(node_column=2), **given)
-    data = attack.poison(text, y)
-    plain = RandomPoisoner(FMTLRegressor(), **given)
-    plain.fit(numbers[:, 1:], numbers[:, 0], nodes=text[:, 2])
-    assert_array_equal(data.X[:40], text)
+    attack = RandomPoisoner(FMTLRegressor(), labels=labels, target_nodes=1.0, random_state=0)
+    data = attack.poison(X, y, nodes=nodes)
     assert_array_equal(data.y[:40], y)
-    assert_array_equal(data.X[40:, :2].astype(float), plain.poison_X_)
+    plain = clone(attack).fit(X, numbers[:, 0], nodes=nodes)
+    assert_array_equal(data.X[40:], plain.poison_X_)
     assert_array_equal(data.y[40:].astype(float), plain.poison_y_)
-    assert_array_equal(data.X[40:, 2], plain.poison_nodes_)
+
+
+def test_text_is_no_feature_beside_a_node_column_either():
+    table = np.array([["0.5", "a"], ["1.5", "b"]] * 5)
+    for model in (FMTLRegressor(node_column=1), RandomPoisoner(FMTLRegressor(node_column=1))):
+        with pytest.raises(ValueError, match="`X` holds entries of dtype <U3"):
+            model.fit(table, np.arange(10.0))
