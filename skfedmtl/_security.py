@@ -121,8 +121,8 @@ def security_curve(
     """
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     labels = _nodes(attacker, X, nodes)
+    refuse_single_rows(labels)
     alone = single_rows(labels)
-    refuse_single_rows(labels, alone)
     for value in values:
         _check_targets({**attacker.get_params(), param_name: value}, alone)
     groups = strata(labels, y)
@@ -138,8 +138,8 @@ def security_curve(
                 **{param_name: clone(value, safe=False), "random_state": seed}
             ),
             (X, y, nodes, weight),
+            labels,
             is_test,
-            np.unique(labels[is_test]),
         )
         for value in values
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
@@ -206,17 +206,32 @@ def _check_targets(params, alone):
         )
 
 
-def _measure(attacker, data, is_test, judged):
+def _measure(attacker, data, labels, is_test):
     """The score of an attack, and that of its victim without it."""
-    attacker._judged_nodes = judged
-    train, (X_test, y_test, *metadata) = (
-        [None if values is None else take(values, rows) for values in data]
-        for rows in (np.flatnonzero(~is_test), np.flatnonzero(is_test))
-    )
+    _name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
+    X, y, nodes, weight = _part(data, ~is_test)
+    X_test, y_test, nodes_test, weight_test = _part(data, is_test)
     # one thread: sums are taken in the same order however many processes share the cores
     with threadpool_limits(1):
-        X, y, nodes, weight = train
         attacker.fit(X, y, nodes=nodes, sample_weight=weight)
-        pair = attacker, clean_twin(attacker)
-        nodes, weight = metadata
-        return [model.score(X_test, y_test, nodes=nodes, sample_weight=weight) for model in pair]
+        return [
+            model.score(X_test, y_test, nodes=nodes_test, sample_weight=weight_test)
+            for model in (attacker, clean_twin(attacker))
+        ]
+
+
+def _name_nodes(attacker, nodes, judged):
+    """Name the nodes to be drawn where `fit` could not tell which of them are judged.
+
+    It sees the training rows only: where a node has one of them, another is held out, or none.
+    """
+    counts = np.unique(nodes, return_counts=True)[1]
+    if isinstance(attacker.target_nodes, numbers.Real) and counts.min() == 1:
+        targets, sources = attacker._draw_nodes(nodes, judged)
+        attacker.set_params(target_nodes=targets, source_nodes=sources)
+
+
+def _part(data, chosen):
+    """The chosen rows of every array that was given."""
+    rows = np.flatnonzero(chosen)
+    return [None if values is None else take(values, rows) for values in data]

@@ -78,9 +78,9 @@ def single_rows(nodes):
     return labels[counts == 1]
 
 
-def refuse_single_rows(nodes, alone):
-    """Refuse rows of which none can be tested; ``alone`` are the nodes of a single one."""
-    if len(alone) and len(alone) == len(nodes):
+def refuse_single_rows(nodes):
+    """Refuse rows of which none can be tested."""
+    if len(nodes) and len(single_rows(nodes)) == len(nodes):
         raise ValueError(
             "Every node has a single row, so that there is none to test on; at least two rows are "
             "needed in the nodes that are tested."

@@ -142,8 +142,8 @@ class NodeKFold(BaseCrossValidator):
         if self.n_splits > n_samples:
             raise ValueError(f"`n_splits`={self.n_splits} exceeds the {n_samples} rows of `X`.")
         nodes = check_nodes(nodes, n_samples)
+        refuse_single_rows(nodes)
         alone = single_rows(nodes)
-        refuse_single_rows(nodes, alone)
         self._check_tested(n_samples - len(alone), alone)
         rng = check_random_state(self.random_state) if self.shuffle else None
         fold = deal(strata(nodes, y), n_samples, self.n_splits, rng)
@@ -224,7 +224,7 @@ def train_test_split_nodes(X, y, nodes, *, test_size=0.25, random_state=None):
     n_rows(y, "y")  # here y is needed, not optional
     labels = check_nodes(nodes, n_samples)
     groups = strata(labels, y)
-    refuse_single_rows(labels, single_rows(labels))
+    refuse_single_rows(labels)
     is_test = draw(groups, n_samples, test_size, check_random_state(random_state))
     parts = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     return tuple(take(values, rows) for values in (X, y, nodes) for rows in parts)

@@ -24,7 +24,7 @@ both = pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
 every_poisoner = pytest.mark.parametrize(
     "make",
     [
-        lambda victim, **options: PoisoningAttacker(victim, max_iter=2, **options),
+        lambda victim, **options: PoisoningAttacker(victim, max_iter=1, **options),
         RandomPoisoner,
         LabelFlipPoisoner,
     ],
@@ -40,6 +40,10 @@ def rows(estimator, sizes=SIZES):
     return X, y > 0 if estimator is FMTLClassifier else y, nodes
 
 
+def victim_of(estimator):
+    return estimator(lambda1=0.1, lambda2=0.1, tol=1e-3, random_state=0)
+
+
 def skip_flips_of_numbers(make, estimator):
     if make is LabelFlipPoisoner and estimator is FMTLRegressor:
         pytest.skip("flips labels of classes")
@@ -50,11 +54,11 @@ def skip_flips_of_numbers(make, estimator):
 @pytest.mark.parametrize("attack", ["direct", "indirect", "hybrid"])
 def test_from_the_split_to_the_score(make, estimator, attack):
     skip_flips_of_numbers(make, estimator)
-    for seed in range(4):
+    for seed in range(2):
         data = train_test_split_nodes(*rows(estimator), random_state=seed)
         X, X_test, y, y_test, nodes, nodes_test = data
         assert set(nodes) == set(range(len(SIZES))) and set(nodes_test) == SEVERAL
-        poisoner = make(estimator(random_state=0), attack=attack, random_state=seed)
+        poisoner = make(victim_of(estimator), attack=attack, random_state=seed)
         poisoner.fit(X, y, nodes=nodes)
         assert set(poisoner.target_nodes_) <= SEVERAL
         assert len(poisoner.target_nodes_) == len(SEVERAL)  # half of eight, but for single rows
@@ -71,8 +75,8 @@ def test_searches_and_scorers(make, estimator):
     metric = accuracy_score if estimator is FMTLClassifier else mean_absolute_error
     options = {"cv": NodeKFold(3), "error_score": "raise"}
     with config_context(enable_metadata_routing=True):
-        model, grid = estimator(random_state=0), {"lambda1": [1e-3, 1e-1]}
-        search = GridSearchCV(model, grid, **options).fit(X, y, nodes=nodes)
+        model = victim_of(estimator)
+        search = GridSearchCV(model, {"lambda1": [1e-3, 1e-1]}, **options).fit(X, y, nodes=nodes)
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
         scorer = make_node_scorer(metric)
         scores = cross_validate(model, X, y, params={"nodes": nodes}, scoring=scorer, **options)
@@ -91,9 +95,9 @@ def test_searches_and_scorers(make, estimator):
 def test_curves(make, estimator):
     skip_flips_of_numbers(make, estimator)
     X, y, nodes = rows(estimator)
-    poisoner = make(estimator(random_state=0), random_state=0)
+    poisoner = make(victim_of(estimator), random_state=0)
     made = security_curve(
-        poisoner, X, y, nodes=nodes, param_name="budget", param_range=[0.0, 0.3], n_repeats=3
+        poisoner, X, y, nodes=nodes, param_name="budget", param_range=[0.0, 0.3], n_repeats=2
     )
     assert np.isfinite(made.scores).all() and np.isfinite(made.clean_scores).all()
 
@@ -106,6 +110,34 @@ def test_a_curve_draws_nodes_of_two_rows():
         poisoner, X, y, nodes=nodes, param_name="budget", param_range=[0.5], n_repeats=4
     )
     assert np.isfinite(made.scores).all()
+    with pytest.raises(ValueError, match=r"'target_nodes' parameter .* Got 1\.5"):
+        security_curve(
+            poisoner, X, y, nodes=nodes, param_name="target_nodes", param_range=[1.5], n_repeats=1
+        )
+
+
+def test_a_curve_names_the_nodes_that_it_draws(monkeypatch):
+    """Where training rows do not tell which are judged; anyone can fit the same attack then."""
+    X, y, nodes = rows(FMTLRegressor, (2, 2, 9, 1))
+    named = []
+
+    def note(self, X, y, **metadata):
+        named.append((self.target_nodes, self.source_nodes))
+        return fit(self, X, y, **metadata)
+
+    fit = RandomPoisoner.fit
+    monkeypatch.setattr(RandomPoisoner, "fit", note)
+    poisoner = RandomPoisoner(FMTLRegressor(), attack="indirect", random_state=0)
+    given = {"nodes": nodes, "param_name": "budget", "param_range": [0.2, 0.5], "n_repeats": 4}
+    security_curve(poisoner, X, y, **given)
+    assert all(set(targets) <= {0, 1, 2} and len(targets) == 2 for targets, _ in named)
+    assert any({0, 1} & set(targets) for targets, _ in named)
+    for one, other in zip(named[:4], named[4:], strict=True):
+        assert_array_equal(one, other)
+    named.clear()
+    X, y, nodes = rows(FMTLRegressor, (4, 5, 9))
+    security_curve(poisoner, X, y, **{**given, "nodes": nodes})
+    assert named == [(0.5, None)] * 8
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ from skfedmtl.attack._start import (
     CleanData,
     check_label_kind,
     check_limits,
-    clean_targets,
     draw_start,
     make_space,
     read_evaluation,
@@ -76,9 +75,6 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    #: the nodes that targets are drawn from, for whoever holds rows out and knows of which nodes
-    _judged_nodes = None
-
     # -- fit ------------------------------------------------------------------------------
 
     def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None)):
@@ -90,12 +86,12 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             numeric = not is_classifier(last_step(self.estimator))
             y = read_targets(y, "y", numeric=numeric)
             limits = self._limits(X)
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            seed = self._draw_seed()
             rng = np.random.default_rng(seed)
             victim = unfitted(self.estimator, self._column(), self._tol(), seed)
             seen, where = self._seen(victim, X, nodes, reset=True)
             labels, codes = self._nodes_of(victim.model, X, nodes)
-            threat = self._threat(labels, codes, rng)
+            threat = self._draw_threat(labels, codes, rng)
             weight = read_weights(sample_weight, X)
             refuse_weightless(weight, codes, threat, labels, judged=evaluation[0] is None)
             own = None if sample_weight is None else weight
@@ -103,7 +99,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             self.clean_estimator_ = victim.estimator
             self.target_nodes_ = labels[threat.targets]
             self.source_nodes_ = labels[threat.sources]
-            clean = CleanData(as_rows(X, self._column()), clean_targets(y), codes, weight)
+            clean = CleanData(as_rows(X, self._column()), column_or_1d(y), codes, weight)
             evaluation = read_evaluation(self, evaluation, threat.targets)
             injected = self._inject(X, clean, threat, rng, limits, evaluation)
             self.poison_X_, self.poison_y_, places = injected
@@ -120,6 +116,9 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
                 self.classes_ = victim.model.classes_
         return self
 
+    def _draw_seed(self):
+        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+
     def _nodes_of(self, model, X, nodes):
         """The labels that the victim will know, and every row's position among them."""
         column = self._column()
@@ -127,12 +126,20 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             nodes = split_node_column(X, column)[1]
         return model._encode(nodes, n_rows(X, "X"))
 
-    def _threat(self, labels, codes, rng):
+    def _draw_threat(self, labels, codes, rng, judged=None):
         """Targets, sources and numbers of rows, refused before anything is fitted."""
         counts = np.bincount(codes, minlength=len(labels))
         chosen = self.target_nodes, self.source_nodes, float(self.budget)
-        judged = None if self._judged_nodes is None else np.isin(labels, self._judged_nodes)
         return draw_threat(self.attack, *chosen, labels, counts, rng, judged)
+
+    def _draw_nodes(self, nodes, judged):
+        """Labels of the targets and sources as `fit` draws them, but targets are `judged` nodes."""
+        self._validate_params()
+        check_victim(self.estimator, type(self).__name__)
+        labels, codes = last_step(self.estimator)._encode(nodes, len(nodes))
+        rng = np.random.default_rng(self._draw_seed())
+        threat = self._draw_threat(labels, codes, rng, np.isin(labels, judged))
+        return labels[threat.targets], labels[threat.sources]
 
     def _limits(self, X):
         """What users ask of injected rows, refused before anything is fitted if no row has it."""
