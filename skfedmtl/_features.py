@@ -53,7 +53,8 @@ def _from_pandas_columns(X: Any, name: str) -> Any:
     for j in odd:
         columns[j] = _from_column(columns[j], f"`{name}`, column {X.columns[j]!r},")
     frame = type(X)({j: np.asarray(column) for j, column in enumerate(columns)})
-    frame.index, frame.columns = X.index, X.columns
+    frame.index = X.index
+    frame.columns = X.columns
     return frame
 
 

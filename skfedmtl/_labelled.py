@@ -23,7 +23,8 @@ def read_square_frame(matrix: Any, name: str) -> tuple[Any, list[Any] | None]:
     refuse_half_labelled(matrix, name)
     if not is_labelled(matrix):
         return matrix, None
-    index, columns = list(matrix.index), list(matrix.columns)
+    index = list(matrix.index)
+    columns = list(matrix.columns)
     _refuse_repeated(index, f"The index of `{name}`")
     if len(columns) != len(index) or set(columns) != set(index):
         raise ValueError(

@@ -20,6 +20,8 @@ __all__ = [
     "is_missing",
     "kind_name",
     "listing",
+    "shared_type",
+    "type_names",
     "with_article",
 ]
 
@@ -71,22 +73,35 @@ def check_text(array: NDArray[Any], name: str) -> None:
 
 def _from_objects(array: NDArray[Any], expected: str, name: str) -> NDArray[Any]:
     """Give an array of Python objects the dtype they share."""
-    types = set(map(type, array))
     if any(is_missing(value) for value in array):
         raise ValueError(f"{expected}; it holds missing values.")
-    if all(issubclass(t, str) for t in types) and types:
+    shared = shared_type(array)
+    if shared is None:
+        raise ValueError(f"{expected}, all of one type; it holds {type_names(array)}.")
+    if shared is str:
         check_text(array, name)
-        return array.astype(str)
-    if all(issubclass(t, bool | np.bool_) for t in types) and types:
-        return array.astype(bool)
+    if shared is not numbers.Real:
+        return array.astype(shared)
+    whole = all(isinstance(value, numbers.Integral) for value in array)
+    try:
+        return array.astype(np.int64 if whole else np.float64)
+    except OverflowError as error:
+        raise ValueError(f"{expected} that fit into 64 bits, signed.") from error
+
+
+def shared_type(array: NDArray[Any]) -> Any:
+    """What all entries of an array of objects are: Real, str or bool; None if they differ."""
+    types = set(map(type, array.flat))
     if all(issubclass(t, numbers.Real) and not issubclass(t, bool) for t in types):
-        whole = all(issubclass(t, numbers.Integral) for t in types)
-        try:
-            return array.astype(np.int64 if whole else np.float64)
-        except OverflowError as error:
-            raise ValueError(f"{expected} that fit into 64 bits, signed.") from error
-    names = ", ".join(sorted(t.__name__ for t in types))
-    raise ValueError(f"{expected}, all of one type; it holds {names}.")
+        return numbers.Real
+    if all(issubclass(t, str) for t in types):
+        return str
+    return bool if all(issubclass(t, bool | np.bool_) for t in types) else None
+
+
+def type_names(array: NDArray[Any]) -> str:
+    """The types of the entries of an array of objects, for a message."""
+    return ", ".join(sorted({type(value).__name__ for value in array.flat}))
 
 
 def is_missing(value: Any) -> bool:

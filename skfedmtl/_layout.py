@@ -73,7 +73,7 @@ def _check_form(
                 raise ValueError(
                     f"{first!r} has {expected} {allowed}, {name!r} has {length} entries"
                 )
-        elif length not in (allowed if isinstance(allowed, range) else (allowed,)):
+        elif not _allows(allowed, length):
             expected_shape = ", ".join(map(_length, field.shape))
             raise ValueError(
                 f"{name!r} must have the shape ({expected_shape}), its shape is {array.shape}"
@@ -89,8 +89,7 @@ def _check_strings(
     """A list of strings is told as a whole."""
     if isinstance(allowed, str):
         allowed = lengths.setdefault(allowed, (name, array.size))[1]
-    right = array.dtype.kind == "U" and array.ndim == 1
-    if not right or len(array) not in (allowed if isinstance(allowed, range) else (allowed,)):
+    if array.dtype.kind != "U" or array.ndim != 1 or not _allows(allowed, len(array)):
         raise ValueError(
             f"{name!r} must hold {_length(allowed)} strings; it holds {array.dtype} of shape "
             f"{array.shape}"
@@ -101,6 +100,10 @@ def _has_dtype(array: NDArray[Any], dtype: str) -> bool:
     if dtype in _KINDS:
         return array.dtype.kind in _KINDS[dtype]
     return bool(array.dtype == np.dtype(dtype))
+
+
+def _allows(allowed: int | range, length: int) -> bool:
+    return length in allowed if isinstance(allowed, range) else length == allowed
 
 
 def _length(allowed: int | range | str) -> str:
@@ -140,10 +143,12 @@ def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         if array.dtype.kind == "U":
-            kind, content = "text", "\n".join(array.ravel().tolist()).encode()
+            kind = "text"
+            content = "\n".join(array.ravel().tolist()).encode()
         else:
             little = array.dtype.newbyteorder("<")
-            kind, content = little.str, np.ascontiguousarray(array, dtype=little).tobytes()
+            kind = little.str
+            content = np.ascontiguousarray(array, dtype=little).tobytes()
         sha.update(f"{name} {kind} {array.shape} {len(content)}\n".encode())
         sha.update(content)
     return sha.hexdigest()

@@ -50,8 +50,8 @@ def _may_live(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # it lives, and is somebody else's
+        pass
     return True
 
 

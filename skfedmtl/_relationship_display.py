@@ -239,7 +239,8 @@ def _name_nodes(ax, ticks, names):
 
 def _check_axes(frame, labels):
     """Refuse a frame whose axes differ, or only in their order if other labels were given."""
-    columns, index = frame.columns.tolist(), frame.index.tolist()
+    columns = frame.columns.tolist()
+    index = frame.index.tolist()
     if columns != index and (labels is None or set(columns) == set(index)):
         raise ValueError(
             "`matrix` must name the same nodes in the same order on both axes; its columns "

@@ -154,8 +154,8 @@ def _without_attack(repeat, split, settings):
         model.fit(split.X, split.y, nodes=split.nodes)
         seconds = time.perf_counter() - start
         kind = "clean" if name == "none" else "baseline"
-        scores, constant = _scores(model, split), _constant(model, split)
-        results.append(Result(repeat, name, kind, scores, None, seconds, constant))
+        constant = _constant(model, split)
+        results.append(Result(repeat, name, kind, _scores(model, split), None, seconds, constant))
     return results
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 
-from skfedmtl._labels import check_text, is_missing
+from skfedmtl._labels import check_text, is_missing, shared_type, type_names
 from skfedmtl._polars import as_array, is_polars
 
 __all__ = ["is_time", "one_column", "read_targets", "read_truth", "refuse_masked"]
@@ -68,8 +68,8 @@ def read_targets(y: Any, name: str, *, numeric: bool, mixed: bool = False) -> An
 def read_truth(y: Any, name: str, *, numeric: bool) -> Any:
     """Targets to be compared with predictions: sums over them neither overflow nor wrap."""
     y = read_targets(y, name, numeric=numeric)
-    kind = getattr(getattr(y, "dtype", None), "kind", "")
-    return y.astype(np.float64) if kind and kind in ("fiub" if numeric else "f") else y
+    kinds = "biuf" if numeric else "f"
+    return y.astype(np.float64) if isinstance(y, np.ndarray) and y.dtype.kind in kinds else y
 
 
 def one_column(y: Any) -> Any:
@@ -93,20 +93,19 @@ def _as_array(y: Any) -> NDArray[Any]:
 
 def _as_classes(array: NDArray[Any], given: Any, name: str, mixed: bool) -> NDArray[Any]:
     """Objects that are classes in the dtype they share; strings stay objects, as given."""
-    types = set(map(type, array.flat))
-    if all(issubclass(t, str) for t in types):
+    shared = shared_type(array)
+    if shared is str:
         check_text(array, name)
         keeps = hasattr(given, "dtype") and not is_polars(given)
         return array if keeps else array.astype(str)
-    if all(issubclass(t, bool | np.bool_) for t in types):
+    if shared is bool:
         return array.astype(bool)
-    if all(issubclass(t, Real) and not issubclass(t, bool) for t in types):
+    if shared is Real:
         return np.array(array.tolist())
-    if not mixed and any(issubclass(t, str | bool) for t in types):
-        names = ", ".join(sorted(t.__name__ for t in types))
+    if not mixed and any(isinstance(value, str | bool) for value in array.flat):
         raise TypeError(
-            f"{name} holds objects of several types, {names}; classes must be all strings, all "
-            "numbers or all booleans."
+            f"{name} holds objects of several types, {type_names(array)}; classes must be all "
+            "strings, all numbers or all booleans."
         )
     return array
 

@@ -50,7 +50,7 @@ def node_shares(
 ) -> NDArray[np.float64]:
     """s_j / h_t for the rows of every target node, 0 for the others."""
     rows = np.flatnonzero(np.isin(codes, targets))
-    sizes, largest = _in_units_of_the_largest(weight[rows], codes[rows], len(targets))
+    sizes, largest = _in_units_of_the_largest(weight[rows], codes[rows])
     total = np.bincount(codes[rows], weights=sizes, minlength=len(largest))
     scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0.0)
     shares = np.zeros(len(codes))
@@ -62,16 +62,14 @@ def injected_weights(
     weight: Array, codes: NDArray[np.int64], places: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Of rows in the nodes `places`: the mean of the clean rows there, whose nodes are `codes`."""
-    sizes, largest = _in_units_of_the_largest(weight, codes, 1)
+    sizes, largest = _in_units_of_the_largest(weight, codes)
     counts = np.maximum(np.bincount(codes, minlength=len(largest)), 1)
     means = largest * (np.bincount(codes, weights=sizes, minlength=len(largest)) / counts)
     return np.asarray(means[places])
 
 
-def _in_units_of_the_largest(
-    weight: Array, codes: NDArray[np.int64], n_nodes: int
-) -> tuple[Array, Array]:
+def _in_units_of_the_largest(weight: Array, codes: NDArray[np.int64]) -> tuple[Array, Array]:
     """Weights divided by the largest of their node, whose sums are finite; and the largest ones."""
-    largest = np.zeros(max(n_nodes, int(codes.max(initial=-1)) + 1))
+    largest = np.zeros(int(codes.max(initial=-1)) + 1)
     np.maximum.at(largest, codes, weight)
     return weight / np.where(largest > 0.0, largest, 1.0)[codes], largest
