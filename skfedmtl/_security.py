@@ -137,7 +137,7 @@ def security_curve(
             clone(attacker).set_params(
                 **{param_name: clone(value, safe=False), "random_state": seed}
             ),
-            (X, y, nodes, weight),
+            (X, y, {"nodes": nodes, "sample_weight": weight}),
             labels,
             is_test,
         )
@@ -209,15 +209,13 @@ def _check_targets(params, alone):
 def _measure(attacker, data, labels, is_test):
     """The score of an attack, and that of its victim without it."""
     _name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
-    X, y, nodes, weight = _part(data, ~is_test)
-    X_test, y_test, nodes_test, weight_test = _part(data, is_test)
+    X, y, metadata = _part(data, ~is_test)
+    X_test, y_test, metadata_test = _part(data, is_test)
     # one thread: sums are taken in the same order however many processes share the cores
     with threadpool_limits(1):
-        attacker.fit(X, y, nodes=nodes, sample_weight=weight)
-        return [
-            model.score(X_test, y_test, nodes=nodes_test, sample_weight=weight_test)
-            for model in (attacker, clean_twin(attacker))
-        ]
+        attacker.fit(X, y, **metadata)
+        pair = attacker, clean_twin(attacker)
+        return [model.score(X_test, y_test, **metadata_test) for model in pair]
 
 
 def _name_nodes(attacker, nodes, judged):
@@ -232,6 +230,8 @@ def _name_nodes(attacker, nodes, judged):
 
 
 def _part(data, chosen):
-    """The chosen rows of every array that was given."""
+    """The chosen rows of X and y, and of the metadata that were given."""
     rows = np.flatnonzero(chosen)
-    return [None if values is None else take(values, rows) for values in data]
+    X, y, metadata = data
+    given = {name: take(values, rows) for name, values in metadata.items() if values is not None}
+    return take(X, rows), take(y, rows), given
