@@ -25,6 +25,9 @@ from skfedmtl.metrics import make_node_scorer, node_errors, robustness_scorer
 from skfedmtl.model_selection import NodeKFold, security_curve, train_test_split_nodes
 
 NAMES = ["a", "b", "c"]
+POISONERS = (RandomPoisoner, LabelFlipPoisoner, PoisoningAttacker)
+#: the smallest security curve
+CURVE = {"param_name": "budget", "param_range": [0.5], "n_repeats": 1}
 
 
 def read_only(array):
@@ -407,18 +410,14 @@ def _floats(X):
 
 def fit(data):
     model = data.fitted()
-    answer = [model.coef_, model.intercept_, model.predict(data.X, nodes=data.nodes)]
-    return [*answer[:2], _targets(data, answer[2])]
-
-
-def decision(data):
-    model = data.fitted()
     method = model.decision_function if data.classify else model.predict
-    return [method(data.X, nodes=data.nodes)]
-
-
-def score(data):
-    return [data.fitted().score(data.X, data.y, nodes=data.nodes)]
+    return [
+        model.coef_,
+        model.intercept_,
+        _targets(data, model.predict(data.X, nodes=data.nodes)),
+        method(data.X, nodes=data.nodes),
+        model.score(data.X, data.y, nodes=data.nodes),
+    ]
 
 
 def poison(make):
@@ -505,15 +504,8 @@ def split(data):
 
 
 def curve(data):
-    found = security_curve(
-        data.poisoner(RandomPoisoner),
-        data.X,
-        data.y,
-        nodes=data.nodes,
-        param_name="budget",
-        param_range=[0.5],
-        n_repeats=1,
-    )
+    poisoner = data.poisoner(RandomPoisoner)
+    found = security_curve(poisoner, data.X, data.y, nodes=data.nodes, **CURVE)
     return [found.scores, found.clean_scores]
 
 
@@ -522,13 +514,7 @@ def displays(data):
     ConvergenceDisplay.from_estimator(model)
     shown = RelationshipDisplay.from_estimator(model)
     attacked = SecurityCurveDisplay.from_estimator(
-        data.poisoner(RandomPoisoner),
-        data.X,
-        data.y,
-        nodes=data.nodes,
-        param_name="budget",
-        param_range=[0.5],
-        n_repeats=1,
+        data.poisoner(RandomPoisoner), data.X, data.y, nodes=data.nodes, **CURVE
     )
     assert len(shown.ax_.get_xticks())
     return [attacked.scores]
@@ -543,8 +529,6 @@ def stacked(data):
 
 ESTIMATOR_ENTRIES = {
     "fit": fit,
-    "decision": decision,
-    "score": score,
     "scorer": scorer,
     "node_errors": errors,
     "folds": folds,
@@ -552,7 +536,7 @@ ESTIMATOR_ENTRIES = {
 ATTACK_ENTRIES = {
     **{
         f"{make.__name__}.{name}": entry(make)
-        for make in (RandomPoisoner, LabelFlipPoisoner, PoisoningAttacker)
+        for make in POISONERS
         for name, entry in (
             ("poison", poison),
             ("score", poisoner_score),
@@ -567,12 +551,13 @@ ATTACK_ENTRIES = {
 OTHER_ENTRIES = {"split": split, "displays": displays, "from_nodes": stacked}
 #: those that take long; the quick ones read by the same functions
 COSTLY = (
-    "RandomPoisoner.score",
-    "LabelFlipPoisoner.score",
-    "PoisoningAttacker.score",
-    "PoisoningAttacker.fit_resample",
+    *(f"{make.__name__}.score" for make in POISONERS),
+    *(f"{make.__name__}.fit_resample" for make in POISONERS),
+    "LabelFlipPoisoner.poison",
+    "PoisoningAttacker.poison",
     "check_gradient",
     "X_target",
+    "security_curve",
     "checkpoint",
     "displays",
 )

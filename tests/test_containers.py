@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot
 from numpy.testing import assert_allclose
@@ -96,7 +96,7 @@ def folder(tmp_path_factory):
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
-def cells(table, names=tuple(ENTRIES), every=20):
+def cells(table, names=tuple(ENTRIES), every=12):
     """All pairs of an entry point and a spelling; of the costly ones one in `every`."""
     return pytest.mark.parametrize(
         ("name", "spelling"),
@@ -213,7 +213,6 @@ def outcome(name, data):
         pyplot.close("all")
 
 
-@settings(max_examples=500 if LONG else 40)
 @given(spelled(), st.lists(st.sampled_from(list(ENTRIES)), min_size=3, max_size=4, unique=True))
 def test_drawn_containers_are_treated_as_plain_arrays(tmp_path_factory, drawn, names):
     coarse, data = drawn
@@ -232,7 +231,6 @@ def test_drawn_containers_are_treated_as_plain_arrays(tmp_path_factory, drawn, n
                 assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
-@settings(max_examples=500 if LONG else 40)
 @given(st.lists(st.text("aA \0\t\u00e9e\u0301", max_size=3), min_size=2, max_size=4, unique=True))
 def test_labels_stay_apart_or_are_refused(labels):
     rng = np.random.default_rng(0)

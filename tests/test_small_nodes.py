@@ -73,16 +73,18 @@ def test_searches_and_scorers(make, estimator):
     skip_flips_of_numbers(make, estimator)
     X, y, nodes = rows(estimator)
     metric = accuracy_score if estimator is FMTLClassifier else mean_absolute_error
-    options = {"cv": NodeKFold(3), "error_score": "raise"}
+    options = {"cv": NodeKFold(2), "error_score": "raise"}
     with config_context(enable_metadata_routing=True):
         model = victim_of(estimator)
-        search = GridSearchCV(model, {"lambda1": [1e-3, 1e-1]}, **options).fit(X, y, nodes=nodes)
+        search = GridSearchCV(model, {"lambda1": [1e-3, 1e-1]}, refit=False, **options)
+        search.fit(X, y, nodes=nodes)
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
         scorer = make_node_scorer(metric)
         scores = cross_validate(model, X, y, params={"nodes": nodes}, scoring=scorer, **options)
         assert np.isfinite(scores["test_score"]).all()
         poisoner = make(model, random_state=0)
-        search = GridSearchCV(poisoner, {"budget": [0.1, 0.3]}, **options).fit(X, y, nodes=nodes)
+        search = GridSearchCV(poisoner, {"budget": [0.1, 0.3]}, refit=False, **options)
+        search.fit(X, y, nodes=nodes)
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
         defender = GridSearchCV(
             poisoner, {"estimator__lambda2": [1e-3, 1.0]}, scoring=robustness_scorer, **options

@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.testing import assert_array_equal
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
@@ -16,7 +17,7 @@ from skfedmtl._files import read_npz, write_npz
 from skfedmtl.attack._checkpoint import Checkpoint
 from skfedmtl.attack._generator import as_text, is_state, set_state
 
-N_FLIPS = 300
+N_FLIPS = 4 * settings().max_examples
 rng = np.random.default_rng(0)
 X, NODES = rng.normal(size=(30, 2)), np.repeat([0, 1, 2], 10)
 # what is stored differs: smoothed, as it is, with moving targets, one game a class, one loop
@@ -39,7 +40,8 @@ def run(kind, folder, **more):
 
 def written(kind, folder, monkeypatch, **more):
     """The file of an attack, the layout it is read by, and its arrays."""
-    layouts, load = [], Checkpoint.load
+    layouts = []
+    load = Checkpoint.load
 
     def noting(self, layout):
         layouts.append((self, layout))
@@ -65,20 +67,20 @@ def refused(checkpoint, layout, *words):
 
 
 def broken(array):
-    """What may stand in the place of an array, by what is wrong with it."""
-    yield "text", np.full(array.shape, "a")
-    yield "empty", np.empty(0)
-    yield "doubled", np.stack([array, array])
-    yield "one axis more", array[..., None]
+    """What may stand wrongly in the place of an array."""
+    yield np.full(array.shape, "a")
+    yield np.empty(0)
+    yield np.stack([array, array])
+    yield array[..., None]
     for dtype in (np.float32, np.complex128, np.int8, "M8[s]", "S3", "f8,f8"):
         if array.dtype.kind != "U":
-            yield f"{dtype}", np.zeros(array.shape, dtype)
+            yield np.zeros(array.shape, dtype)
     if array.dtype.kind == "f" and array.size:
         for value in (np.nan, np.inf, -np.inf):
             one = array.copy()
             one.flat[-1] = value
-            yield f"{value}", one
-            yield f"all {value}", np.full_like(array, value)
+            yield one
+            yield np.full_like(array, value)
 
 
 @every_attack
@@ -89,7 +91,8 @@ def test_every_array_is_asked_for_by_name(kind, tmp_path, monkeypatch):
         others = {key: value for key, value in whole.items() if key != name}
         replace(checkpoint.path, others)
         refused(checkpoint, layout, repr(name))
-        for _, instead in broken(array):
+        # the games of further classes hold the same arrays as the first
+        for instead in () if name.startswith(("1/", "2/")) else broken(array):
             replace(checkpoint.path, {**others, name: instead})
             refused(checkpoint, layout, repr(name))
     replace(checkpoint.path, {**whole, "more": np.zeros(3)})
@@ -224,7 +227,8 @@ def test_headers_that_are_sealed_but_damaged(kind, tmp_path, monkeypatch):
 def test_a_flipped_bit_is_seen_or_has_no_effect(kind, tmp_path, monkeypatch):
     checkpoint, layout, whole = written(kind, tmp_path, monkeypatch)
     content = checkpoint.path.read_bytes()
-    draw, n_refused = np.random.default_rng(0), 0
+    draw = np.random.default_rng(0)
+    n_refused = 0
     for _ in range(N_FLIPS):
         damaged = bytearray(content)
         damaged[draw.integers(len(content))] ^= draw.integers(1, 256)
@@ -240,7 +244,7 @@ def test_a_flipped_bit_is_seen_or_has_no_effect(kind, tmp_path, monkeypatch):
                 assert (array.dtype, array.shape) == (whole[name].dtype, whole[name].shape)
                 assert array.tobytes() == whole[name].tobytes()
                 assert array.flags.writeable and array.flags.c_contiguous
-    assert n_refused > 150
+    assert n_refused > N_FLIPS / 2
     checkpoint.path.write_bytes(content)
     assert_array_equal(run(kind, tmp_path).poison_X_, run(kind, tmp_path / "anew").poison_X_)
 
