@@ -219,7 +219,10 @@ def transformed_target(case):
 
 
 def bagging(case):
+    """It draws rows by weights, and where metadata are routed only if weights are requested."""
     kind = BaggingClassifier if is_classifier(case.model) else BaggingRegressor
+    if case.params:
+        case.model.set_fit_request(sample_weight=True)
     model = kind(case.model, n_estimators=2, random_state=0)
     return model.fit(case.X, case.y, **case.params).predict(case.X, **case.params)
 
