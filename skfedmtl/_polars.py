@@ -40,7 +40,7 @@ def to_polars(data: Any, given: Any) -> Any:
     import polars as pl  # whoever has given polars has it
 
     if not hasattr(given, "columns"):
-        return pl.Series(given.name, np.asarray(data), dtype=given.dtype)
+        return _to_series(np.asarray(data), given)
     columns = {}
     for name in given.columns:
         values, kind = data[name].to_numpy(), given.schema[name]
@@ -49,3 +49,20 @@ def to_polars(data: Any, given: Any) -> Any:
         if same:
             columns[name] = columns[name].cast(kind)
     return pl.DataFrame(columns)
+
+
+def _to_series(values: NDArray[Any], given: Any) -> Any:
+    """A Series in the dtype of the given one, or in one that holds values which that lacks.
+
+    Crafted numbers have more digits than decimals, and may be none of an Enum's names.
+    """
+    import polars as pl
+
+    kind = given.dtype
+    if kind.is_decimal():
+        return pl.Series(given.name, values.astype(np.float64))
+    if values.dtype == object and kind in (pl.String, pl.Categorical, pl.Enum):
+        text = pl.Series(given.name, [str(value) for value in values], dtype=pl.String)
+        held = kind != pl.Enum or text.is_in(kind.categories).all()
+        return text.cast(kind) if held else text
+    return pl.Series(given.name, values, dtype=kind)

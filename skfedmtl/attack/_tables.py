@@ -89,7 +89,14 @@ def _like(values: Any, clean: Any) -> Any:
     """One column of injected values in the dtype of the clean column, which holds them all."""
     import pandas as pd
 
-    return pd.Series(values).astype(clean.dtype)
+    return pd.Series(_as_text(values, clean)).astype(clean.dtype)
+
+
+def _as_text(values: Any, clean: Any) -> Any:
+    """Injected values as text beside clean objects that are all text."""
+    if clean.dtype != object or not all(isinstance(value, str) for value in clean):
+        return values
+    return np.asarray(values).astype(str).astype(object)
 
 
 def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
@@ -118,6 +125,7 @@ def concatenate(clean: Any, injected: Any) -> Any:
         import pandas as pd
 
         if clean.ndim == 1:
+            clean = _with_other_categories(clean, injected)
             injected = _like(injected, clean).rename(clean.name)
         else:
             clean = _with_room(clean, injected)
@@ -127,8 +135,18 @@ def concatenate(clean: Any, injected: Any) -> Any:
         return clean.copy()
     injected = np.asarray(injected)
     if clean.ndim == 1 and clean.dtype.kind != "U":
-        injected = injected.astype(clean.dtype)
+        injected = np.asarray(_as_text(injected, clean)).astype(clean.dtype)
     return np.concatenate([clean, injected.reshape(len(injected), *clean.shape[1:])])
+
+
+def _with_other_categories(clean: Any, injected: Any) -> Any:
+    """The clean column, as what its categories are if one injected value is none of them."""
+    import pandas as pd
+
+    categories = getattr(clean.dtype, "categories", None)
+    if categories is None or pd.Index(injected).isin(categories).all():
+        return clean
+    return clean.astype(categories.dtype)
 
 
 def _with_room(clean: Any, injected: Any) -> Any:
