@@ -24,8 +24,9 @@ from skfedmtl._losses import LOSSES
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, take_nodes
 from skfedmtl._problem import LARGEST, FederatedProblem
+from skfedmtl._sample_weight import read_weights
 from skfedmtl._schedule import make_schedule
-from skfedmtl._sklearn import Interval, StrOptions, _check_sample_weight
+from skfedmtl._sklearn import Interval, StrOptions
 from skfedmtl._solver import SequentialSolver
 from skfedmtl._targets import read_targets, refuse_masked
 from skfedmtl.relationships import MAX_DENSE_NODES, Fixed, Independent, Learned, Relationship
@@ -80,9 +81,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             y = y.astype(np.float64, copy=False)
             refuse_huge("y", y)
         labels, codes = self._encode(nodes, X.shape[0])
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        sample_weight = read_weights(sample_weight, X)
         if not sample_weight.any():
             raise ValueError("sample_weight must hold positive weights, got zeros only.")
         return X, y, labels, codes, sample_weight

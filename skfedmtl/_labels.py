@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
-from skfedmtl._polars import as_array
+from skfedmtl._polars import as_array, refuse_lazy
 
 __all__ = [
     "as_labels",
@@ -43,6 +43,7 @@ def check_nodes(nodes: ArrayLike, n_samples: int, name: str = "nodes") -> NDArra
 
 def as_labels(values: Any, name: str, hint: str = "") -> NDArray[Any]:
     expected = f"`{name}` must hold integers, strings or booleans"
+    refuse_lazy(values, name)
     if np.ma.is_masked(values):
         raise ValueError(f"{expected}; it holds missing values.")
     if issparse(values):

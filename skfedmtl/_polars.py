@@ -7,12 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "from_polars", "is_polars", "to_polars"]
+__all__ = ["as_array", "from_polars", "is_polars", "refuse_lazy", "to_polars"]
 
 
 def is_polars(data: Any) -> bool:
     """Whether these are a DataFrame or a Series of polars."""
     return type(data).__module__.partition(".")[0] == "polars"
+
+
+def refuse_lazy(data: Any, name: str) -> None:
+    """Refuse a frame that has not been computed yet."""
+    if is_polars(data) and type(data).__name__ == "LazyFrame":
+        raise TypeError(
+            f"`{name}` is a LazyFrame of polars, which holds no rows yet; a DataFrame is allowed: "
+            f"pass {name}.collect()."
+        )
 
 
 def as_array(values: Any) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._base import last_step
 from skfedmtl._labels import as_unique_labels, check_nodes, listing
 from skfedmtl._nodes import split_node_column
+from skfedmtl._sample_weight import read_weights
 from skfedmtl._strata import (
     check_test_size,
     draw,
@@ -21,7 +22,6 @@ from skfedmtl._strata import (
     take,
 )
 from skfedmtl.attack._base import clean_twin
-from skfedmtl.attack._row_weights import read_weights
 
 __all__ = ["security_curve"]
 

@@ -27,6 +27,8 @@ __all__ = [
 
 def strata(nodes, y):
     """The rows of each class of each node: triples (node, class, rows), node after node."""
+    if not len(nodes):
+        raise ValueError("`X` has no rows; at least two are needed in the nodes that are tested.")
     _, node = np.unique(nodes, return_inverse=True)
     klass = _classes(y, len(nodes))
     order = np.lexsort((klass, node))
@@ -145,8 +147,9 @@ def _classes(y, n_samples):
             f"`y` and `X` must be equally long: `y` has {n_targets} entries, "
             f"`X` has {n_samples} rows."
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # "many classes": counts are legal targets
+    # numbers beyond all integers are no classes; "many classes": counts are legal targets
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         kind = type_of_target(y, input_name="y")
     if kind not in ("binary", "multiclass"):
         return np.zeros(n_samples, dtype=np.intp)

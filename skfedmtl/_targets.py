@@ -11,14 +11,18 @@ from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 
 from skfedmtl._labels import check_text, is_missing, shared_type, type_names
-from skfedmtl._polars import as_array, is_polars
+from skfedmtl._polars import as_array, is_polars, refuse_lazy
 
 __all__ = ["is_time", "one_column", "read_targets", "read_truth", "refuse_masked"]
 
 
 def refuse_masked(**arrays: Any) -> None:
-    """Refuse masked arrays, called by their names, unless nothing is masked in them."""
+    """Refuse what holds no values, called by its name: frames to come, masked arrays.
+
+    Arrays in which nothing is masked are allowed.
+    """
     for name, array in arrays.items():
+        refuse_lazy(array, name)
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise ValueError(
                 f"`{name}` has masked entries, which would be taken for values; only arrays "
@@ -43,7 +47,7 @@ def read_targets(y: Any, name: str, *, numeric: bool, mixed: bool = False) -> An
     except ValueError:  # rows of different lengths
         return y
     kind = array.dtype.kind
-    if kind == "T":
+    if kind in "TV":
         raise TypeError(
             f"{name} has numpy's dtype {array.dtype}; allowed are "
             f"{'numbers' if numeric else 'integers, strings and booleans'}. "

@@ -19,12 +19,13 @@ from skfedmtl._base import BaseFMTL, last_step, whole_or_not_at_all
 from skfedmtl._doc_link import DocLinkMixin
 from skfedmtl._labels import listing
 from skfedmtl._nodes import split_node_column, take_nodes
-from skfedmtl._polars import from_polars, to_polars
+from skfedmtl._polars import from_polars, refuse_lazy, to_polars
+from skfedmtl._sample_weight import read_weights
 from skfedmtl._sklearn import Interval, StrOptions
 from skfedmtl._strata import n_rows
 from skfedmtl._targets import one_column, read_targets, read_truth, refuse_masked
 from skfedmtl.attack._one_vs_rest import upper_value
-from skfedmtl.attack._row_weights import injected_weights, read_weights, refuse_weightless
+from skfedmtl.attack._row_weights import injected_weights, refuse_weightless
 from skfedmtl.attack._start import (
     CleanData,
     check_label_kind,
@@ -80,8 +81,9 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None)):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
         with whole_or_not_at_all(self):
-            X, y, nodes = map(from_polars, (X, y, nodes))
             refuse_masked(X=X, y=y)
+            refuse_lazy(nodes, "nodes")
+            X, y, nodes = map(from_polars, (X, y, nodes))
             check_victim(self.estimator, type(self).__name__)
             numeric = not is_classifier(last_step(self.estimator))
             y = read_targets(y, "y", numeric=numeric)
@@ -121,10 +123,12 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _nodes_of(self, model, X, nodes):
         """The labels that the victim will know, and every row's position among them."""
+        if not (n_samples := n_rows(X, "X")):
+            raise ValueError("`X` has no rows; at least one a target node is needed.")
         column = self._column()
         if column is not None:
             nodes = split_node_column(X, column)[1]
-        return model._encode(nodes, n_rows(X, "X"))
+        return model._encode(nodes, n_samples)
 
     def _draw_threat(self, labels, codes, rng, judged=None):
         """Targets, sources and numbers of rows, refused before anything is fitted."""

@@ -13,21 +13,7 @@ from numpy.typing import NDArray
 
 from skfedmtl._labels import listing
 from skfedmtl._losses import Array
-from skfedmtl._sklearn import _check_sample_weight
-from skfedmtl._targets import refuse_masked
 from skfedmtl.attack._threat import Threat
-
-
-def read_weights(sample_weight: Any, X: Any) -> Array:
-    """One weight a row of `X`, of at least 0; ones for None."""
-    refuse_masked(sample_weight=sample_weight)
-    try:
-        weight: Array = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-    except ValueError as error:  # not all of them name the argument
-        raise ValueError(f"sample_weight: {error}") from error
-    return weight
 
 
 def refuse_weightless(

@@ -341,3 +341,21 @@ def test_a_curve_with_weights():
     assert np.abs(some.clean_scores - plain.clean_scores).min() > 1e-4
     with pytest.raises(ValueError, match="sample_weight"):
         security_curve(attack, X, y, nodes=nodes, sample_weight=np.ones(3), **given)
+
+
+NO_WEIGHTS = {
+    "dates": lambda n: np.arange(n).astype("datetime64[s]"),
+    "objects that are times": lambda n: np.full(n, np.timedelta64(1, "s"), dtype=object),
+    "a dict": lambda n: {"a": 1.0},
+    "words": lambda n: ["heavy"] * n,
+    "a generator": lambda n: (1.0 for _ in range(n)),
+}
+
+
+@pytest.mark.parametrize("name", NO_WEIGHTS)
+def test_what_is_no_weight_is_refused_by_name(name):
+    X, nodes = np.random.default_rng(0).normal(size=(20, 2)), np.repeat([0, 1], 10)
+    fitted = RandomPoisoner(FMTLRegressor(), random_state=0).fit(X, X[:, 0], nodes=nodes)
+    for call in (FMTLRegressor().fit, RandomPoisoner(FMTLRegressor()).fit, fitted.score):
+        with pytest.raises((TypeError, ValueError), match="sample_weight"):
+            call(X, X[:, 0], sample_weight=NO_WEIGHTS[name](len(X)), nodes=nodes)
