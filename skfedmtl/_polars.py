@@ -71,7 +71,7 @@ def _to_series(values: NDArray[Any], given: Any) -> Any:
     if kind.is_decimal():
         return pl.Series(given.name, values.astype(np.float64))
     if values.dtype == object and kind in (pl.String, pl.Categorical, pl.Enum):
-        text = pl.Series(given.name, [str(value) for value in values], dtype=pl.String)
-        held = kind != pl.Enum or text.is_in(kind.categories).all()
-        return text.cast(kind) if held else text
+        text = [str(value) for value in values]
+        held = kind != pl.Enum or set(text) <= set(kind.categories)
+        return pl.Series(given.name, text, dtype=kind if held else pl.String)
     return pl.Series(given.name, values, dtype=kind)
