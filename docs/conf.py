@@ -22,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "paper_tables",
+    "solver_tables",
 ]
 exclude_patterns = ["_build", "examples"]
 templates_path = ["_templates"]

@@ -18,19 +18,24 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfedmtl._callbacks import CallbackSupportMixin, Task
 from skfedmtl._constant import constant_models
 from skfedmtl._doc_link import DocLinkMixin
+from skfedmtl._features import oddly_scaled
 from skfedmtl._labelled import in_order, is_labelled, refuse_half_labelled
+from skfedmtl._learned import Learned
 from skfedmtl._log import Watch
 from skfedmtl._losses import LOSSES
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._nodes import check_nodes, encode_nodes, lookup_nodes, take_nodes
 from skfedmtl._problem import LARGEST, FederatedProblem
+from skfedmtl._quadratic import Fixed, Independent
+from skfedmtl._regulariser import Relationship
 from skfedmtl._sample_weight import read_weights
 from skfedmtl._schedule import make_schedule
 from skfedmtl._sklearn import Interval, StrOptions
-from skfedmtl._solver import SequentialSolver
+from skfedmtl._splitting import SplittingSolver
 from skfedmtl._targets import read_targets, refuse_masked
-from skfedmtl.relationships import MAX_DENSE_NODES, Fixed, Independent, Learned, Relationship
+from skfedmtl.relationships import MAX_DENSE_NODES
 
+_NAMED = 5  #: columns that a warning lists
 NO_NODE = 0  #: the one label of a model fitted without nodes
 
 
@@ -48,8 +53,8 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         "relationship": [StrOptions({"learned", "none"}), "array-like"],
         "node_labels": [StrOptions({"auto"}), "array-like"],
         "fit_intercept": ["boolean"],
-        "solver": [StrOptions({"sequential", "mocha"})],
-        "local_epochs": [Interval(Real, 0, None, closed="neither"), tuple, dict],
+        "solver": [StrOptions({"splitting", "mocha"})],
+        "local_epochs": [None, Interval(Real, 0, None, closed="neither"), tuple, dict],
         "participation": [Interval(Real, 0, 1, closed="right")],
         "n_jobs": [None, Integral],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -153,8 +158,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         The rounds are parts of `task`; `whole` says that the model after one can predict.
         """
         problem = self._problem(X, signed_y, codes, labels, sample_weight)
-        if self.warm_start and np.shape(getattr(self, "dual_coef_", ())) == (X.shape[0],):
-            problem.set_dual_coef(self.dual_coef_)
+        iterate = self._last_iterate(problem, labels) if self.warm_start else None
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
@@ -162,13 +166,29 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             constant = constant_models(problem, solution, X, lambda2, classify=classify)
             return {"nodes_": labels, **_attributes(problem, solution), "is_constant_": constant}
 
-        rng, watch = np.random.default_rng(seed), Watch(task, attributes if whole else None)
-        solution = problem.solve(self._make_solver(labels), rng, watch)
+        # other nodes and orders than the fits before, whose seed may be the same
+        age = 0 if iterate is None else iterate.age
+        rng = np.random.default_rng([seed, age] if age else seed)
+        watch = Watch(task, attributes if whole else None)
+        solver = self._make_solver(labels, iterate)
+        solution = problem.solve(solver, rng, watch)
+        self._iterate = None
+        if self.warm_start and isinstance(solver, SplittingSolver):
+            self._iterate = problem.iterate_to_keep(solver.iterate)
         for name, value in attributes(solution).items():
             setattr(self, name, value)
         return solution
 
-    def _warn_if_short(self, solutions):
+    def _last_iterate(self, problem, labels):
+        """Where the last fit has ended, as far as it suits this problem; None without one."""
+        if np.shape(getattr(self, "dual_coef_", ())) == problem.y_shape:
+            problem.set_dual_coef(self.dual_coef_)
+        kept = getattr(self, "_iterate", None)
+        if not isinstance(kept, dict) or not np.array_equal(self.nodes_, labels):
+            return None
+        return problem.iterate_from(kept, self.coef_, self.intercept_)
+
+    def _warn_if_short(self, solutions, X):
         """Say so where a fit, or one of a class, ended by its number of rounds."""
         if self.tol == 0 or all(one.converged or one.stopped for one in solutions):
             return
@@ -178,29 +198,44 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
             f"duality gap of {self.dual_gap_:.3g}; tol={self.tol:g} asks for "
             f"{self.tol * self.objective_:.3g}. Raise max_iter, tol or the "
-            "lambdas, or scale the features."
+            f"lambdas, or scale the features.{self._odd_scales(X)}"
             + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
             ConvergenceWarning,
             stacklevel=4,
         )
 
-    def _make_solver(self, labels):
-        """The solver that the parameters ask for."""
-        tol, default = float(self.tol), {"local_epochs": 1.0, "participation": 1.0}
-        if self.solver == "mocha":
-            return MochaSolver(
-                tol=tol,
-                max_iter=self.max_iter,
-                schedule=make_schedule(self.local_epochs, float(self.participation), labels),
-                n_jobs=self.n_jobs,
-            )
-        for name, value in default.items():
-            if getattr(self, name) != value:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is for solver='mocha'; solver='sequential' "
-                    f"allows only {value}."
-                )
-        return SequentialSolver(tol=tol, max_iter=self.max_iter)
+    def _odd_scales(self, X):
+        """A sentence about columns that differ from the middle one by decades, if there are any."""
+        odd = oddly_scaled(X)
+        if not len(odd):
+            return ""
+        names = np.delete(np.arange(self.n_features_in_), self._node_place())
+        if hasattr(self, "feature_names_in_"):
+            names = self.feature_names_in_[names]
+        more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+        listed = ", ".join(map(repr, names[odd[:_NAMED]].tolist()))
+        return f" Columns of X whose size differs from the others' by decades: {listed}{more}."
+
+    def _node_place(self):
+        """The position of the node column among those of `X`; an empty list without one."""
+        place = self.node_column
+        if place is None:
+            return []
+        if isinstance(place, str):
+            place = self.feature_names_in_.tolist().index(place)
+        return place % self.n_features_in_
+
+    def _make_solver(self, labels, iterate=None):
+        """The solver that the parameters ask for, to go on from `iterate`."""
+        settings = {"tol": float(self.tol), "max_iter": self.max_iter, "n_jobs": self.n_jobs}
+        epochs, share = self.local_epochs, float(self.participation)
+        is_mocha = self.solver == "mocha"
+        schedule = None
+        if is_mocha or epochs is not None or share < 1.0:
+            schedule = make_schedule(1.0 if epochs is None else epochs, share, labels)
+        if is_mocha:
+            return MochaSolver(schedule=schedule, **settings)
+        return SplittingSolver(schedule=schedule, iterate=iterate, **settings)
 
     def _problem(self, X, signed_y, codes, labels, sample_weight) -> FederatedProblem:
         """The fit's problem, not yet solved; attacks build theirs with it."""
@@ -268,11 +303,8 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         sizes = np.abs(self.coef_).reshape(-1, self.coef_.shape[-1]).mean(axis=0)
         if len(sizes) == self.n_features_in_:
             return sizes
-        place = self.node_column
-        if isinstance(place, str):
-            place = self.feature_names_in_.tolist().index(place)
         # above them also where selectors square them
-        return np.insert(sizes, place % self.n_features_in_, max(1.01 * sizes.max(), 1e-150))
+        return np.insert(sizes, self._node_place(), max(1.01 * sizes.max(), 1e-150))
 
     # -- the relationship -----------------------------------------------------------------
 
@@ -411,7 +443,7 @@ def whole_or_not_at_all(model):
 
 
 def _is_fitted_name(name):
-    return name.endswith("_") and not name.startswith("_")
+    return name == "_iterate" or (name.endswith("_") and not name.startswith("_"))
 
 
 def _correlation(covariance):

@@ -71,21 +71,22 @@ default="learned"
         Whether every node has an intercept.
     intercept_scaling : float, default=1.0
         Size of the constant feature, above 0: the larger, the less the intercept is penalised.
-    solver : {"sequential", "mocha"}, default="sequential"
-        ``"sequential"`` visits one node after another and is fastest on one machine.
-        ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
-        round. Both reach the same optimum.
+    solver : {"splitting", "mocha"}, default="splitting"
+        ``"splitting"`` alternates between the nodes, which see the losses of their own rows, and
+        the server, which sees the relationship. ``"mocha"`` is the federated protocol of [1]_.
+        Both exchange one vector a node and round each way, and reach the same optimum.
     max_iter : int, default=1000
-        Rounds of the solver at most: visits of every node, or exchanges of ``"mocha"``.
+        Rounds of the solver at most: exchanges with the nodes, or second-order steps.
     tol : float, default=1e-4
         Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
         `max_iter` rounds.
-    local_epochs : float, (low, high) or dict, default=1.0
-        Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
-        for each node and round, or by label. Below 1: a part of the rows. A label given 0 never
-        answers.
+    local_epochs : None, float, (low, high) or dict, default=None
+        Passes over its rows that a node makes in a round: for all nodes, drawn for each node and
+        round, or by label. Below 1: a part of the rows. A label given 0 never answers. None: with
+        ``"splitting"`` as many as pay, exact steps where those are cheap, and second-order steps
+        on all nodes at once where the problem is small; with ``"mocha"`` 1.
     participation : float, default=1.0
-        Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
+        Share of the nodes, drawn anew, that answer in a round.
     node_column : str, int or None, default=None
         Name or position of a column of `X` that holds the nodes, instead of the argument
         `nodes`. It counts in `n_features_in_`, not in `coef_`.
@@ -97,12 +98,12 @@ default="learned"
         ``"balanced"``, in inverse proportion to the weights of the rows of each class, all nodes
         together, so that all classes weigh the same.
     warm_start : bool, default=False
-        Start from the dual variables of the last fit if it had as many rows.
+        Go on from where the last fit has ended, as far as nodes, features and rows are the same.
+        Rows, weights and penalties may have changed.
     n_jobs : int or None, default=None
-        Workers among which ``"mocha"`` shares the nodes, as in joblib; without effect on the
-        result, and on ``"sequential"``.
+        Workers among which the nodes are shared, as in joblib; without effect on the result.
     random_state : int, RandomState instance or None, default=None
-        Draws the order of visits, which moves the result within `dual_gap_`.
+        Draws the order of rows, and who answers; it moves the result within `dual_gap_`.
 
     Attributes
     ----------
@@ -185,10 +186,10 @@ default="learned"
         node_labels="auto",
         fit_intercept=True,
         intercept_scaling=1.0,
-        solver="sequential",
+        solver="splitting",
         max_iter=1000,
         tol=1e-4,
-        local_epochs=1.0,
+        local_epochs=None,
         participation=1.0,
         node_column=None,
         handle_unknown="error",
@@ -254,7 +255,7 @@ default="learned"
                 signed_y = self._solver_targets(targets)
                 solutions = [self._fit_rows(rows, signed_y, codes, labels, weight, task)]
             task.end(dict)
-        self._warn_if_short(solutions)
+        self._warn_if_short(solutions, rows)
         return self
 
     def _check_classes(self, y):
@@ -301,12 +302,13 @@ default="learned"
         for number, label in enumerate(self.classes_):
             part = self._part(label).set_params(random_state=seed)
             if known:  # for a warm start
-                part.dual_coef_ = self.dual_coef_[:, number]
+                self._lend(part, number)
             own, signs = task.subtask("class", self.max_iter), part._solver_targets(y)
             solutions.append(part._fit_rows(X, signs, codes, labels, weight, own, whole=False))
             parts.append(part)
             own.end()
         self.nodes_ = labels
+        self._iterate = [part._iterate for part in parts]
         for name in ("coef_", "intercept_", "dual_coef_", "is_constant_"):
             setattr(self, name, np.stack([getattr(part, name) for part in parts], axis=1))
         for name in ("objective_", "dual_objective_", "dual_gap_"):
@@ -319,6 +321,13 @@ default="learned"
             [np.pad(factor, ((0, 0), (0, rank - factor.shape[1]))) for factor in factors]
         )
         return solutions
+
+    def _lend(self, part, number):
+        """Tell the model of one class what the last fit has found of it."""
+        part.nodes_ = self.nodes_
+        for name in ("coef_", "intercept_", "dual_coef_"):
+            setattr(part, name, getattr(self, name)[:, number])
+        part._iterate = self._iterate[number] if isinstance(self._iterate, list) else None
 
     def _parts(self):
         if len(self.classes_) == 2:

@@ -41,8 +41,8 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._losses import Array
+from skfedmtl._regulariser import Relationship, Response
 from skfedmtl._system import conjugate_gradient
-from skfedmtl.relationships import Relationship, Response
 
 _STEPS = 40
 _HALVINGS = 20

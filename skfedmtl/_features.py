@@ -12,7 +12,9 @@ from skfedmtl._labels import is_missing, with_article
 from skfedmtl._polars import is_polars
 from skfedmtl._targets import is_time, refuse_masked
 
-__all__ = ["has_sparse_columns", "read_features"]
+__all__ = ["has_sparse_columns", "oddly_scaled", "read_features"]
+
+_DECADES = 1e3  #: times or shares of the middle column's size
 
 
 def read_features(X: Any, name: str = "X") -> Any:
@@ -114,3 +116,13 @@ def _refusal(where: str, what: str) -> str:
         f"{where} holds {what}, could not convert that to numbers: an entry of this argument must "
         "be no string and no other object, but a real number or a boolean."
     )
+
+
+def oddly_scaled(X: Any) -> NDArray[np.intp]:
+    """Columns whose root mean square differs from the middle one's by more than three decades."""
+    is_sparse: bool = issparse(X)
+    squares = X.multiply(X).mean(axis=0) if is_sparse else np.einsum("ij,ij->j", X, X) / len(X)
+    size: NDArray[np.float64] = np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
+    middle = float(np.median(size[size > 0.0])) if size.any() else 1.0
+    odd = (size > _DECADES * middle) | ((size > 0.0) & (size * _DECADES < middle))
+    return np.flatnonzero(odd)

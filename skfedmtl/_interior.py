@@ -26,9 +26,9 @@ import numpy as np
 
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Certificate, Node, Server
+from skfedmtl._regulariser import Response
 from skfedmtl._rows import slices
 from skfedmtl._system import DualSystem, is_small
-from skfedmtl.relationships import Response
 
 _TO_BOUNDARY = 0.995
 _ROUNDING = 1e-11  #: a relative gap below which rounding rules
@@ -215,7 +215,8 @@ class _CentralPath:
         return 0.0
 
     def _barrier(self, target: float, response: Response) -> float:
-        with np.errstate(divide="ignore"):  # rounding may put a row on its bound: no progress
+        # rounding may put a row on its bound, or beyond: no progress
+        with np.errstate(divide="ignore", invalid="ignore"):
             walls = np.log((self.b - self.low) * (self.high - self.b))
         return self._conjugate() - target * float(self.weight @ walls) + response.value
 

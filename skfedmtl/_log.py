@@ -73,6 +73,13 @@ class Log:
         self.W = server.response.W
         self._record(server)
 
+    def offer(self, W: Array, objective: float) -> None:
+        """Begin with these weights if they are better than those of the dual variables."""
+        if objective < self.best.objective:
+            self.W, self._magnitudes[0] = W, objective
+            self.best = self.best._replace(objective=objective, magnitude=sum(self._magnitudes))
+            self._lines[-1] = objective, *self._lines[-1][1:]
+
     @property
     def rounds(self) -> int:
         """Rounds entered so far."""
@@ -134,6 +141,17 @@ class Log:
         self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
         return now
 
+    def prefer_own(self, server: Server, nodes: list[Node], tol: float) -> None:
+        """End with the weights of the dual variables, if they meet the tolerance.
+
+        At the last digits no others can be held to it.
+        """
+        now = server.certify(nodes)
+        if now.meets(tol):
+            self.W, self.best = server.response.W, now
+            del self._lines[-1]
+            self._record(server)
+
     def settle(self, server: Server, nodes: list[Node], tol: float) -> None:
         """Replace the best weights by their part of the rank that the dual variables tell of.
 
@@ -141,7 +159,7 @@ class Log:
         will be zero. They keep it if without it the gap would be too wide, or the objective
         higher than a round before.
         """
-        if not takes_others(tol):
+        if not takes_others(tol) or self.rounds == 0:
             return
         U, singular, Zt = np.linalg.svd(self.W, full_matrices=False)
         k = server.response.rank
@@ -162,7 +180,13 @@ class Log:
     def enter(
         self, server: Server, W: Array, objective: float, dual_objective: float, magnitude: float
     ) -> None:
-        """End a round with these weights, their objective and this bound."""
+        """End a round with these weights, their objective and this bound.
+
+        What is no number, where something has outgrown the arithmetic, is no news.
+        """
+        objective = objective if np.isfinite(objective) else np.inf
+        if not np.isfinite(dual_objective):
+            dual_objective = -np.inf
         if objective <= self.best.objective:
             self.W, self._magnitudes[0] = W.copy(), objective
         if dual_objective >= self.best.dual_objective:

@@ -16,6 +16,12 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``clip(y, a)``               the nearest point of the domain
 ``limit(y, old, new)``       the farthest point towards ``new`` that a long step may reach
 ``modulus``                  of strong convexity of the conjugate, 0 if it has none
+``steepness``                the size of d2L/df2, of a kink 1
+``constant_curvature``       whether d2L/df2 is the same everywhere
+``best_share(A, c, r)``      the share t of dual variables a whose bound is best: the least of
+                             L*(-t a) + t^2 r in the sum of all rows, for A = sum s y a and
+                             c = sum s L*(-a)
+``most_passes``              over the rows that pay in a proximal step; 0: as many as it takes
 ``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
 ``linear``                   whether the conjugate is linear, so that rows rest at bounds
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
@@ -57,6 +63,9 @@ class Loss(Protocol):
     bounds: ClassVar[tuple[float, float]]
     linear: ClassVar[bool]
     modulus: ClassVar[float]
+    steepness: ClassVar[float]
+    constant_curvature: ClassVar[bool]
+    most_passes: ClassVar[int]
 
     def value(self, y: Array, f: Array) -> Array: ...
     def derivative(self, y: Array, f: Array) -> Array: ...
@@ -68,6 +77,7 @@ class Loss(Protocol):
     def clip(self, y: Array, a: Array) -> Array: ...
     def limit(self, y: Array, old: Array, new: Array) -> Array: ...
     def sign(self, y: Array) -> Array: ...
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float: ...
     def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
     def smoothed(self, width: float) -> SmoothLoss: ...
@@ -88,11 +98,18 @@ class SmoothLoss(Protocol):
 class _Plain:
     """What all losses but the logistic share: they start at zero and step into the domain."""
 
+    constant_curvature = False
+    most_passes = 0
+
     def start(self, y: Array) -> Array:
         return np.zeros_like(y)
 
     def limit(self: Loss, y: Array, old: Array, new: Array) -> Array:
         return self.clip(y, new)
+
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        """All, where no formula says better."""
+        return 1.0
 
 
 class _Smooth(_Plain):
@@ -115,6 +132,7 @@ class _Squared(_Smooth):
     """Losses whose conjugate is a quadratic on its domain."""
 
     modulus = 0.5
+    steepness = 2.0
 
     def conjugate(self, y: Array, a: Array) -> Array:
         return a * (0.25 * a - y)
@@ -125,12 +143,17 @@ class _Squared(_Smooth):
     def conjugate_curvature(self, y: Array, a: Array) -> Array:
         return np.full_like(a, 0.5)
 
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        bend = conjugate + linear + penalty
+        return max(0.0, 0.5 * linear / bend) if bend > 0.0 else 1.0
+
 
 class SquaredError(_Squared):
     """(f - y)^2, for regression."""
 
     name = "squared_error"
     bounds = (-np.inf, np.inf)
+    constant_curvature = True
 
     def __init__(self) -> None:
         self.kernel = _sdca.SquaredError()
@@ -166,6 +189,7 @@ class Hinge(_Margin, _Plain):
     bounds = (0.0, 1.0)
     linear = True
     modulus = 0.0
+    steepness = 1.0
 
     def __init__(self) -> None:
         self.kernel = _sdca.Hinge()
@@ -190,6 +214,9 @@ class Hinge(_Margin, _Plain):
 
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.clip(y * a, 0.0, 1.0)
+
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        return min(1.0, 0.5 * linear / penalty) if penalty > 0.0 else 1.0
 
     def slope_at(self, y: Array, f: Array, a: Array) -> Array:
         """-a off the margin; a row on it stays there and counts nothing."""
@@ -268,6 +295,8 @@ class Logistic(_Margin, _Smooth):
     name = "logistic"
     bounds = (0.0, 1.0)
     modulus = 4.0
+    steepness = 0.25
+    most_passes = 5
     _INSIDE = (float(np.finfo(float).tiny), 1.0 - 2.0**-53)
     _KEPT = 0.1  #: share of its distance to a bound that a row keeps in a long step
 

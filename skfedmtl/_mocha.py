@@ -70,6 +70,8 @@ class MochaSolver:
     ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         log = Log(server, nodes, watch)
+        nothing = np.zeros_like(server.V)
+        log.offer(nothing, sum(node.loss_at(w) for node, w in zip(nodes, nothing, strict=True)))
         kept, points = _Kept(nodes, server.V), _Points(nodes, server.response.W)
         daring, gaps = np.ones(len(nodes)), [np.inf, np.inf]
         with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:

@@ -27,9 +27,9 @@ import numpy as np
 from skfedmtl._layout import Layout, like
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
+from skfedmtl._regulariser import Response
 from skfedmtl._rows import scaled_rows
 from skfedmtl._system import DualSystem, is_small
-from skfedmtl.relationships import Response
 
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12

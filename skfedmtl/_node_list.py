@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl import _rows
 from skfedmtl._blocks import MIN_NODES, BlockModel
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array
-from skfedmtl._rows import slices
 
 if TYPE_CHECKING:
     from skfedmtl._protocol import Node
@@ -31,7 +31,7 @@ def assign(nodes: list[Node], alpha: Array) -> None:
     if isinstance(nodes, NodeList):
         parts = nodes.parts
     else:
-        parts = slices([len(node.y) for node in nodes])
+        parts = _rows.slices([len(node.y) for node in nodes])
     for node, part in zip(nodes, parts, strict=True):
         node.alpha = alpha[part]
 
@@ -58,7 +58,7 @@ class NodeList(list["Node"]):
         starts: NDArray[np.intp],
     ) -> None:
         self.X, self.y, self.weight, self.starts = X, y, weight, starts
-        self.parts = slices(np.diff(starts).tolist())
+        self.parts = _rows.slices(np.diff(starts).tolist())
         super().__init__(map(make, self.parts))
         self.are_many = len(self) >= MIN_NODES and isinstance(X, np.ndarray)
 
@@ -74,27 +74,51 @@ class NodeList(list["Node"]):
     def tighten(self) -> None:
         """`Node.tighten` of all."""
         if self[0].centred:
-            alpha = stack(self, "alpha")
-            owner = np.repeat(np.arange(len(self)), np.diff(self.starts))
-            alpha -= np.bincount(owner, self.weight * alpha, minlength=len(self))[owner]
-            alpha[self.weight == 0] = 0.0
-            assign(self, alpha)
+            assign(self, self.centred_part(stack(self, "alpha")))
 
     def moments(self) -> Array:
         """`Node.moment` of all, a row each."""
+        return self.moments_of(stack(self, "alpha"))
+
+    def moments_of(self, alpha: Array) -> Array:
+        """`Node.moment_of` of all, for these dual variables."""
+        coefficient = self.weight * alpha
         V = np.zeros((len(self), self.X.shape[1]))
-        _sdca.accumulate_by_node(self.X, self.starts, self.weight * stack(self, "alpha"), V)
+        if isinstance(self.X, np.ndarray):
+            _sdca.accumulate_by_node(self.X, self.starts, coefficient, V)
+        else:
+            for l, node in enumerate(self):
+                V[l] = _rows.accumulate(node.X, coefficient[self.parts[l]])
         return V
+
+    def margins(self, W: Array) -> Array:
+        """``x_i . w`` of every row with the weights of its node."""
+        margins = np.zeros(len(self.y))
+        if isinstance(self.X, np.ndarray):
+            _sdca.margins_by_node(self.X, self.starts, W, margins)
+        else:
+            for node, w, part in zip(self, W, self.parts, strict=True):
+                margins[part] = _rows.margins(node.X, w)
+        return margins
 
     def loss_at(self, W: Array) -> float:
         """The sum of `Node.loss_at`."""
-        margins = np.zeros(len(self.y))
-        _sdca.margins_by_node(self.X, self.starts, W, margins)
-        return float(np.sum(self.weight * self[0].loss.value(self.y, margins)))
+        return float(np.sum(self.weight * self[0].loss.value(self.y, self.margins(W))))
 
     def conjugate(self) -> float:
         """The sum of `Node.conjugate_at` at their dual variables."""
-        return float(np.sum(self.weight * self[0].loss.conjugate(self.y, stack(self, "alpha"))))
+        return self.conjugate_of(stack(self, "alpha"))
+
+    def conjugate_of(self, alpha: Array) -> float:
+        """The same at these."""
+        return float(np.sum(self.weight * self[0].loss.conjugate(self.y, alpha)))
+
+    def centred_part(self, alpha: Array) -> Array:
+        """These dual variables less every node's mean."""
+        owner = np.repeat(np.arange(len(self)), np.diff(self.starts))
+        alpha = alpha - np.bincount(owner, self.weight * alpha, minlength=len(self))[owner]
+        alpha[self.weight == 0] = 0.0
+        return alpha
 
 
 class Visits:

@@ -26,8 +26,9 @@ from skfedmtl._losses import Array, Loss
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._protocol import Node, Server
+from skfedmtl._regulariser import Relationship
 from skfedmtl._solver import SequentialSolver
-from skfedmtl.relationships import Relationship
+from skfedmtl._splitting import Iterate, SplittingSolver
 
 LARGEST = 1e100  #: values whose squares and sums do not overflow
 
@@ -118,7 +119,7 @@ class FederatedProblem:
 
     def solve(
         self,
-        solver: SequentialSolver | MochaSolver,
+        solver: SequentialSolver | SplittingSolver | MochaSolver,
         rng: np.random.Generator,
         watch: Watch = NOBODY,
     ) -> Solution:
@@ -155,9 +156,34 @@ class FederatedProblem:
 
     def set_dual_coef(self, alpha: Array) -> None:
         """Start from these dual variables, moved into the domain of the loss."""
+        assign(self.nodes, self._feasible(alpha))
+
+    def _feasible(self, alpha: Array) -> Array:
+        """The nearest ones in the domain of the loss, in the nodes' order."""
         ordered = np.where(self._weight > 0, alpha[self._order], 0.0)
         clipped = self.nodes[0].loss.clip(self._targets, ordered)
-        assign(self.nodes, np.where(self._weight > 0, clipped, 0.0))
+        return np.where(self._weight > 0, clipped, 0.0)
+
+    @property
+    def y_shape(self) -> tuple[int]:
+        """That of one value a row."""
+        return self._targets.shape
+
+    def iterate_to_keep(self, iterate: Iterate) -> dict[str, Array]:
+        """Where a solver stands, in arrays and in the caller's order of rows."""
+        state = np.array([iterate.rho, float(iterate.age)])
+        return {"T": iterate.T, "alpha": iterate.alpha[self._place], "state": state}
+
+    def iterate_from(self, kept: dict[str, Array], coef: Array, intercept: Array) -> Iterate | None:
+        """The way back, with the best weights of that fit; None if the features are others."""
+        T, (rho, age) = np.asarray(kept["T"]), kept["state"].tolist()
+        W = self.weights(coef, intercept)
+        if T.shape != self.server.V.shape or W.shape != T.shape:
+            return None
+        alpha: Array = stack(self.nodes, "alpha")
+        if kept["alpha"].shape == alpha.shape:
+            alpha = self._feasible(kept["alpha"])
+        return Iterate(T.copy(), alpha, rho, int(age), W)
 
     # -- what an attack may do ------------------------------------------------------------
 

@@ -40,7 +40,7 @@ from skfedmtl._blocks import N_BLOCKS, BlockModel
 from skfedmtl._layout import Layout, like
 from skfedmtl._losses import Array, Loss
 from skfedmtl._node_list import NodeList, Visits
-from skfedmtl.relationships import Relationship, Response, Tracker
+from skfedmtl._regulariser import Relationship, Response, Tracker
 
 AVERAGING = 0.3  #: share of the newest local weights in their running mean
 ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
@@ -135,6 +135,21 @@ class Node:
         self._visit(rows, curvature, n_passes, self._pending, np.array(w))
         return self.moment_of(self._pending - self.alpha)
 
+    def relax(self, rows: NDArray[np.intp], curvature: float, alpha: Array, w: Array) -> int:
+        """One pass over these rows of a sparse node, those that move listed first; their number."""
+        parts = self.y, self.weight, self.squared_norm, rows, curvature, 1, alpha, w
+        n_moved: int = self.X.visit(self.loss.kernel, *parts)
+        return n_moved
+
+    def pass_over(self, curvature: float, epochs: float, seed: int, alpha: Array, w: Array) -> None:
+        """So many passes over the rows, in drawn orders; `alpha` and `w` change in place."""
+        rng = np.random.default_rng(seed)
+        whole = int(epochs)
+        part = int(np.ceil((epochs - whole) * len(self.live)))
+        for count, n_passes in ((part, 1), (len(self.live), whole)):
+            rows = rng.permutation(self.live)[:count].copy()
+            self._visit(rows, curvature, n_passes, alpha, w)
+
     def _visit(
         self, rows: NDArray[np.intp], curvature: float, n_passes: int, alpha: Array, w: Array
     ) -> None:
@@ -159,12 +174,7 @@ class Node:
         """
         w, mean, curvature, epochs, seed = order
         alpha, local = self.alpha.copy(), np.array(w)
-        rng = np.random.default_rng(seed)
-        whole = int(epochs)
-        part = int(np.ceil((epochs - whole) * len(self.live)))
-        for count, n_passes in ((part, 1), (len(self.live), whole)):
-            rows = rng.permutation(self.live)[:count].copy()
-            self._visit(rows, curvature, n_passes, alpha, local)
+        self.pass_over(curvature, epochs, seed, alpha, local)
         dv = _rows.accumulate(self.X, self.weight * (alpha - self.alpha))
         if self.centred and len(self.live):
             alpha -= np.sum(self.weight * alpha)

@@ -45,21 +45,22 @@ default="learned"
         where nothing does or Omega is learned.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
-    solver : {"sequential", "mocha"}, default="sequential"
-        ``"sequential"`` visits one node after another and is fastest on one machine.
-        ``"mocha"`` is the federated protocol [1]_: nodes in parallel, one exchange of vectors a
-        round. Both reach the same optimum.
+    solver : {"splitting", "mocha"}, default="splitting"
+        ``"splitting"`` alternates between the nodes, which see the losses of their own rows, and
+        the server, which sees the relationship. ``"mocha"`` is the federated protocol of [1]_.
+        Both exchange one vector a node and round each way, and reach the same optimum.
     max_iter : int, default=1000
-        Rounds of the solver at most: visits of every node, or exchanges of ``"mocha"``.
+        Rounds of the solver at most: exchanges with the nodes, or second-order steps.
     tol : float, default=1e-4
         Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
         `max_iter` rounds.
-    local_epochs : float, (low, high) or dict, default=1.0
-        Passes over its rows that a node makes in a round of ``"mocha"``: for all nodes, drawn
-        for each node and round, or by label. Below 1: a part of the rows. A label given 0 never
-        answers.
+    local_epochs : None, float, (low, high) or dict, default=None
+        Passes over its rows that a node makes in a round: for all nodes, drawn for each node and
+        round, or by label. Below 1: a part of the rows. A label given 0 never answers. None: with
+        ``"splitting"`` as many as pay, exact steps where those are cheap, and second-order steps
+        on all nodes at once where the problem is small; with ``"mocha"`` 1.
     participation : float, default=1.0
-        Share of the nodes, drawn anew, that answer in a round of ``"mocha"``.
+        Share of the nodes, drawn anew, that answer in a round.
     node_column : str, int or None, default=None
         Name or position of a column of `X` that holds the nodes, instead of the argument
         `nodes`. It counts in `n_features_in_`, not in `coef_`.
@@ -67,12 +68,12 @@ default="learned"
         What to do at prediction with a node not seen in fit: an error, or the mean of all
         nodes' models.
     warm_start : bool, default=False
-        Start from the dual variables of the last fit if it had as many rows.
+        Go on from where the last fit has ended, as far as nodes, features and rows are the same.
+        Rows, weights and penalties may have changed.
     n_jobs : int or None, default=None
-        Workers among which ``"mocha"`` shares the nodes, as in joblib; without effect on the
-        result, and on ``"sequential"``.
+        Workers among which the nodes are shared, as in joblib; without effect on the result.
     random_state : int, RandomState instance or None, default=None
-        Draws the order of visits, which moves the result within `dual_gap_`.
+        Draws the order of rows, and who answers; it moves the result within `dual_gap_`.
 
     Attributes
     ----------
@@ -143,10 +144,10 @@ default="learned"
         relationship="learned",
         node_labels="auto",
         fit_intercept=True,
-        solver="sequential",
+        solver="splitting",
         max_iter=1000,
         tol=1e-4,
-        local_epochs=1.0,
+        local_epochs=None,
         participation=1.0,
         node_column=None,
         handle_unknown="error",
@@ -198,7 +199,7 @@ default="learned"
             signed_y = self._solver_targets(targets)
             solution = self._fit_rows(rows, signed_y, codes, labels, weight, task)
             task.end(dict)
-        self._warn_if_short([solution])
+        self._warn_if_short([solution], rows)
         return self
 
     def predict(self, X, *, nodes=None):

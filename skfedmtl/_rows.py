@@ -206,6 +206,14 @@ def cross(E: Any, F: Any) -> Array:
     return product
 
 
+def gram(E: Any) -> Array:
+    """``E E'``, of shape (n, n)."""
+    if isinstance(E, SparseRows):
+        return E.outer()
+    product: Array = E @ E.T
+    return product
+
+
 def outer(E: Any, scale: float) -> Array:
     """Upper triangle of ``scale E E'``, of shape (n, n); anything below."""
     if isinstance(E, SparseRows):

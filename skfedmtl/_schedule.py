@@ -40,6 +40,11 @@ class Schedule:
         self._low, self._high = low, high
         self._count = max(1, int(np.floor(participation * len(low) + 0.5)))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all nodes answer in every round."""
+        return self._count == len(self._low) and bool((self._high > 0.0).all())
+
     def draw(self, rng: np.random.Generator) -> Draws:
         """The next round; as many draws whoever answers."""
         m = len(self._low)

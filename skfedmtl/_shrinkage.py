@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_DIRECT = 3e5  #: m d min(m, d) up to which a decomposition of V itself is quick enough
 _LOST = 1e6  #: times lambda2; beside a larger lambda1 its sums with that lose too many digits
 
 
@@ -68,3 +69,34 @@ def spectrum(gram: Array, lambda1: float, lambda2: float) -> Spectrum:
     rank, T, omega = shrink(nu, lambda1, lambda2)
     value = conjugate(nu, T, omega, lambda1, lambda2)
     return Spectrum(gram, value, vectors[:, ::-1][:, :rank], nu[:rank], omega[:rank])
+
+
+def singular(T: Array) -> tuple[Array | None, Array, Array]:
+    """Singular vectors and values of T, descending; of tall tables the right vectors alone.
+
+    Of large tables the Gram matrix of the smaller side is decomposed: values below 1e-8 of the
+    largest are lost in it.
+    """
+    m, d = T.shape
+    if m * d * min(m, d) <= _DIRECT:
+        U, nu, Zt = np.linalg.svd(T, full_matrices=False)
+        return U, nu, Zt
+    if m <= d:
+        squares, vectors = np.linalg.eigh(T @ T.T)
+        U, nu = vectors[:, ::-1], np.sqrt(np.maximum(squares[::-1], 0.0))
+        scale = np.divide(1.0, nu, out=np.zeros_like(nu), where=nu > 0.0)
+        return U, nu, scale[:, None] * (U.T @ T)
+    squares, vectors = np.linalg.eigh(T.T @ T)
+    return None, np.sqrt(np.maximum(squares[::-1], 0.0)), vectors[:, ::-1].T
+
+
+def singular_values(T: Array) -> Array:
+    """The values alone."""
+    m, d = T.shape
+    nu: Array
+    if m * d * min(m, d) <= _DIRECT:
+        nu = np.linalg.svd(T, compute_uv=False)  # type: ignore[assignment]
+    else:
+        squares = np.linalg.eigvalsh(T @ T.T if m <= d else T.T @ T)
+        nu = np.sqrt(np.maximum(squares[::-1], 0.0))
+    return nu

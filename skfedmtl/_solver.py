@@ -27,13 +27,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from skfedmtl import _interior, _weights
+from skfedmtl import _interior
+from skfedmtl._finish import CentralPath, State, WeightSteps, run_first
 from skfedmtl._layout import Layout
-from skfedmtl._log import NOBODY, Log, Solution, Watch, takes_others
+from skfedmtl._log import NOBODY, Log, Solution, Watch
 from skfedmtl._losses import Array
 from skfedmtl._multipliers import Multipliers
 from skfedmtl._newton import Anchor, NewtonStepper
-from skfedmtl._node_list import assign, stack
+from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._protocol import Node, Server
 from skfedmtl._system import is_small
 
@@ -41,14 +42,14 @@ _LOCAL_PASSES = 10  #: passes over its moving rows that a node makes in one visi
 _SETTLED = 0.02  #: Newton steps begin when a smaller share of rows changes sides
 _NEWTON_EVERY = 10  #: and are tried once in so many rounds all the same
 _PAID = 0.2  #: a second-order step that leaves less of the gap is followed by another at once
-_ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
-_HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
 _INTERIOR_ROUND = 4  #: the round that ends with an interior-point run
 _SLOW = 1e-4  #: proximal steps begin when a round raises the dual by a smaller share
 _STALLED = 0.9  #: and leaves more of the gap,
 _PATIENCE = 3  #: so many times in a row
 _ROUGH = 1e-4  #: and end when the gap, relative, is smaller,
 _STUCK = 0.9  #: or when they leave more of it, as many times in a row
+
+_BEFORE = WeightSteps(any_curved=True), CentralPath()
 
 
 class SequentialSolver:
@@ -81,7 +82,7 @@ class SequentialSolver:
         return self._newton.layout()
 
     def solve(
-        self, server: Server, nodes: list[Node], rng: np.random.Generator, watch: Watch = NOBODY
+        self, server: Server, nodes: NodeList, rng: np.random.Generator, watch: Watch = NOBODY
     ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         # where W was before the rows were changed, if this is not the first solution
@@ -132,54 +133,12 @@ class SequentialSolver:
             server.restore(nodes, kept)
         return log.solution(self.tol)
 
-    def _begin(self, server: Server, nodes: list[Node], log: Log, anchor: Anchor | None) -> None:
+    def _begin(self, server: Server, nodes: NodeList, log: Log, anchor: Anchor | None) -> None:
         """Rounds without visits, where the problem is small enough to do without."""
         cold = all(np.array_equal(node.alpha, node.start()) for node in nodes)
-        if _weights.applies(server, nodes):
-            u = np.zeros_like(server.V) if cold else server.response.W
-            u = u if anchor is None else anchor.response.W
-            self._newton_through_weights(server, nodes, log, u, cold)
-        elif cold and _interior.applies(server, nodes) and not server.visits_blocks():
-            if log.begin_round(self.tol, self.max_iter):
-                found = _interior.run(server, nodes, tol=self.tol)
-                log.certify(server, nodes, found, self.tol)
-
-    def _newton_through_weights(
-        self, server: Server, nodes: list[Node], log: Log, u: Array, cold: bool
-    ) -> None:
-        """Rounds in the weights while they pay; the nodes' own report has the last word."""
-        start, least = [node.alpha for node in nodes], log.best.dual_objective
-        newton = _weights.WeightNewton(server, nodes, u)
-        alone, slow_steps, goes_on, closed = _ALONE if cold else 0, 0, True, True
-
-        def close() -> None:
-            better = newton.dual_objective >= least
-            # who asks for the last digits of the objective looks at those of the weights
-            exact = better and log.meets(self.tol) and not takes_others(self.tol)
-            if exact and newton.step(log.best.gap):
-                newton.adopt()
-                log.close(server, nodes)
-            else:
-                if not better:
-                    server.restore(nodes, start)
-                log.confirm(server, nodes)
-            log.settle(server, nodes, self.tol)
-
-        while goes_on and log.begin_round(self.tol, self.max_iter):
-            before, closed = log.best, False
-            alone = alone - 1 if alone and newton.alternate() else 0
-            if not alone:
-                goes_on = newton.step(log.best.gap)
-            newton.enter(log, self.tol)
-            slow = log.best.gap > _STALLED * before.gap
-            slow_steps = slow_steps + 1 if slow and not alone else 0
-            goes_on = goes_on and slow_steps < _PATIENCE
-            alone = alone if log.best.gap < _HELPED * before.gap else 0
-            if not goes_on or log.is_last(self.tol, self.max_iter):
-                closed = True
-                close()
-        if not closed:  # whoever watches has ended the fit
-            close()
+        u = np.zeros_like(server.V) if cold else server.response.W
+        u = u if anchor is None else anchor.response.W
+        run_first(_BEFORE, State(server, nodes, log, self.tol, self.max_iter, cold, u))
 
     def _second_order(
         self, server: Server, nodes: list[Node], log: Log, settled: bool, anchor: Anchor | None

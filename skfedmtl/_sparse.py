@@ -192,6 +192,9 @@ class SparseRows:
             product += np.sum(np.square(self.mean)) * np.outer(self.lift, self.lift)
         return product
 
-    def visit(self, kernel: Any, *node: Any) -> None:
-        """Coordinate steps, as `_sdca.visit` takes them on a dense array; no row is scaled."""
-        _sdca.sparse_visit(kernel, *self._stored(), self.mean, self._along, *node)
+    def visit(self, kernel: Any, *node: Any) -> int:
+        """Coordinate steps, as `_sdca.visit` takes them on a dense array; no row is scaled.
+
+        How many rows have moved in the last pass is returned.
+        """
+        return _sdca.sparse_visit(kernel, *self._stored(), self.mean, self._along, *node)

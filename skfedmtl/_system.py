@@ -15,9 +15,9 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._losses import Array
+from skfedmtl._regulariser import Response
 from skfedmtl._rows import can_shorten, cross, fills, outer, shorten, slices, squared_norms
 from skfedmtl._woodbury import MAX_FEATURES, Spectral, make_solver
-from skfedmtl.relationships import Response
 
 MAX_DIRECT = 800  #: the largest m d that is solved directly if the features are many
 _FEW = 100  #: the largest m d for which that is the fastest way to a rough solution

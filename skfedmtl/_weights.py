@@ -36,8 +36,8 @@ from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._node_list import assign, stack
 from skfedmtl._protocol import ROUNDING, Node, Server
+from skfedmtl._regulariser import DualResponse
 from skfedmtl._system import is_small, solve_through_weights
-from skfedmtl.relationships import DualResponse
 
 _SUFFICIENT = 1e-4  #: share of the promised rise that a step must reach
 _HALVINGS = 12

@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from estimators import ESTIMATORS
 from skfedmtl import FMTLRegressor
 from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
-from skfedmtl.relationships import Fixed, Independent, Learned
+from skfedmtl._learned import Learned
+from skfedmtl._quadratic import Fixed, Independent
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -8,40 +8,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from certificates import check_primal, dual
 from estimators import ESTIMATORS, KINDS, LOSSES, RELATIONSHIPS, fit, make_rows, oracle_task
-from oracles import kernels
 from oracles.objective import optimum, primal
 from oracles.strategies import problems
-from oracles.system import build_system
 from skfedmtl import FMTLClassifier, FMTLRegressor
 
 TOL = 1e-8
-SOLVERS = ("sequential", "mocha")
+SOLVERS = ("splitting", "mocha")
 FLOOR = 1e-10  #: of the objective, far above rounding and below everything that matters
-
-
-def dual(problem, kind, alpha):
-    """The dual objective of `alpha`, computed from the rows by the oracle."""
-    system = build_system(
-        *oracle_task(problem, kind), problem.m, problem.fit_intercept, problem.kappa
-    )
-    y, X = system.y, system.X
-    if len(system.free_nodes):  # an unpenalised intercept: on rows centred in their node
-        y, X = y.copy(), X.copy()
-        for node in system.free_nodes:
-            mine = system.codes == node
-            X[mine] -= system.p[mine] @ X[mine]
-            y[mine] -= system.p[mine] @ y[mine]
-    centred = replace(system, X=X, y=y)
-    conjugates = [kernels.conjugate(problem.loss, *row) for row in zip(y, alpha, strict=True)]
-    return float(-(centred.p @ conjugates) - centred.conjugate.value(centred.V(alpha)))
-
-
-def check_primal(model, problem, kind):
-    """`objective_` is P at the public coefficients."""
-    b = model.intercept_ if problem.fit_intercept else None
-    P = primal(model.coef_, b, *oracle_task(problem, kind), kappa=problem.kappa)
-    assert_allclose(model.objective_, P, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("intercept", [True, False], ids=["intercept", "no intercept"])

@@ -349,10 +349,10 @@ def test_the_objective_of_an_attack(attack):
 
 def test_several_fits_on_the_same_axes(rows, model):
     X, y, nodes = rows
-    first = ConvergenceDisplay.from_estimator(model, name="sequential")
+    first = ConvergenceDisplay.from_estimator(model, name="splitting")
     other = FMTLRegressor(solver="mocha", random_state=0).fit(X, y, nodes=nodes)
     second = ConvergenceDisplay.from_estimator(other, name="mocha", ax=first.ax_)
-    assert legend(first.ax_) == ["sequential", "mocha"]
+    assert legend(first.ax_) == ["splitting", "mocha"]
     assert first.lines_[0].get_color() != second.lines_[0].get_color()
     check_readable(first.figure_)
 

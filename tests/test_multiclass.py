@@ -106,7 +106,7 @@ def test_names_of_the_classes_do_not_matter(seed, order):
     assert two.objective_ == pytest.approx(one.objective_, rel=1e-9)
 
 
-@pytest.mark.parametrize("solver", ["sequential", "mocha"])
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
 def test_the_same_bits_however_it_is_asked_for(solver):
     X, y, nodes = rows_of()
     options = {"solver": solver, "random_state": 0}

@@ -9,10 +9,10 @@ from scipy.sparse import csr_array
 
 from estimators import LOSSES
 from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
+from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._node_list import Visits
 from skfedmtl._problem import FederatedProblem
-from skfedmtl.relationships import Learned
 
 LAMBDAS = (0.1, 0.05)
 losses = pytest.mark.parametrize("loss", LOSSES)

@@ -12,14 +12,9 @@ from pandas.testing import assert_frame_equal
 from estimators import BUILDERS, ESTIMATORS, KINDS, make_rows
 from oracles import regularisers
 from oracles.objective import covariance_root, regulariser
-from skfedmtl.relationships import (
-    Fixed,
-    Independent,
-    Learned,
-    clustered,
-    graph_laplacian,
-    mean_regularized,
-)
+from skfedmtl._learned import Learned
+from skfedmtl._quadratic import Fixed, Independent
+from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 lambdas = st.sampled_from([(0.1, 0.1), (1.0, 0.05), (1e-3, 1.0), (0.3, 1e-3)])

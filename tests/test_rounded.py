@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose
 
 from estimators import KINDS
 from oracles.objective import regulariser
+from skfedmtl._learned import Learned
+from skfedmtl._quadratic import Fixed, Independent
 from skfedmtl._system import solve_through_weights
-from skfedmtl.relationships import Fixed, Independent, Learned
 
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 6))
 seeds = st.integers(0, 2**32 - 1)

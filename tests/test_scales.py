@@ -3,8 +3,10 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import LOSSES, RELATIONSHIPS, make_rows
@@ -177,3 +179,29 @@ def test_many_rows_of_large_features_move_the_protocol_too(scale):
     history = model.fit(scale * X, y, nodes=nodes).history_["dual_objective"]
     assert np.all(np.diff(history) >= 0)
     assert history[1] > history[0]
+
+
+@pytest.mark.parametrize("given", ["array", "sparse", "frame"])
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+def test_a_fit_that_falls_short_names_columns_of_odd_size(estimator, given):
+    X, y, nodes = make_rows(estimator, n_features=4)
+    X[:, 1] *= 1e5
+    X[:, 3] *= 1e-5
+    model = estimator(tol=1e-14, max_iter=1, random_state=0)
+    names = "1, 3"
+    if given == "sparse":
+        X = csr_array(X)
+    if given == "frame":
+        X = pd.DataFrame(np.insert(X, 0, 0.0, axis=1), columns=["node", "a", "b", "c", "d"])
+        X["node"] = nodes
+        model.set_params(node_column="node")
+        names = "'b', 'd'"
+    where = {} if given == "frame" else {"nodes": nodes}
+    with pytest.warns(ConvergenceWarning, match=rf"by decades: {names}\.$"):
+        model.fit(X, y, **where)
+
+
+def test_a_fit_that_falls_short_names_no_columns_that_are_alike():
+    X, y, nodes = make_rows(FMTLRegressor, n_features=4)
+    with pytest.warns(ConvergenceWarning, match=r"or scale the features\.$"):
+        FMTLRegressor(tol=1e-14, max_iter=1).fit(X, y, nodes=nodes)

@@ -10,12 +10,13 @@ from scipy.optimize import approx_fprime
 from estimators import KINDS, LOSSES, make_rows
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier
+from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._losses import SmoothHinge
 from skfedmtl._primal import PrimalSolver
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._protocol import Node
-from skfedmtl.relationships import Fixed, Independent, Learned
+from skfedmtl._quadratic import Fixed, Independent
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 5))
 seeds = st.integers(0, 2**32 - 1)

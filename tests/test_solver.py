@@ -150,7 +150,7 @@ def test_an_interior_point_run_survives_wide_weights(seed):
     """Weights over six decades: the path ends where rounding takes its last digit."""
     X, y, nodes = make_rows(FMTLClassifier, sizes=(8, 3), n_features=4, seed=seed)
     weight = 10.0 ** np.random.default_rng(seed).uniform(-3, 3, size=len(y))
-    model = FMTLClassifier(lambda1=0.1, fit_intercept=False, tol=0, max_iter=8, random_state=0)
+    model = FMTLClassifier(lambda1=0.1, fit_intercept=False, tol=1e-6, random_state=0)
     model.fit(X, y, nodes=nodes, sample_weight=weight)
     assert model.dual_gap_ <= 1e-6 * model.objective_
 
@@ -237,7 +237,7 @@ def test_one_node_is_a_linear_svc(kind, lambda1, lambda2):
     assert_allclose(model.coef_, svc.coef_, atol=1e-5)
 
 
-@pytest.mark.parametrize("solver", ["sequential", "mocha"])
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
 @pytest.mark.parametrize("kind", ["learned", "none"])
 @pytest.mark.parametrize("lambda1, lambda2", [(0.05, 0.02), (1.0, 0.3), (0.0, 0.1)])
 def test_one_node_is_a_squared_hinge_or_logistic_model(lambda1, lambda2, kind, solver):

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from skfedmtl._learned import Learned
 from skfedmtl._system import DualSystem
 from skfedmtl._woodbury import make_solver
-from skfedmtl.relationships import Learned
 
 seeds = st.integers(0, 2**32 - 1)
 #: nodes and features: by all entries of V, by the few features, by iterations

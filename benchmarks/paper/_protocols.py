@@ -11,7 +11,7 @@ lambda1, 2      1e-3 each                              by `NodeKFold` on the tra
 
 A seed draws the split of every node's rows (75 % to fit, 25 % to test), the targets (half of the
 nodes, rounded down), the sources, the rows that attacks start from and the order in which a solver
-visits nodes. The rows of ``endad_like`` are made, always the same, by
+visits rows. The rows of ``endad_like`` are made, always the same, by
 `skfedmtl.datasets.make_endad_like`: they have the shape of EndAD, which is private, and say nothing
 about it.
 """

@@ -10,7 +10,7 @@ scratch on clean and injected rows, at a dozen of the steps. Attacks whose H no 
 before the last step; from there on their last values stand.
 Right, over the rounds of ``solver="mocha"``, one local epoch each: primal sub-optimality
 ``(P - P*) / P*`` of victims on the clean rows and on the rows at the end of each attack; P* is that
-of ``solver="sequential"``, or what the rounds found if that is less.
+of ``solver="splitting"``, or what the rounds found if that is less.
 
 ``figure6.csv`` holds all curves, a point a row. Finished attacks are kept and not computed again.
 

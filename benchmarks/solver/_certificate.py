@@ -25,17 +25,22 @@ class Learned:
     is the nuclear norm of the optimal ``W``.
     """
 
+    def __init__(self, lambda1=LAMBDA1, lambda2=LAMBDA2):
+        self.lambda1, self.lambda2 = lambda1, lambda2
+
     def penalty(self, W):
-        return LAMBDA1 * np.linalg.norm(W, "nuc") ** 2 + LAMBDA2 * np.linalg.norm(W) ** 2
+        nuclear, frobenius = np.linalg.norm(W, "nuc"), np.linalg.norm(W)
+        return self.lambda1 * nuclear**2 + self.lambda2 * frobenius**2
 
     def conjugate(self, V):
         """R*(V), or a little more should rounding misplace t."""
         nu = np.linalg.svd(V, compute_uv=False)
         ranks = np.arange(1, len(nu) + 1)
         # t = sum_i max(0, nu_i - 2 lambda1 t) / (2 lambda2), solved for each number of terms
-        candidates = np.cumsum(nu) / (2 * LAMBDA2 + 2 * LAMBDA1 * ranks)
-        excess = np.maximum(0.0, nu - 2 * LAMBDA1 * candidates[:, None])
-        return float(np.min(LAMBDA1 * candidates**2 + (excess**2).sum(axis=1) / (4 * LAMBDA2)))
+        candidates = np.cumsum(nu) / (2 * self.lambda2 + 2 * self.lambda1 * ranks)
+        excess = np.maximum(0.0, nu - 2 * self.lambda1 * candidates[:, None])
+        ridge = (excess**2).sum(axis=1) / (4 * self.lambda2)
+        return float(np.min(self.lambda1 * candidates**2 + ridge))
 
 
 class Fixed:
@@ -63,7 +68,7 @@ class Problem:
     y : ndarray of shape (n,)
         Numbers, or two classes of which the larger counts as +1 and the other as -1.
     nodes : ndarray of shape (n,)
-    loss : {"squared_error", "hinge", "logistic"}
+    loss : {"squared_error", "hinge", "squared_hinge", "logistic"}
     regulariser : Learned or Fixed
 
     Attributes
@@ -107,7 +112,7 @@ class Problem:
         for l, (own, (X, y)) in enumerate(zip(self._own, self.parts, strict=True)):
             a = dual_coef[own]
             if self.loss != "squared_error":
-                a = y * np.clip(y * a, 0.0, 1.0)
+                a = y * np.clip(y * a, 0.0, np.inf if self.loss == "squared_hinge" else 1.0)
             total -= _conjugate(self.loss, y, a).mean()
             V[l] = a @ X / len(own)
         return total - self.regulariser.conjugate(V)
@@ -121,11 +126,14 @@ class Problem:
 def _value(loss, y, f):
     if loss == "squared_error":
         return np.square(f - y)
-    return np.maximum(0.0, 1.0 - y * f) if loss == "hinge" else np.logaddexp(0.0, -y * f)
+    if loss == "logistic":
+        return np.logaddexp(0.0, -y * f)
+    short = np.maximum(0.0, 1.0 - y * f)
+    return short if loss == "hinge" else np.square(short)
 
 
 def _conjugate(loss, y, a):
     """sup over f of -a f - loss(y, f)."""
-    if loss == "squared_error":
+    if loss.startswith("squared"):
         return a**2 / 4 - a * y
     return -y * a if loss == "hinge" else -entr(y * a) - entr(1.0 - y * a)

@@ -1,4 +1,4 @@
-"""What `rounds.py` and `systems.py` share: federated problems, and MOCHA's plain aggregation.
+"""What `rounds.py`, `systems.py` and `exchanges.py` share: problems, and MOCHA's aggregation.
 
 MOCHA [1]_ adds up the nodes' answers. With A = lambda1 Omega + lambda2 I and B = A^-1 at the
 current relationship, a node works on ``w_l`` with the curvature ``g (1/2) B_ll``, where ::
@@ -20,14 +20,15 @@ References
 """
 
 import math
+import time
 
 import numpy as np
 from _common import LAMBDA1, LAMBDA2, is_regression, load_scaled
 
-from skfedmtl._losses import Hinge, SquaredError
+from skfedmtl._learned import Learned
+from skfedmtl._losses import LOSSES
 from skfedmtl._problem import FederatedProblem
-from skfedmtl._solver import SequentialSolver
-from skfedmtl.relationships import Learned
+from skfedmtl._splitting import SplittingSolver
 
 __all__ = [
     "LAMBDA1",
@@ -44,28 +45,31 @@ __all__ = [
 
 OURS, PLAIN = "skfedmtl", "plain"  #: names of two methods in tables and figures
 
-_MOST = 0.5 / LAMBDA2  #: safe for every relationship, whatever the other nodes do
-_TINY = 1e-4  #: share of it below which (1/2) B_ll says nothing yet
+_TINY = 1e-4  #: share of 1/(2 lambda2) below which (1/2) B_ll says nothing yet
 
 
-def make_problem(name, X, y, nodes):
-    """The problem that the estimators solve for these rows, not yet solved."""
+def make_problem(name, X, y, nodes, *, loss=None, lambda1=LAMBDA1, lambda2=LAMBDA2):
+    """The problem that the estimators solve for these rows, not yet solved.
+
+    `loss` is the estimators' default where it is None.
+    """
     labels, codes = np.unique(nodes, return_inverse=True)
     regression = is_regression(name)
+    loss = loss or ("squared_error" if regression else "hinge")
     return FederatedProblem(
         X,
         y.astype(float) if regression else np.where(y == 1, 1.0, -1.0),
         codes,
         np.ones(len(X)),
-        loss=SquaredError() if regression else Hinge(),
-        relationship=Learned(len(labels), LAMBDA1, LAMBDA2),
+        loss=LOSSES[loss](),
+        relationship=Learned(len(labels), lambda1, lambda2),
         intercept="centred" if regression else "feature",
     )
 
 
 def least_objective(problem):
-    """Solve it node after node to a relative gap of 1e-6; the objective there."""
-    solver = SequentialSolver(tol=1e-6, max_iter=1000)
+    """Solve it to a relative gap of 1e-6; the objective there."""
+    solver = SplittingSolver(tol=1e-6, max_iter=1000)
     return problem.solve(solver, np.random.default_rng(0)).certificate.objective
 
 
@@ -75,12 +79,13 @@ def safe_curvature(server, which, *, capped=False):
     The gradient of R* is Lipschitz with constant 1/(2 lambda2), so that no node ever needs a
     higher curvature than this; ``capped=True`` lets none exceed it.
     """
+    most = 0.5 / server.relationship._lambda2
     half = server.response.frozen_product(np.eye(len(server.V)))[np.ix_(which, which)]
     own = np.diag(half)
-    if own.min() <= _TINY * _MOST:
-        return np.full(len(which), _MOST)
+    if own.min() <= _TINY * most:
+        return np.full(len(which), most)
     curvature = own * (np.abs(half).sum(axis=1) / own).max()
-    return np.minimum(curvature, _MOST) if capped else curvature
+    return np.minimum(curvature, most) if capped else curvature
 
 
 def plain_round(server, nodes, which, epochs, rng, *, capped=False):
@@ -103,9 +108,10 @@ def _work(node, w, curvature, epochs, rng):
     return (node.weight * (node.alpha - before)) @ node.X
 
 
-def plain_history(problem, *, epochs, max_rounds, tol, capped=False):
+def plain_history(problem, *, epochs, max_rounds, tol, capped=False, limit=math.inf):
     """Rounds of plain MOCHA, all nodes in each; keys as in ``history_``, and ``falls`` so far.
 
+    None begins after `limit` seconds.
     A round costs a node two vectors and three numbers: the curvature, and for the certificate
     its loss and conjugate.
     """
@@ -113,8 +119,10 @@ def plain_history(problem, *, epochs, max_rounds, tol, capped=False):
     m, d = server.V.shape
     now = server.certify(nodes)
     lines, falls = [(0, now.objective, now.dual_objective, 0, 0)], 0
-    which = np.arange(m)
+    which, start = np.arange(m), time.perf_counter()
     for count in range(1, max_rounds + 1):
+        if time.perf_counter() - start > limit:
+            break
         plain_round(server, nodes, which, [epochs] * m, rng, capped=capped)
         before, now = now.dual_objective, server.certify(nodes)
         falls += now.dual_objective < before - 1e-12 * abs(before)

@@ -16,7 +16,8 @@ from its least value over the weights *and* the relationship; a mistake in ``t``
 only make it larger.
 
 How to read the table
-    rounds      visits of all nodes, or exchanges of ``--solver mocha`` (ten local epochs each)
+    rounds      exchanges with all nodes (ten local epochs each with ``--solver mocha``), or
+                second-order steps
     seconds     of the whole ``fit``, wall clock; all times are the best of ``--repeats``
     P           objective of the fitted weights, computed here
     gap/P       the bound above, which should be at most ``tol``
@@ -27,7 +28,7 @@ How to read the table
     ratio       cpu s / peer cpu s: what learning the relationship costs
 
     python benchmarks/solver/certificates.py [--data-home DIR] [--output DIR] [--repeats N]
-                                             [--solver {sequential,mocha}]
+                                             [--solver {splitting,mocha}]
 """
 
 import sys
@@ -57,7 +58,7 @@ from _peers import fit_independent
 from skfedmtl import FMTLClassifier, FMTLRegressor
 
 TOLERANCES = (1e-4, 1e-6)
-SOLVERS = {"sequential": {}, "mocha": {"solver": "mocha", "local_epochs": 10.0, "max_iter": 5000}}
+SOLVERS = {"splitting": {}, "mocha": {"solver": "mocha", "local_epochs": 10.0, "max_iter": 5000}}
 COLUMNS = {
     "data": "s",
     "solver": "s",
@@ -123,7 +124,7 @@ def main(argv=None):
         "--repeats", type=at_least_one, default=3, help="fits timed a row (default: 3)"
     )
     parser.add_argument(
-        "--solver", choices=SOLVERS, default="sequential", help="(default: sequential)"
+        "--solver", choices=SOLVERS, default="splitting", help="(default: splitting)"
     )
     arguments = parser.parse_args(argv)
     warnings.simplefilter("always", ConvergenceWarning)  # a fit that gave up shows itself
@@ -134,7 +135,7 @@ def main(argv=None):
     print_table(COLUMNS, rows)
     missed = [row for row in rows if not row["gap/P"] <= row["tol"]]
     print(f"largest gap/P {max(row['gap/P'] for row in rows):.1e}; {len(missed)} above their tol")
-    suffix = "" if arguments.solver == "sequential" else f"_{arguments.solver}"
+    suffix = "" if arguments.solver == "splitting" else f"_{arguments.solver}"
     write_csv(arguments.output / f"certificates{suffix}.csv", rows)
     return 1 if missed else 0
 

@@ -13,7 +13,7 @@ What is minimised
     none      lambda2 ||W||_F^2: every node alone
 
 The methods
-    skfedmtl      the estimators with ``solver="sequential"``
+    skfedmtl      the estimators with ``solver="splitting"``
     independent   `LinearSVC` with the hinge or liblinear's `LogisticRegression`, both to
                   ``tol=1e-4`` with ``C = 1/(2 lambda2 n_l)`` and a penalised intercept, or
                   ``Ridge(alpha=lambda2 n_l)``, node by node: the ``none`` problem
@@ -30,7 +30,7 @@ How to read the table
     seconds   the median
     solver s  Clarabel's own part of it, in the last call; the rest is cvxpy's translation
     ratio     seconds over those of the independent fits with this loss
-    rounds    visits of all nodes; iterations of L-BFGS and Clarabel
+    rounds    exchanges with all nodes, or second-order steps; iterations of L-BFGS and Clarabel
 
 Exit status 1 if a gap of ours exceeds what was asked for.
 

@@ -4,7 +4,7 @@ After Smith et al. [1]_, figures 1 to 3. Every feature is turned into z-scores o
 lambda1 = lambda2 = 1e-3, ``relationship="learned"``; hinge (landmine, human activity) or squared
 error (Parkinson's). All methods solve this one problem with the same relationship, learned
 anew after every round, and are compared by their primal sub-optimality ``(P - P*) / P*``, with the
-best P so far and P* found by ``solver="sequential"`` to a gap of 1e-6.
+best P so far and P* found by ``solver="splitting"`` to a gap of 1e-6.
 
 The methods
     skfedmtl         ``solver="mocha"``: answers are kept, the server combines them

@@ -5,13 +5,11 @@ beside the paper's), ``errors`` (means and standard errors of all attacks; its o
 is ``paper`` or ``honest``) or ``errata``.
 """
 
-import csv
-from pathlib import Path
-
 from docutils.parsers.rst import directives
+from result_tables import BENCHMARKS, read, table_nodes
 from sphinx.util.docutils import SphinxDirective
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "paper" / "results"
+RESULTS = BENCHMARKS / "paper" / "results"
 NAMES = {
     "human_activity": "human activity, %",
     "landmine": "landmine, %",
@@ -24,15 +22,9 @@ PUBLIC = tuple(NAMES)[:4]
 ATTACKS = ("direct", "indirect", "hybrid")
 
 
-def read(name):
-    """The rows of a CSV file, dicts of text."""
-    with (RESULTS / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def lines_of(protocol):
     """(data set, attack, kind) -> a row of the table's summary."""
-    rows = [row for row in read("table2.csv") if row["protocol"] == protocol]
+    rows = [row for row in read(RESULTS / "table2.csv") if row["protocol"] == protocol]
     return {(row["dataset"], row["attack"], row["kind"]): row for row in rows}
 
 
@@ -87,7 +79,7 @@ def errata(_):
     """Printed and derived formulas, and how far off they are."""
     names = ("equation", "as printed", "as derived", "off, printed", "off, derived", "oracle")
     yield names
-    for row in read("errata.csv"):
+    for row in read(RESULTS / "errata.csv"):
         texts = [f"``{row[name]}``" for name in names[1:3]]
         numbers = (f"{float(row[name]):.1g}" if row[name] else "" for name in names[3:5])
         yield row["equation"], *texts, *numbers, row["oracle"]
@@ -103,13 +95,9 @@ class PaperTable(SphinxDirective):
     option_spec = {"protocol": lambda text: directives.choice(text, ("paper", "honest"))}
 
     def run(self):
-        for name in ("table2.csv", "errata.csv"):
-            self.env.note_dependency(str(RESULTS / name))
         rows = TABLES[self.arguments[0]](self.options.get("protocol", "paper"))
-        text = [".. list-table::", "    :header-rows: 1", "    :class: results", ""]
-        for row in rows:
-            text += [f"    {'* -' if not at else '  -'} {cell}" for at, cell in enumerate(row)]
-        return self.parse_text_to_nodes("\n".join(text))
+        paths = (RESULTS / name for name in ("table2.csv", "errata.csv"))
+        return table_nodes(self, rows, *paths)
 
 
 def setup(app):

@@ -41,6 +41,26 @@ def visit_in_turn(
     S: NDArray[np.float64],
     dV: NDArray[np.float64],
 ) -> None: ...
+def shuffle(order: NDArray[np.intp], state: int) -> int: ...
+def relax_by_node(
+    loss: LossKernel,
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    squared_norm: NDArray[np.float64],
+    starts: NDArray[np.intp],
+    first: int,
+    last: int,
+    order: NDArray[np.intp],
+    seeds: NDArray[np.uint64],
+    curvature: float,
+    close: float,
+    least: int,
+    most: int,
+    between: int,
+    alpha: NDArray[np.float64],
+    W: NDArray[np.float64],
+) -> None: ...
 def margins(X: NDArray[np.float64], w: NDArray[np.float64], out: NDArray[np.float64]) -> None: ...
 def accumulate(
     X: NDArray[np.float64], coefficient: NDArray[np.float64], out: NDArray[np.float64]
@@ -72,7 +92,7 @@ def sparse_visit(
     n_passes: int,
     alpha: NDArray[np.float64],
     w: NDArray[np.float64],
-) -> None: ...
+) -> int: ...
 def sparse_margins(
     data: NDArray[np.float64],
     indices: NDArray[Any],

@@ -27,7 +27,9 @@ w_l, local view       ``w``                                   (d,)
 
 cimport cython
 from libc.math cimport exp
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 
 @cython.final
@@ -183,7 +185,7 @@ cdef inline Py_ssize_t _rows_ahead(Py_ssize_t d) noexcept nogil:
     return min(16, max(1, 8192 // max(1, n_bytes)))
 
 
-cdef void _pass_over(
+cdef Py_ssize_t _pass_over(
     LossKernel loss,
     const double[:, ::1] X,
     const double[::1] y,
@@ -196,7 +198,7 @@ cdef void _pass_over(
     double[::1] alpha,
     double* w,
 ) noexcept nogil:
-    """`visit`, on so many rows listed in `order`."""
+    """`visit`, on so many rows listed in `order`; how many moved in the last pass, listed first."""
     cdef Py_ssize_t d = X.shape[1]
     cdef Py_ssize_t ahead = _rows_ahead(d)
     cdef Py_ssize_t kept, k, i, late
@@ -236,6 +238,7 @@ cdef void _pass_over(
             break
     if turn.moved != NULL:
         dense_move(code, turn.c, turn.moved, w, d)
+    return live
 
 
 def visit(
@@ -308,6 +311,101 @@ def visit_in_turn(
             for j in range(rank):
                 dense_move(code, U[place, j], &dV[place, 0], &S[j, 0], d)
             start = ends[place]
+
+
+cdef inline double _distance_and_copy(const double* w, double* before, Py_ssize_t d) noexcept nogil:
+    """The squared distance from `before`, which becomes a copy of `w`."""
+    cdef double total = 0.0
+    cdef Py_ssize_t j
+    for j in range(d):
+        total += (w[j] - before[j]) * (w[j] - before[j])
+        before[j] = w[j]
+    return total
+
+
+cdef inline uint64_t _shuffle(Py_ssize_t* order, Py_ssize_t n, uint64_t state) noexcept nogil:
+    """Bring the rows into an order drawn by xorshift64*; the generator's next state."""
+    cdef Py_ssize_t k, other, kept
+    for k in range(n - 1, 0, -1):
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        other = <Py_ssize_t>(((state * <uint64_t>2685821657736338717ULL) >> 11) % <uint64_t>(k + 1))
+        kept = order[k]
+        order[k] = order[other]
+        order[other] = kept
+    return state
+
+
+def shuffle(Py_ssize_t[::1] order, uint64_t state):
+    """Draw an order of rows, as `relax_by_node` does; the generator's next state."""
+    if order.shape[0] == 0:
+        return state
+    return _shuffle(&order[0], order.shape[0], state)
+
+
+def relax_by_node(
+    LossKernel loss,
+    const double[:, ::1] X,
+    const double[::1] y,
+    const double[::1] weight,
+    const double[::1] squared_norm,
+    const Py_ssize_t[::1] starts,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    Py_ssize_t[::1] order,
+    const uint64_t[::1] seeds,
+    double curvature,
+    double close,
+    int least,
+    int most,
+    int between,
+    double[::1] alpha,
+    double[:, ::1] W,
+):
+    """The nodes' proximal steps, each about ``argmin F_l(w) + ||w - base_l||^2 / (2 curvature)``.
+
+    A node passes over all its rows, which ``order`` lists up to ``starts``, and between two such
+    passes up to ``between`` times over those that have moved, until a pass moves its weights by
+    no more than ``close``; it makes ``least`` to ``most`` full passes. ``W`` begins as
+    ``base + curvature v`` and ends as the nodes' local views; only nodes from ``first`` to
+    before ``last`` work, so that threads can share the nodes.
+    """
+    cdef Py_ssize_t d = X.shape[1], node, start, live, n
+    cdef int n_passes, n_more
+    cdef double enough = close * close
+    cdef uint64_t state
+    cdef double* before = <double*>malloc(max(d, 1) * sizeof(double))
+    cdef double* w
+    if before == NULL:
+        raise MemoryError()
+    with nogil:
+        for node in range(first, last):
+            start, n = starts[node], starts[node + 1] - starts[node]
+            if n == 0:
+                continue
+            state = seeds[node] | 1
+            w = &W[node, 0]
+            memcpy(before, w, d * sizeof(double))
+            for n_passes in range(1, most + 1):
+                state = _shuffle(&order[start], n, state)
+                live = _pass_over(
+                    loss, X, y, weight, squared_norm, &order[start], n, curvature, 1, alpha, w
+                )
+                if _distance_and_copy(w, before, d) <= enough and n_passes >= least:
+                    break
+                if n_passes == most:
+                    break
+                for n_more in range(between):
+                    if live == 0:
+                        break
+                    live = _pass_over(
+                        loss, X, y, weight, squared_norm, &order[start], live, curvature, 1,
+                        alpha, w,
+                    )
+                    if _distance_and_copy(w, before, d) <= 0.01 * enough:
+                        break
+    free(before)
 
 
 cdef inline void _margins(
@@ -413,7 +511,8 @@ def sparse_visit(
 ):
     """The same on sparse rows, less a mean that may be empty.
 
-    With ``w = u - shift mean`` a step changes the stored columns of ``u`` and three numbers:
+    How many rows moved in the last pass, which are then listed first, is returned. With
+    ``w = u - shift mean`` a step changes the stored columns of ``u`` and three numbers:
     ``x_i . w`` is ``x_i . u - shift along_i`` for ``along_i = x_i . mean``, and ``mean . w``
     follows from ``level = mean . u``.
     """
@@ -454,6 +553,7 @@ def sparse_visit(
                 break
         for p in range(mean.shape[0]):
             w[p] -= shift * mean[p]
+    return live
 
 
 def sparse_margins(

@@ -37,7 +37,7 @@ class Bilevel:
     tol : float
         Relative duality gap to which the victim is solved for every change.
     rng : Generator
-        Draws the order of visits.
+        Draws the order of rows.
     weight : ndarray of shape (n_clean + n_injected,)
         Of the rows the victim is fitted to.
     inner_iter : int or None

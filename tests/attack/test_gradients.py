@@ -22,8 +22,10 @@ from oracles.gradients import dense_gradient
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
 from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._problem import FederatedProblem
+from skfedmtl._quadratic import Fixed, Independent
 from skfedmtl._solver import SequentialSolver
 from skfedmtl.attack._check import ROUNDS
 from skfedmtl.attack._gradients import Damage, UpperObjective
@@ -34,7 +36,6 @@ from skfedmtl.datasets import (
     fetch_landmine,
     fetch_parkinsons,
 )
-from skfedmtl.relationships import Fixed, Independent, Learned
 
 KINDS = ("none", "omega", "learned")
 GRADIENTS = ("total", "implicit", "dual")

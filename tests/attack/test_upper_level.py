@@ -242,10 +242,10 @@ def test_the_objective_is_that_of_the_certified_weights():
     X, W = rng.normal(size=(1000, 60)), rng.normal(size=60) + 0.3 * rng.normal(size=(20, 60))
     y = np.einsum("ij,ij->i", X, W[nodes]) > 0.0
     model = PoisoningAttacker(
-        FMTLClassifier(tol=1e-2, random_state=0),
+        FMTLClassifier(tol=1e-3, random_state=0),
         smoothing=0.0,
         max_iter=0,
-        victim_tol=1e-2,
+        victim_tol=1e-3,
         random_state=0,
     ).fit(X, y, nodes=nodes)
     assert_allclose(model.objective_history_, [model.objective_], rtol=5e-3)

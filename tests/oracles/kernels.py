@@ -24,6 +24,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, xlogy
 
+from oracles.objective import loss_values
+
 
 def conjugate(loss, y, a):
     """L*(-a), infinite outside its domain."""
@@ -112,3 +114,19 @@ def local_objective(X, y, share, start, alpha, w, kappa_l, loss):
         if p > 0
     )
     return float(-conjugates - dv @ w - 0.5 * kappa_l * dv @ dv)
+
+
+def proximal_gap(X, y, share, alpha, w, base, rho, loss):
+    """How far `w` is from a node's proximal step: a bound of (rho/2) ||w - w*||^2, at least 0.
+
+    The step minimises  sum_i share_i L(y_i, x_i.w) + (rho/2) ||w - base||^2,  whose dual is
+    - sum_i share_i L*(-a_i) - v.base - ||v||^2/(2 rho)  with  v = sum_i share_i a_i x_i.
+    """
+    v = X.T @ (share * alpha)
+    conjugates = sum(
+        p * conjugate(loss, target, a)
+        for p, target, a in zip(share, y, alpha, strict=True)
+        if p > 0
+    )
+    value = share @ loss_values(loss, y, X @ w) + 0.5 * rho * np.sum((w - base) ** 2)
+    return float(value + conjugates + v @ base + v @ v / (2 * rho))

@@ -1,0 +1,230 @@
+"""Second-order steps before and after the splitting, on one machine, where problems are small.
+
+===========================  ==========================================  =======================
+when                         where                                       what
+===========================  ==========================================  =======================
+before, from nothing         kinks, few features (`_interior.applies`)   `CentralPath`
+before                       curved, small (`_weights.applies`)          `WeightSteps`
+after iterations to `CLOSE`  tol below `_PRECISE`, small (`is_small`)    `DualSteps`
+after `PATIENCE` iterations  at most `MAX_WEIGHTS` weights               `SmoothSteps`
+===========================  ==========================================  =======================
+
+Each keeps what is best of weights and dual variables, so that none loses ground; the splitting goes
+on from there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from skfedmtl import _interior, _weights
+from skfedmtl._dense_system import MAX_WEIGHTS
+from skfedmtl._inside_path import InsidePath
+from skfedmtl._log import Log, takes_others
+from skfedmtl._losses import Array
+from skfedmtl._newton import NewtonStepper
+from skfedmtl._node_list import NodeList, assign, stack
+from skfedmtl._pricing import bound_of
+from skfedmtl._protocol import Server
+from skfedmtl._smooth_path import SmoothPath
+from skfedmtl._system import is_small
+
+PATIENCE = 50  #: iterations of the splitting that come first,
+ENOUGH = 0.1  #: and as many again while they leave less of the gap
+CLOSE = 1e-5  #: a relative gap from which Newton's steps on the dual lead to the last digits
+
+_MOST_STEPS, _FEW_STEPS = 100, 30  #: of an interior-point run,
+_QUICK = 100  #: the latter for more weights: where they are not enough, more seldom are
+_PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
+_LAST, _POLISHING = 1e-9, 10  #: accuracy of the system of the last steps, and their number
+_FAR = 0.1  #: a relative gap beyond which weights tell nothing
+_ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
+_HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
+_STALLED = 0.9  #: what a slow step leaves of the gap
+_SLOW_STEPS = 3  #: in a row, and no more are made
+
+
+class State(NamedTuple):
+    """A fit between two methods; the nodes hold the best dual variables."""
+
+    server: Server
+    nodes: NodeList
+    log: Log
+    tol: float
+    max_iter: int
+    is_cold: bool  #: whether nothing is known yet
+    u: Array  #: weights to begin with
+
+    def begin_round(self) -> bool:
+        return self.log.begin_round(self.tol, self.max_iter)
+
+
+class Finish(Protocol):
+    """One method of the table."""
+
+    def applies(self, state: State) -> bool: ...
+    def run(self, state: State) -> None: ...
+
+
+class CentralPath:
+    """An interior-point run on the joint dual, as one round."""
+
+    def applies(self, state: State) -> bool:
+        server, nodes = state.server, state.nodes
+        many = server.relationship.takes_blocks(server.V.shape[1])
+        return state.is_cold and _interior.applies(server, nodes) and not many
+
+    def run(self, state: State) -> None:
+        server, nodes, tol = state.server, state.nodes, state.tol
+        steps = _MOST_STEPS if server.V.size <= _QUICK else _FEW_STEPS
+        if state.begin_round():
+            found = _interior.run(server, nodes, tol=tol, max_iter=steps)
+            state.log.certify(server, nodes, found, tol)
+
+
+class WeightSteps:
+    """Newton's method through the weights, for as long as that pays.
+
+    Parameters
+    ----------
+    any_curved : bool
+        Also for a loss of constant curvature, of which the splitting's own steps are exact.
+    """
+
+    def __init__(self, *, any_curved: bool = False) -> None:
+        self._any_curved = any_curved
+
+    def applies(self, state: State) -> bool:
+        server, loss = state.server, state.nodes[0].loss
+        # one step solves what is quadratic as a whole, and the last ones gain many digits
+        quick = server.relationship.is_quadratic or state.tol < _PRECISE
+        suits = quick or self._any_curved or not loss.constant_curvature
+        return suits and _weights.applies(server, state.nodes)
+
+    def run(self, state: State) -> None:
+        server, nodes, log, tol, max_iter, is_cold, u = state
+        start, least = [node.alpha for node in nodes], log.best.dual_objective
+        newton = _weights.WeightNewton(server, nodes, u)
+        alone, slow_steps, goes_on, closed = _ALONE if is_cold else 0, 0, True, True
+
+        def close() -> None:
+            better = newton.dual_objective >= least
+            # who asks for the last digits of the objective looks at those of the weights
+            exact = better and log.meets(tol) and not takes_others(tol)
+            if exact and newton.step(log.best.gap):
+                newton.adopt()
+                log.close(server, nodes)
+            else:
+                if not better:
+                    server.restore(nodes, start)
+                log.confirm(server, nodes)
+            log.settle(server, nodes, tol)
+
+        while goes_on and state.begin_round():
+            before, closed = log.best, False
+            alone = alone - 1 if alone and newton.alternate() else 0
+            if not alone:
+                goes_on = newton.step(log.best.gap)
+            newton.enter(log, tol)
+            slow = log.best.gap > _STALLED * before.gap
+            slow_steps = slow_steps + 1 if slow and not alone else 0
+            goes_on = goes_on and slow_steps < _SLOW_STEPS
+            alone = alone if log.best.gap < _HELPED * before.gap else 0
+            if not goes_on or log.is_last(tol, max_iter):
+                closed = True
+                close()
+        if not closed:  # whoever watches has ended the fit
+            close()
+
+
+class DualSteps:
+    """Projected Newton steps on the joint dual, for the last digits of what rests at bounds."""
+
+    def applies(self, state: State) -> bool:
+        return state.tol < _PRECISE and is_small(state.server.response)
+
+    def run(self, state: State) -> None:
+        server, nodes, log = state.server, state.nodes, state.log
+        stepper, slow_steps = NewtonStepper(), 0
+        while slow_steps < _SLOW_STEPS and state.begin_round():
+            before = log.best.gap
+            accuracy = float(np.clip(log.best.relative_gap, 1e-9, 1e-2))
+            stepper.step(server, nodes, tol=accuracy)
+            log.certify(server, nodes)
+            slow_steps = slow_steps + 1 if log.best.gap > _STALLED * before else 0
+
+
+class SmoothSteps:
+    """Newton's method on a smoothed primal; the last resort."""
+
+    def applies(self, state: State) -> bool:
+        return state.server.V.size <= MAX_WEIGHTS
+
+    def run(self, state: State) -> None:
+        server, nodes, log = state.server, state.nodes, state.log
+        best: Array = stack(nodes, "alpha")
+        path, goes_on = _path(state), True
+        while goes_on and state.begin_round():
+            goes_on = path.advance()
+            bounds = [
+                bound_of(server.relationship, nodes, alpha, nodes.moments_of(alpha))
+                for alpha in path.duals()
+            ]
+            bound = max(bounds, key=lambda one: one.value)
+            if bound.value > log.best.dual_objective:
+                best = bound.alpha
+            exact = server.relationship.respond(nodes.moments_of(bound.alpha))
+            points = [(path.W, server.relationship.penalty(path.W)), (exact.W, exact.penalty)]
+            priced = [(nodes.loss_at(W) + penalty, W) for W, penalty in points]
+            objective, W = min(priced, key=lambda pair: pair[0])
+            server.count(len(nodes), vectors=4, scalars=server.V.shape[1] ** 2)
+            log.enter(server, W, objective, bound.value, objective + bound.magnitude)
+            if log.is_last(state.tol, state.max_iter):
+                assign(nodes, best)
+                log.confirm(server, nodes)
+        assign(nodes, best)
+        log.confirm(server, nodes)
+        log.settle(server, nodes, state.tol)
+
+
+def _path(state: State) -> SmoothPath | InsidePath:
+    """The path that suits the loss, from the best weights if they are worth something."""
+    log, nodes = state.log, state.nodes
+    gap = log.best.relative_gap
+    W = log.W if gap < _FAR else np.zeros_like(log.W)
+    begin = state.server.relationship, nodes, W, gap
+    return InsidePath(*begin, state.tol) if nodes[0].loss.linear else SmoothPath(*begin)
+
+
+BEFORE: tuple[Finish, ...] = (CentralPath(), WeightSteps())
+
+
+def polish(state: State) -> None:
+    """A few more steps where only the weights of the dual variables themselves will do."""
+    server, nodes, log, tol = state.server, state.nodes, state.log, state.tol
+    if takes_others(tol) or not log.meets(tol) or log.rounds == 0:
+        return
+    best, least = [node.alpha for node in nodes], server.certify(nodes).gap
+    # of a curved loss the first step is exact where gaps are nothing but rounding
+    trusted, stepper = not nodes[0].loss.linear, NewtonStepper()
+    for _ in range(_POLISHING if is_small(server.response) else 0):
+        stepper.step(server, nodes, tol=_LAST)
+        now = server.certify(nodes)
+        if not (now.gap < least or (trusted and now.meets(tol))):
+            break
+        best, least, trusted = [node.alpha for node in nodes], now.gap, False
+    server.restore(nodes, best)
+    log.prefer_own(server, nodes, tol)
+
+
+NEAR: tuple[Finish, ...] = (DualSteps(),)
+AFTER: tuple[Finish, ...] = (SmoothSteps(),)
+
+
+def run_first(methods: tuple[Finish, ...], state: State) -> None:
+    """Run the first of the methods that applies, if one does."""
+    method = next((method for method in methods if method.applies(state)), None)
+    if method is not None:
+        method.run(state)

@@ -1,0 +1,194 @@
+"""Regularisers that are quadratic: no relationship, or a given one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from skfedmtl._blocks import BlockModel
+from skfedmtl._curved import QuadraticCurved
+from skfedmtl._regulariser import (
+    Curved,
+    DualResponse,
+    PrimalResponse,
+    Proximal,
+    Response,
+    Tracker,
+)
+from skfedmtl._woodbury import Spectral
+
+Array = NDArray[np.float64]
+
+
+class _LinearResponse:
+    """R* is the quadratic (1/4) tr(V' B V): W = (1/2) B V and J = (1/2) B."""
+
+    def __init__(self, relationship: _Quadratic, V: Array) -> None:
+        self._relationship = relationship
+        self.V, self.W = V, relationship.half_inverse(V)
+        self.value = self.penalty = 0.5 * float(np.vdot(V, self.W))
+        self.rank = int(min(V.shape))
+
+    def product(self, dV: Array) -> Array:
+        return self._relationship.half_inverse(dV)
+
+    frozen_product = product
+
+    def rounded(self, excess: float) -> Response:
+        """Itself: R* has no kinks."""
+        return self
+
+    def damped(self, damping: float) -> Response:
+        """Itself: the regulariser is quadratic, and Newton's method needs no damping for it."""
+        return self
+
+    def curvature(self) -> Array:
+        return self._relationship.first_curvature()
+
+    def spectral(self) -> Spectral | None:
+        return None
+
+
+class _LinearTracker:
+    """Keeps W current; the local model is exact, so that every advance is accepted."""
+
+    def __init__(self, relationship: _Quadratic, V: Array) -> None:
+        self._relationship = relationship
+        self._W = relationship.half_inverse(V)
+
+    def row(self, node: int) -> Array:
+        return self._W[node]
+
+    def advance(self, node: int, dv: Array) -> bool:
+        self._relationship.add_half_column(self._W, node, dv)
+        return True
+
+
+class _Quadratic(ABC):
+    """What the regularisers without a kink have in common: W is linear in V."""
+
+    own_rho: float | None = None
+    is_quadratic = True
+
+    @abstractmethod
+    def half_inverse(self, V: Array) -> Array: ...
+
+    @abstractmethod
+    def first_curvature(self) -> Array: ...
+
+    @abstractmethod
+    def bend(self) -> Array: ...  #: of R, between nodes
+
+    @abstractmethod
+    def add_half_column(self, W: Array, node: int, dv: Array) -> None: ...
+
+    def respond(self, V: Array) -> DualResponse:
+        return _LinearResponse(self, V)
+
+    def curved(self, W: Array, root: float) -> Curved:
+        """The regulariser itself."""
+        return QuadraticCurved(self.bend(), W)
+
+    def conjugate(self, V: Array) -> float:
+        """R*(V)."""
+        return 0.5 * float(np.vdot(V, self.half_inverse(V)))
+
+    def majorant(self, W: Array) -> Array | None:
+        """None: the regulariser itself is quadratic."""
+        return None
+
+    def track(self, V: Array, curvature: Array) -> Tracker:
+        return _LinearTracker(self, V)
+
+    def first_caution(self) -> Array:
+        return np.ones(2)
+
+    def takes_blocks(self, n_features: int) -> bool:
+        """No: its tracker is exact and costs little."""
+        return False
+
+    def follow(self, V: Array, caution: Array) -> BlockModel:
+        raise NotImplementedError
+
+
+class Independent(_Quadratic):
+    """R(W) = lambda2 ||W||_F^2: nothing ties the nodes."""
+
+    def __init__(self, n_nodes: int, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._half = 0.5 / lambda2
+        self.own_rho = 2.0 * lambda2
+        self._lambda2 = lambda2
+
+    def penalty(self, W: Array) -> float:
+        return self._lambda2 * float(np.vdot(W, W))
+
+    def respond_at(self, W: Array, root: float) -> PrimalResponse:
+        return _LinearResponse(self, 2.0 * self._lambda2 * W)
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        W = T / (1.0 + 2.0 * self._lambda2 / rho)
+        return Proximal(W, self.penalty(W))
+
+    def bend(self) -> Array:
+        return 2.0 * self._lambda2 * np.eye(self.n_nodes)
+
+    def half_inverse(self, V: Array) -> Array:
+        return self._half * V
+
+    def first_curvature(self) -> Array:
+        return np.full(self.n_nodes, self._half)
+
+    def add_half_column(self, W: Array, node: int, dv: Array) -> None:
+        W[node] += self._half * dv
+
+    def covariance_factor(self, W: Array) -> Array:
+        """None, of no columns: Sigma is the identity over the number of nodes."""
+        return np.zeros((self.n_nodes, 0))
+
+
+class Fixed(_Quadratic):
+    """R(W) = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2 for a given precision Omega."""
+
+    def __init__(self, precision: Array, lambda1: float, lambda2: float) -> None:
+        self.n_nodes = len(precision)
+        self._precision = precision
+        self._lambda1, self._lambda2 = lambda1, lambda2
+        values, vectors = linalg.eigh(precision)
+        self._values, self._vectors = np.maximum(values, 0.0), vectors
+        inverse = (vectors / (lambda1 * self._values + lambda2)) @ vectors.T
+        self._half = 0.25 * (inverse + inverse.T)
+
+    def penalty(self, W: Array) -> float:
+        tied = float(np.vdot(W, self._precision @ W))
+        return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
+
+    def respond_at(self, W: Array, root: float) -> PrimalResponse:
+        V = 2.0 * (self._lambda1 * (self._precision @ W) + self._lambda2 * W)
+        return _LinearResponse(self, V)
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        bend = 2.0 * (self._lambda1 * self._values + self._lambda2)
+        turned = (self._vectors.T @ T) / (1.0 + bend / rho)[:, None]
+        squares = np.einsum("ij,ij->i", turned, turned)
+        return Proximal(self._vectors @ turned, 0.5 * float(bend @ squares))
+
+    def bend(self) -> Array:
+        return 2.0 * (self._lambda1 * self._precision + self._lambda2 * np.eye(self.n_nodes))
+
+    def half_inverse(self, V: Array) -> Array:
+        return self._half @ V
+
+    def first_curvature(self) -> Array:
+        return np.ascontiguousarray(np.diag(self._half))
+
+    def add_half_column(self, W: Array, node: int, dv: Array) -> None:
+        W += np.outer(self._half[:, node], dv)
+
+    def covariance_factor(self, W: Array) -> Array:
+        """F with F F' the (pseudo-)inverse of the precision."""
+        kept = self._values > self.n_nodes * np.finfo(float).eps * self._values.max(initial=0.0)
+        return self._vectors[:, kept] / np.sqrt(self._values[kept])

@@ -1,0 +1,233 @@
+"""Spectral splitting: the loss to the nodes, the spectrum to the server.
+
+The model is ``F(W) + R(W)``: losses that know nothing of each other, and a regulariser that knows
+nothing of rows. Each has an exact proximal step of its own, which no size of lambda2 makes hard,
+and Douglas-Rachford splitting [1]_ needs nothing else. From a state ``T`` of shape (m, d)::
+
+    Z   = argmin R(Z) + (rho/2) ||Z - T||_F^2                          the server
+    b_l = 2 z_l - t_l                                                  to node l
+    w_l = argmin F_l(w) + (rho/2) ||w - b_l||^2 = b_l + v_l/rho        every node
+    t_l <- t_l + 1.6 (w_l - z_l)                                       the server
+
+At rest ``W = Z``, and the nodes' dual variables, of moments ``V``, are those of the optimum. In
+between, ``Z`` is priced by the nodes, and ``V`` by the conjugate of ``R``: the best of both are the
+certificate. ``T`` is extrapolated (`skfedmtl._anderson`), and rho follows how far both sides move
+(`skfedmtl._balance`).
+
+References
+----------
+.. [1] J. Eckstein, D. P. Bertsekas, "On the Douglas-Rachford splitting method and the proximal
+   point algorithm for maximal monotone operators", Mathematical Programming 55, 1992.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.parallel import Parallel
+
+from skfedmtl._anderson import Anderson
+from skfedmtl._balance import Balance
+from skfedmtl._finish import AFTER, BEFORE, CLOSE, ENOUGH, NEAR, PATIENCE, State, polish, run_first
+from skfedmtl._log import NOBODY, Log, Solution, Watch
+from skfedmtl._losses import Array
+from skfedmtl._node_list import NodeList, assign, stack
+from skfedmtl._node_steps import Steps, make_steps
+from skfedmtl._pricing import bound_of
+from skfedmtl._protocol import Server
+from skfedmtl._regulariser import Proximal
+from skfedmtl._schedule import Schedule
+
+_RELAXATION = 1.6
+_ALONE = 2.0  #: of nodes that nothing ties: the next state is what they have found
+_SCALARS = 15  #: beside the two vectors: rho and the mixture down, a loss and a conjugate up
+_MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
+_FIRST_RHO = 0.25  #: of the mean curvature of a node along a feature
+
+
+class Iterate(NamedTuple):
+    """Where an iteration stands: what the next one needs, beside the problem."""
+
+    T: Array
+    alpha: Array
+    rho: float
+    age: int  #: iterations so far
+    W: Array | None  #: weights that may be better than any of its own
+
+
+class SplittingSolver:
+    """Fits a server and its nodes by splitting.
+
+    Parameters
+    ----------
+    tol : float
+        Stop when the gap is at most ``tol * objective`` or the floor of rounding; 0 runs
+        exactly `max_iter` iterations.
+    max_iter : int
+        Iterations at most.
+    schedule : Schedule or None
+        Which nodes answer in an iteration, and how long they work; None: all, as long as pays, and
+        second-order steps where they do (`skfedmtl._finish`).
+    n_jobs : int or None
+        Workers among which the nodes are shared.
+    iterate : Iterate or None
+        Where to go on; afterwards, where this one has ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        tol: float,
+        max_iter: int,
+        schedule: Schedule | None = None,
+        n_jobs: int | None = None,
+        iterate: Iterate | None = None,
+    ) -> None:
+        self.tol, self.max_iter = tol, max_iter
+        self.schedule, self.n_jobs = schedule, n_jobs
+        self.iterate = iterate
+
+    def solve(
+        self, server: Server, nodes: NodeList, rng: np.random.Generator, watch: Watch = NOBODY
+    ) -> Solution:
+        """Improve weights and dual variables from where they are."""
+        log = Log(server, nodes, watch)
+        state = self._begin(server, nodes, log)
+        is_laboratory = self.schedule is None and self.tol > 0.0
+        with Parallel(n_jobs=self.n_jobs, prefer="threads", require="sharedmem") as parallel:
+            if is_laboratory and self.iterate is None:
+                run_first(BEFORE, state)
+            run = _Run(state, self.iterate or self._first_iterate(state), self, parallel)
+            if is_laboratory and any(method.applies(state) for method in NEAR):
+                run.go_on(rng, PATIENCE, CLOSE)
+                run_first(NEAR, state)
+            if is_laboratory and any(method.applies(state) for method in AFTER):
+                self._split_while_it_pays(run, rng)
+                run_first(AFTER, state)
+            run.go_on(rng, self.max_iter)
+        if is_laboratory:
+            polish(state)
+        self.iterate = run.iterate()
+        return log.solution(self.tol)
+
+    def _begin(self, server: Server, nodes: NodeList, log: Log) -> State:
+        """A state whose log knows weights of zero, and those of the last fit."""
+        nothing = np.zeros_like(server.V)
+        is_cold = all(np.array_equal(node.alpha, node.start()) for node in nodes)
+        u = nothing if is_cold else server.response.W
+        log.offer(nothing, nodes.loss_at(nothing))
+        if self.iterate is not None and self.iterate.W is not None:
+            W = self.iterate.W
+            log.offer(W, nodes.loss_at(W) + server.relationship.penalty(W))
+        return State(server, nodes, log, self.tol, self.max_iter, is_cold, u)
+
+    def _first_iterate(self, state: State) -> Iterate:
+        """The state that would lead to the best weights and dual variables."""
+        server, nodes, log = state.server, state.nodes, state.log
+        rho = server.relationship.own_rho or _first_rho(nodes)
+        alpha: Array = stack(nodes, "alpha")
+        T = np.zeros_like(server.V)
+        if log.rounds > 0 or not state.is_cold:
+            T = log.W + nodes.moments_of(alpha) / rho
+        return Iterate(T, alpha.copy(), rho, 0, None)
+
+    def _split_while_it_pays(self, run: _Run, rng: np.random.Generator) -> None:
+        log, gap = run.state.log, np.inf
+        while log.best.gap < ENOUGH * gap and not log.is_last(self.tol, self.max_iter):
+            gap = log.best.gap
+            run.go_on(rng, PATIENCE)
+
+
+class _Run:
+    """One iteration, step by step."""
+
+    def __init__(
+        self, state: State, start: Iterate, solver: SplittingSolver, parallel: Parallel
+    ) -> None:
+        self.state = state
+        self._server, self._nodes = state.server, state.nodes
+        self._T, self._rho, self._age = start.T, start.rho, start.age
+        self._steps: Steps = make_steps(
+            state.nodes, start.alpha.copy(), solver.schedule, solver.n_jobs, parallel
+        )
+        #: weights whose losses are known, and those losses, where not all nodes answer
+        self._sent = np.zeros_like(start.T)
+        self._is_alone = state.server.relationship.own_rho is not None
+        self._relaxation = _ALONE if self._is_alone else _RELAXATION
+        memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else _MEMORY
+        in_step = solver.schedule is None or solver.schedule.is_full
+        memory = memory if in_step and not self._is_alone else 0
+        self._anderson, self._balance = Anderson(memory, self._relaxation), Balance()
+        self._residual = np.inf
+        self._is_lost = False  #: whether the state has outgrown the arithmetic
+
+    def go_on(self, rng: np.random.Generator, most: int, enough: float = -np.inf) -> None:
+        """At most so many iterations, or to a relative gap.
+
+        The nodes end with the best dual variables.
+        """
+        server, nodes, log = self._server, self._nodes, self.state.log
+        best: Array = stack(nodes, "alpha")
+        for _ in range(most):
+            reached = log.best.relative_gap <= enough
+            if self._is_lost or reached or not self.state.begin_round():
+                break
+            Z = self._advance(rng)
+            W, objective = self._price(Z)
+            bound = bound_of(server.relationship, nodes, self._steps.alpha, self._steps.V)
+            if bound.value > log.best.dual_objective:
+                best = bound.alpha
+            log.enter(server, W, objective, bound.value, objective + bound.magnitude)
+            if log.is_last(self.state.tol, self.state.max_iter):
+                assign(nodes, best)
+                log.close(server, nodes)
+            self._update(Z.W)
+        assign(nodes, best)
+
+    def _advance(self, rng: np.random.Generator) -> Proximal:
+        """Both proximal steps."""
+        Z = self._server.relationship.proximal(self._T, self._rho)
+        self._steps.run(2.0 * Z.W - self._T, self._rho, self._residual, rng)
+        self._age += 1
+        self._server.count(self._steps.n_answers, vectors=2, scalars=_SCALARS)
+        return Z
+
+    def _price(self, Z: Proximal) -> tuple[Array, float]:
+        """Weights whose losses the nodes have told, and the objective there."""
+        nodes, which = self._nodes, self._steps.which
+        if self._is_alone:
+            W = self._steps.W.copy()
+            return W, nodes.loss_at(W) + self._server.relationship.penalty(W)
+        if isinstance(which, slice):
+            return Z.W, nodes.loss_at(Z.W) + Z.penalty
+        self._sent[which] = Z.W[which]
+        for l in which:
+            self._steps.losses[l] = nodes[l].loss_at(Z.W[l])
+        penalty = self._server.relationship.penalty(self._sent)
+        return self._sent.copy(), float(self._steps.losses.sum()) + penalty
+
+    def _update(self, Z: Array) -> None:
+        """Take the next state, and the next rho."""
+        steps, residual = self._steps, np.zeros_like(Z)
+        residual[steps.which] = steps.W[steps.which] - Z[steps.which]
+        self._residual = float(np.linalg.norm(residual)) / np.sqrt(len(Z))
+        self._T = self._anderson.advance(self._T, residual)
+        self._is_lost = not bool(np.isfinite(self._T).all())
+        if self._is_alone:
+            return
+        factor = self._balance.factor(self._age, self._rho, Z, steps.V)
+        if factor != 1.0:
+            self._T = Z + (self._T - Z) / factor
+            self._rho *= factor
+            self._anderson.forget()
+
+    def iterate(self) -> Iterate:
+        """Where it stands."""
+        return Iterate(self._T, self._steps.alpha, self._rho, self._age, None)
+
+
+def _first_rho(nodes: NodeList) -> float:
+    norms = float(np.sum(nodes.weight * stack(nodes, "squared_norm")))
+    size = norms / (len(nodes) * nodes.X.shape[1])
+    return _FIRST_RHO * nodes[0].loss.steepness * (size or 1.0)

@@ -1,0 +1,236 @@
+"""Second-order steps of small problems: their derivatives, systems, and where they end."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from estimators import LOSSES, make_rows
+from oracles.objective import regulariser
+from skfedmtl import FMTLClassifier
+from skfedmtl._dense_system import MAX_WEIGHTS, DenseSystem
+from skfedmtl._finish import PATIENCE
+from skfedmtl._inside_path import InsidePath
+from skfedmtl._learned import Learned
+from skfedmtl._losses import LOSSES as LOSS_OF
+from skfedmtl._pricing import bound_of
+from skfedmtl._problem import FederatedProblem
+from skfedmtl._quadratic import Fixed, Independent
+from skfedmtl._smooth_path import SmoothPath, size
+from skfedmtl.relationships import mean_regularized
+
+SHAPES = [(1, 1), (1, 4), (4, 1), (3, 3), (3, 5), (5, 3)]
+seeds = st.integers(0, 2**32 - 1)
+
+
+# -- regularisers with a second derivative ----------------------------------------------------
+
+
+def relationships(m):
+    return {
+        "learned": Learned(m, 0.7, 0.05),
+        "none": Independent(m, 0.05),
+        "omega": Fixed(mean_regularized(m), 0.7, 0.05),
+    }
+
+
+@pytest.mark.parametrize("kind", ["learned", "none", "omega"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("root", [1e-2, 1.0])
+@pytest.mark.parametrize("rank", [1, 5])
+def test_slope_and_hessian_are_derivatives(shape, root, kind, rank):
+    rng = np.random.default_rng(0)
+    relationship, rank = relationships(shape[0])[kind], min(rank, *shape)
+    W = rng.normal(size=(shape[0], rank)) @ rng.normal(size=(rank, shape[1]))
+    here, step = relationship.curved(W, root), 1e-5 * root
+    H = here.hessian()
+    assert_allclose(H, H.T, atol=1e-9 * abs(H).max())
+    assert np.linalg.eigvalsh(H)[0] >= 2.0 * 0.05 * (1.0 - 1e-6)
+    for _ in range(4):
+        D = rng.normal(size=shape)
+        ahead, behind = (relationship.curved(W + sign * step * D, root) for sign in (1, -1))
+        rise = (ahead.value - behind.value) / (2.0 * step)
+        assert_allclose(np.vdot(here.slope, D), rise, rtol=1e-5, atol=1e-7 / step * 1e-8)
+        bend = (ahead.slope - behind.slope) / (2.0 * step)
+        found = (H @ D.ravel()).reshape(shape)
+        assert_allclose(found, bend, rtol=1e-5, atol=1e-6 * abs(bend).max())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_zero_has_derivatives_too(shape):
+    """Two singular values of zero: what mixes them is a limit. A root of zero holds Sigma."""
+    relationship, D = Learned(shape[0], 0.7, 0.05), np.random.default_rng(0).normal(size=shape)
+    here = relationship.curved(np.zeros(shape), 1.0)
+    bend = (relationship.curved(1e-5 * D, 1.0).slope) / 1e-5
+    assert_allclose((here.hessian() @ D.ravel()).reshape(shape), bend, rtol=1e-6)
+    held = relationship.curved(D, 0.0)
+    assert_allclose(held.value, (0.7 * shape[0] + 0.05) * np.vdot(D, D))
+    assert_allclose(held.slope, 2.0 * (0.7 * shape[0] + 0.05) * D)
+
+
+@given(seed=seeds, root=st.sampled_from([1e-6, 1e-3, 0.1]))
+def test_smoothing_costs_little_and_never_less(seed, root):
+    rng = np.random.default_rng(seed)
+    m, d = rng.integers(1, 6, size=2)
+    W = rng.normal(size=(m, d))
+    exact = regulariser(W, 0.7, 0.05, "learned")
+    smoothed = Learned(int(m), 0.7, 0.05).curved(W, root).value
+    total = np.linalg.svd(W, compute_uv=False).sum()
+    assert exact <= smoothed * (1.0 + 1e-12)
+    # each of m values is at most `root` larger
+    assert smoothed <= (exact + 0.7 * m * root * (2.0 * total + m * root)) * (1.0 + 1e-12)
+
+
+# -- the system -------------------------------------------------------------------------------
+
+
+def make_problem(loss, seed, X=None, *, sizes=(6, 9, 4), kind="learned", lambdas=(0.1, 0.01)):
+    rng = np.random.default_rng(seed)
+    codes, m = np.repeat(np.arange(len(sizes)), sizes), len(sizes)
+    X = rng.normal(size=(len(codes), 4)) if X is None else X(rng, len(codes))
+    spread = np.where(X.std(axis=0) > 0.0, X.std(axis=0), 1.0)
+    signal = ((X - X.mean(axis=0)) / spread) @ rng.normal(size=X.shape[1])
+    signal += 0.3 * rng.normal(size=len(codes))
+    regression = loss == "squared_error"
+    return FederatedProblem(
+        X,
+        signal if regression else np.where(signal > 0, 1.0, -1.0),
+        codes,
+        10.0 ** rng.uniform(-1, 1, size=len(codes)),
+        loss=LOSS_OF[loss](),
+        relationship={
+            "learned": Learned(m, *lambdas),
+            "none": Independent(m, lambdas[1]),
+            "omega": Fixed(mean_regularized(m), *lambdas),
+        }[kind],
+        intercept="centred" if regression else "feature",
+    )
+
+
+@given(seed=seeds, decades=st.sampled_from([0.0, 2.0, 8.0]))
+def test_a_system_knows_no_units(seed, decades):
+    """Columns of many decades: as exact in their own units as if there were none."""
+    rng = np.random.default_rng(seed)
+    units = 10.0 ** rng.uniform(-decades, decades, size=4)
+    problem = make_problem("logistic", seed, lambda rng, n: rng.normal(size=(n, 4)))
+    nodes, m, d = problem.nodes, 3, 5
+    bend = nodes.weight * rng.random(len(nodes.y))
+    half = rng.normal(size=(m * d, m * d))
+    H, rhs = half @ half.T + np.eye(m * d), rng.normal(size=(m, d))
+    dense = H.copy()
+    for l, part in enumerate(nodes.parts):
+        block = slice(l * d, (l + 1) * d)
+        dense[block, block] += nodes.X[part].T @ (bend[part, None] * nodes.X[part])
+    expected = np.linalg.solve(dense, rhs.ravel()).reshape(m, d)
+    scale = np.append(units, 1.0)
+    nodes.X[:] *= scale
+    wide = np.tile(scale, m)
+    system = DenseSystem(nodes, H * np.outer(wide, wide), bend)
+    assert system.is_sound
+    found = system.solve(rhs * scale) * scale
+    assert_allclose(found, expected, rtol=1e-7, atol=1e-7 * abs(expected).max())
+
+
+@pytest.mark.parametrize("H", [np.full((15, 15), np.nan), np.full((15, 15), np.inf)])
+def test_a_system_without_factors_says_so(H):
+    problem = make_problem("logistic", 0)
+    with np.errstate(invalid="ignore"):
+        system = DenseSystem(problem.nodes, H.copy(), np.zeros(len(problem.nodes.y)))
+    assert not system.is_sound
+    assert np.isnan(system.solve(np.ones((3, 5)))).all()
+
+
+@pytest.mark.parametrize("rank", [1, 7])
+def test_a_singular_system_is_solved_where_it_has_a_solution(rank):
+    rng = np.random.default_rng(0)
+    problem = make_problem("logistic", 0)
+    half = rng.normal(size=(15, rank))
+    H = half @ half.T
+    system = DenseSystem(problem.nodes, H.copy(), np.zeros(len(problem.nodes.y)))
+    assert system.is_sound
+    rhs = (H @ rng.normal(size=15)).reshape(3, 5)
+    assert_allclose((H @ system.solve(rhs).ravel()).reshape(3, 5), rhs, atol=1e-4 * abs(rhs).max())
+
+
+# -- the paths --------------------------------------------------------------------------------
+
+
+def scaled(rng, n):
+    return rng.normal(size=(n, 4)) * 10.0 ** rng.uniform(-4, 4, size=4)
+
+
+def shifted(rng, n):
+    return rng.normal(size=(n, 4)) + 100.0 * rng.normal(size=4)
+
+
+def doubled(rng, n):
+    X = rng.normal(size=(n, 4))
+    X[:, 1], X[:, 3] = X[:, 0], 1e3 * X[:, 2]
+    return X
+
+
+def summed(rng, n):
+    X = scaled(rng, n)
+    X[:, 0] = X[:, 1:].sum(axis=1)
+    return X
+
+
+def constant(rng, n):
+    X = rng.normal(size=(n, 4))
+    X[:, 2] = 1e3
+    return X
+
+
+COLUMNS = {one.__name__: one for one in (scaled, shifted, doubled, summed, constant)}
+
+
+def priced(problem, path):
+    """P at the weights of a path, and the best bound of its dual variables."""
+    relationship, nodes = problem.server.relationship, problem.nodes
+    bounds = [
+        bound_of(relationship, nodes, alpha, nodes.moments_of(alpha)) for alpha in path.duals()
+    ]
+    best = max(bounds, key=lambda bound: bound.value)
+    exact = relationship.respond(nodes.moments_of(best.alpha))
+    values = (nodes.loss_at(W) + relationship.penalty(W) for W in (path.W, exact.W))
+    return min(values), best.value
+
+
+@pytest.mark.parametrize("kind", ["learned", "none", "omega"])
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_path_ends_at_the_certified_optimum(loss, columns, kind):
+    """From nothing, whatever the columns."""
+    tol = 1e-4 if loss == "hinge" else 1e-7
+    for seed in range(3):
+        problem = make_problem(loss, seed, COLUMNS[columns], kind=kind)
+        relationship, nodes = problem.server.relationship, problem.nodes
+        start = relationship, nodes, np.zeros_like(problem.server.V), 1.0
+        path = InsidePath(*start, tol) if loss == "hinge" else SmoothPath(*start)
+        P, D = np.inf, -np.inf
+        for _ in range(300):
+            goes_on = path.advance()
+            objective, bound = priced(problem, path)
+            P, D = min(P, objective), max(D, bound)
+            if P - D <= tol * P or not goes_on:
+                break
+        assert -1e-9 * P <= P - D <= tol * P
+
+
+def test_the_size_of_weights():
+    W = np.diag([3.0, 4.0])
+    assert_allclose(size(W), np.sqrt(12.5))
+    assert size(np.zeros((2, 5))) == 0.0
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "logistic"])
+def test_what_the_splitting_cannot_is_finished(loss):
+    """Columns over eight decades are not for a step that treats features alike."""
+    X, y, nodes = make_rows(FMTLClassifier, sizes=(20, 25, 22), n_features=5)
+    X = X * 10.0 ** np.linspace(-4, 4, 5)
+    model = FMTLClassifier(loss=loss, lambda1=1e-2, lambda2=1e-4, tol=1e-6, random_state=0)
+    model.fit(X, y, nodes=nodes)
+    assert model.dual_gap_ <= 1e-6 * model.objective_
+    assert X.shape[1] * 3 <= MAX_WEIGHTS
+    assert model.n_iter_ <= 6 * PATIENCE
