@@ -372,7 +372,7 @@ def relax_by_node(
     before ``last`` work, so that threads can share the nodes.
     """
     cdef Py_ssize_t d = X.shape[1], node, start, live, n
-    cdef int n_passes, n_more
+    cdef int n_passes, _more
     cdef double enough = close * close
     cdef uint64_t state
     cdef double* before = <double*>malloc(max(d, 1) * sizeof(double))
@@ -396,7 +396,7 @@ def relax_by_node(
                     break
                 if n_passes == most:
                     break
-                for n_more in range(between):
+                for _more in range(between):
                     if live == 0:
                         break
                     live = _pass_over(
