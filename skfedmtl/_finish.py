@@ -35,7 +35,7 @@ PATIENCE = 50  #: iterations of the splitting that come first,
 ENOUGH = 0.1  #: and as many again while they leave less of the gap
 CLOSE = 1e-5  #: a relative gap from which Newton's steps on the dual lead to the last digits
 
-_MOST_STEPS, _FEW_STEPS = 100, 30  #: of an interior-point run,
+_MOST_STEPS, _FEW_STEPS = 100, 50  #: of an interior-point run,
 _QUICK = 100  #: the latter for more weights: where they are not enough, more seldom are
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
 _LAST, _POLISHING = 1e-9, 10  #: accuracy of the system of the last steps, and their number
