@@ -278,7 +278,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
         Returns
         -------
-        importances : ndarray of shape (n_features_in_,)
+        importances : ndarray of shape (n_columns,)
             Those of features that differ in scale cannot be compared.
 
         Examples

@@ -81,7 +81,7 @@ default="learned"
         Labels of the nodes, in the order of every array below.
     coef_ : ndarray of shape (n_nodes, n_features)
         Weights, one row a node.
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    feature_importances_ : ndarray of shape (n_columns,)
         Mean size of each feature's weights, for selectors; a node column is above all others.
     intercept_ : ndarray of shape (n_nodes,)
         Intercepts; zeros without `fit_intercept`.
