@@ -39,6 +39,7 @@ _MOST_STEPS, _FEW_STEPS = 100, 50  #: of an interior-point run,
 _QUICK = 100  #: the latter for more weights: where they are not enough, more seldom are
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
 _LAST, _POLISHING = 1e-9, 10  #: accuracy of the system of the last steps, and their number
+_ROUGH = 1e-2  #: the least accuracy of such a system before
 _FAR = 0.1  #: a relative gap beyond which weights tell nothing
 _ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
 _HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
@@ -73,8 +74,8 @@ class CentralPath:
 
     def applies(self, state: State) -> bool:
         server, nodes = state.server, state.nodes
-        many = server.relationship.takes_blocks(server.V.shape[1])
-        return state.is_cold and _interior.applies(server, nodes) and not many
+        few = not server.visits_blocks()
+        return state.is_cold and _interior.applies(server, nodes) and few
 
     def run(self, state: State) -> None:
         server, nodes, tol = state.server, state.nodes, state.tol
@@ -150,7 +151,7 @@ class DualSteps:
         stepper, slow_steps = NewtonStepper(), 0
         while slow_steps < _SLOW_STEPS and state.begin_round():
             before = log.best.gap
-            accuracy = float(np.clip(log.best.relative_gap, 1e-9, 1e-2))
+            accuracy = float(np.clip(log.best.relative_gap, _LAST, _ROUGH))
             stepper.step(server, nodes, tol=accuracy)
             log.certify(server, nodes)
             slow_steps = slow_steps + 1 if log.best.gap > _STALLED * before else 0
@@ -198,9 +199,6 @@ def _path(state: State) -> SmoothPath | InsidePath:
     return InsidePath(*begin, state.tol) if nodes[0].loss.linear else SmoothPath(*begin)
 
 
-BEFORE: tuple[Finish, ...] = (CentralPath(), WeightSteps())
-
-
 def polish(state: State) -> None:
     """A few more steps where only the weights of the dual variables themselves will do."""
     server, nodes, log, tol = state.server, state.nodes, state.log, state.tol
@@ -219,6 +217,7 @@ def polish(state: State) -> None:
     log.prefer_own(server, nodes, tol)
 
 
+BEFORE: tuple[Finish, ...] = (CentralPath(), WeightSteps())
 NEAR: tuple[Finish, ...] = (DualSteps(),)
 AFTER: tuple[Finish, ...] = (SmoothSteps(),)
 
