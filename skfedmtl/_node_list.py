@@ -82,28 +82,43 @@ class NodeList(list["Node"]):
 
     def moments_of(self, alpha: Array) -> Array:
         """`Node.moment_of` of all, for these dual variables."""
-        coefficient = self.weight * alpha
         V = np.zeros((len(self), self.X.shape[1]))
-        if isinstance(self.X, np.ndarray):
-            _sdca.accumulate_by_node(self.X, self.starts, coefficient, V)
-        else:
-            for l, node in enumerate(self):
-                V[l] = _rows.accumulate(node.X, coefficient[self.parts[l]])
+        self.put_moments(alpha, V, 0, len(self))
         return V
+
+    def put_moments(self, alpha: Array, V: Array, first: int, last: int) -> None:
+        """Put those of the nodes from `first` to before `last` into their rows of V, of zeros."""
+        starts = self.starts[first : last + 1]
+        rows = slice(starts[0], starts[-1])
+        coefficient = self.weight[rows] * alpha[rows]
+        if isinstance(self.X, np.ndarray):
+            _sdca.accumulate_by_node(self.X[rows], starts - starts[0], coefficient, V[first:last])
+            return
+        for l in range(first, last):
+            own = slice(self.starts[l] - starts[0], self.starts[l + 1] - starts[0])
+            V[l] = _rows.accumulate(self[l].X, coefficient[own])
 
     def margins(self, W: Array) -> Array:
         """``x_i . w`` of every row with the weights of its node."""
         margins = np.zeros(len(self.y))
-        if isinstance(self.X, np.ndarray):
-            _sdca.margins_by_node(self.X, self.starts, W, margins)
-        else:
-            for node, w, part in zip(self, W, self.parts, strict=True):
-                margins[part] = _rows.margins(node.X, w)
+        self.put_margins(W, margins, 0, len(self))
         return margins
+
+    def put_margins(self, W: Array, margins: Array, first: int, last: int) -> None:
+        """Put those of the nodes from `first` to before `last` into their part of `margins`."""
+        if isinstance(self.X, np.ndarray):
+            _sdca.margins_by_node(self.X, self.starts[first : last + 1], W[first:last], margins)
+            return
+        for l in range(first, last):
+            margins[self.parts[l]] = _rows.margins(self[l].X, W[l])
 
     def loss_at(self, W: Array) -> float:
         """The sum of `Node.loss_at`."""
-        return float(np.sum(self.weight * self[0].loss.value(self.y, self.margins(W))))
+        return self.loss_of(self.margins(W))
+
+    def loss_of(self, margins: Array) -> float:
+        """The same at weights of which these are the margins."""
+        return float(np.sum(self.weight * self[0].loss.value(self.y, margins)))
 
     def conjugate(self) -> float:
         """The sum of `Node.conjugate_at` at their dual variables."""

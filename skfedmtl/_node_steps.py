@@ -19,24 +19,23 @@ a                     ``alpha``, of all rows, node after node        (n,)
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
-from sklearn.utils.parallel import delayed
 
 from skfedmtl import _rows
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array
 from skfedmtl._node_list import NodeList, stack
 from skfedmtl._schedule import Schedule
+from skfedmtl._workers import Workers
 
 _FIRST, _MOST = 5, 200  #: passes over all rows in the first step, and in any at most
 _BETWEEN = 8  #: passes over the rows that have moved, between two over all
 _ACCURACY = 0.1  #: of the last residual, to which weights are found
+_BLOCK = 2**17  #: numbers in the rows of a block at least, which a cache holds
 _LARGEST = 400  #: rows or features of which the smaller number is decomposed
 #: of all decompositions at most: more take longer than passes, or more room than the rows
 _FEW_NUMBERS, _MANY_NUMBERS = 2**14, 2**20
@@ -49,22 +48,29 @@ class Steps(Protocol):
     alpha: Array
     V: Array
     W: Array
-    which: NDArray[np.intp] | slice  #: the nodes that have answered
     n_answers: int
-    losses: Array  #: of the nodes at the weights that they were sent last, where some are away
+    which: NDArray[np.intp] | slice  #: the nodes that have answered
+    told: Array  #: the weights whose losses the nodes have told last,
+    loss: float  #: and the sum of those
 
-    def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None: ...
+    def run(
+        self,
+        base: Array,
+        rho: float,
+        residual: float,
+        rng: np.random.Generator,
+        asked: Array | None,
+    ) -> None:
+        """Improve the dual variables; tell the losses at weights asked about, or at those found."""
 
 
-def make_steps(
-    nodes: NodeList, alpha: Array, schedule: Schedule | None, n_jobs: int | None, parallel: Any
-) -> Steps:
+def make_steps(nodes: NodeList, alpha: Array, schedule: Schedule | None, workers: Workers) -> Steps:
     """The steps that the schedule asks for, or that suit the loss and the sizes of the nodes."""
     if schedule is not None:
-        return ScheduledPasses(nodes, alpha, schedule, n_jobs, parallel)
+        return ScheduledPasses(nodes, alpha, schedule, workers)
     if nodes[0].loss.constant_curvature and _is_cheap(nodes):
         return ExactSteps(nodes, alpha)
-    return Passes(nodes, alpha, n_jobs, parallel)
+    return Passes(nodes, alpha, workers)
 
 
 def _is_cheap(nodes: NodeList) -> bool:
@@ -74,52 +80,73 @@ def _is_cheap(nodes: NodeList) -> bool:
     return int(smaller.max(initial=0)) <= _LARGEST and numbers <= enough
 
 
-class Passes:
-    """Coordinate passes; blocks of nodes to workers, with the same bits for any number of them."""
+class _Step(NamedTuple):
+    """What all nodes are told."""
 
-    def __init__(self, nodes: NodeList, alpha: Array, n_jobs: int | None, parallel: Any) -> None:
+    base: Array
+    rho: float
+    close: float
+    least: int
+    seeds: NDArray[np.uint64]
+    asked: Array | None
+    margins: Array  #: there, to be found
+
+
+class Passes:
+    """Coordinate passes; blocks of nodes to workers, with the same bits for any number of them.
+
+    While a cache holds a block's rows, their moments and margins are found, too.
+    """
+
+    def __init__(self, nodes: NodeList, alpha: Array, workers: Workers) -> None:
         self._nodes, self._loss = nodes, nodes[0].loss
-        self._parallel = parallel
+        self._workers = workers
         self.alpha = alpha
         live = nodes.weight > 0.0
         self._order = np.flatnonzero(live)
         self._ends = np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(live)])[nodes.starts]
         self._norms = stack(nodes, "squared_norm")
-        self._blocks = _blocks(len(nodes), n_jobs)
+        self._blocks = list(_blocks(nodes))
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)
-        self.losses = np.zeros(0)
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
+        self.told, self.loss = self.W, np.inf
 
-    def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None:
+    def run(
+        self,
+        base: Array,
+        rho: float,
+        residual: float,
+        rng: np.random.Generator,
+        asked: Array | None,
+    ) -> None:
         """Improve the dual variables until the weights rest, as measured by the last residual."""
         close = _ACCURACY * residual
         least = 1 if np.isfinite(close) else _FIRST
         seeds = rng.integers(2**63, size=len(self._nodes)).astype(np.uint64)
-        curvature = 1.0 / rho
         self.W = base + self.V / rho
-        self._parallel(
-            delayed(self._run_block)(first, last, curvature, close, least, seeds)
-            for first, last in self._blocks
-        )
-        self.V = self._nodes.moments_of(self.alpha)
-        self.W = base + self.V / rho
+        self.V = np.zeros_like(self.V)
+        margins = np.zeros(len(self.alpha))
+        step = _Step(base, rho, close, least, seeds, asked, margins)
+        self._workers.run(self._run_block, [(step, *block) for block in self._blocks])
+        self.told = self.W if asked is None else asked
+        self.loss = self._nodes.loss_of(margins)
 
-    def _run_block(
-        self,
-        first: int,
-        last: int,
-        curvature: float,
-        close: float,
-        least: int,
-        seeds: NDArray[np.uint64],
-    ) -> None:
-        nodes, most = self._nodes, self._loss.most_passes or _MOST
-        if not isinstance(nodes.X, np.ndarray):
+    def _run_block(self, step: _Step, first: int, last: int) -> None:
+        """Let the nodes from `first` to before `last` do all that is theirs."""
+        nodes = self._nodes
+        if isinstance(nodes.X, np.ndarray):
+            self._pass_over(step, first, last)
+        else:
             for l in range(first, last):
-                self._run_sparse(l, curvature, close, least, most, int(seeds[l]))
-            return
+                self._run_sparse(l, step)
+        nodes.put_moments(self.alpha, self.V, first, last)
+        self.W[first:last] = step.base[first:last] + self.V[first:last] / step.rho
+        nodes.put_margins(self.W if step.asked is None else step.asked, step.margins, first, last)
+
+    def _pass_over(self, step: _Step, first: int, last: int) -> None:
+        nodes = self._nodes
         _sdca.relax_by_node(
             self._loss.kernel,
             nodes.X,
@@ -130,24 +157,23 @@ class Passes:
             first,
             last,
             self._order,
-            seeds,
-            curvature,
-            close,
-            least,
-            most,
+            step.seeds,
+            1.0 / step.rho,
+            step.close,
+            step.least,
+            self._loss.most_passes or _MOST,
             0 if self._loss.most_passes else _BETWEEN,
             self.alpha,
             self.W,
         )
 
-    def _run_sparse(
-        self, l: int, curvature: float, close: float, least: int, most: int, state: int
-    ) -> None:
+    def _run_sparse(self, l: int, step: _Step) -> None:
         """The same for one node of sparse rows: `_sdca.relax_by_node` in Python."""
         nodes, node = self._nodes, self._nodes[l]
+        curvature, close, most = 1.0 / step.rho, step.close, self._loss.most_passes or _MOST
         live = slice(self._ends[l], self._ends[l + 1])
         order, alpha, w = self._order[live] - nodes.starts[l], self.alpha[nodes.parts[l]], self.W[l]
-        before, state = w.copy(), state | 1
+        before, state = w.copy(), int(step.seeds[l]) | 1
 
         def pass_over(rows: NDArray[np.intp]) -> tuple[int, float]:
             """How many rows have moved, and how far the weights."""
@@ -159,7 +185,7 @@ class Passes:
         for n_passes in range(1, most + 1) if len(order) else ():
             state = _sdca.shuffle(order, state)
             n_moved, moved = pass_over(order)
-            if (moved <= close and n_passes >= least) or n_passes == most:
+            if (moved <= close and n_passes >= step.least) or n_passes == most:
                 break
             for _ in range(0 if self._loss.most_passes else _BETWEEN):
                 if n_moved == 0 or moved <= 0.1 * close:
@@ -168,46 +194,54 @@ class Passes:
         self._order[live] = order + nodes.starts[l]
 
 
+def _blocks(nodes: NodeList) -> Iterator[tuple[int, int]]:
+    """Consecutive nodes of about so many numbers; how many workers there are is not asked."""
+    numbers = nodes.starts * nodes.X.shape[1]
+    first = 0
+    while first < len(nodes):
+        last = int(np.searchsorted(numbers, numbers[first] + _BLOCK))
+        last = min(max(last, first + 1), len(nodes))
+        yield first, last
+        first = last
+
+
 class ScheduledPasses:
     """As many passes as a schedule draws, at the nodes that it draws; the others keep theirs."""
 
-    def __init__(
-        self, nodes: NodeList, alpha: Array, schedule: Schedule, n_jobs: int | None, parallel: Any
-    ) -> None:
-        self._nodes, self._schedule = nodes, schedule
-        self._n_jobs, self._parallel = n_jobs, parallel
+    def __init__(self, nodes: NodeList, alpha: Array, schedule: Schedule, workers: Workers) -> None:
+        self._nodes, self._schedule, self._workers = nodes, schedule, workers
         self.alpha = alpha
         self.V = nodes.moments_of(alpha)
-        self.W = np.zeros_like(self.V)
+        self.W, self.told = np.zeros_like(self.V), np.zeros_like(self.V)
         self.which: NDArray[np.intp] | slice = np.arange(len(nodes))
         self.n_answers = len(nodes)
-        self.losses = np.array([node.loss_at(w) for node, w in zip(nodes, self.W, strict=True)])
+        self._losses = np.array([node.loss_at(w) for node, w in zip(nodes, self.W, strict=True)])
+        self.loss = float(self._losses.sum())
 
-    def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None:
+    def run(
+        self,
+        base: Array,
+        rho: float,
+        residual: float,
+        rng: np.random.Generator,
+        asked: Array | None,
+    ) -> None:
         """One exchange."""
         which, epochs, seeds = self._schedule.draw(rng)
         self.which, self.n_answers = which, len(which)
-        self.W[which] = base[which] + self.V[which] / rho
-        jobs = list(zip(which.tolist(), epochs, seeds, strict=True))
-        self._parallel(
-            delayed(self._run_block)(jobs[first:last], 1.0 / rho)
-            for first, last in _blocks(len(jobs), self._n_jobs)
-        )
-        for l in which:
+
+        def work(l: int, n_passes: float, seed: int) -> None:
             node, part = self._nodes[l], self._nodes.parts[l]
-            self.V[l] = _rows.accumulate(node.X, node.weight * self.alpha[part])
-        self.W[which] = base[which] + self.V[which] / rho
+            alpha, w = self.alpha[part], base[l] + self.V[l] / rho
+            node.pass_over(1.0 / rho, n_passes, seed, alpha, w)
+            self.V[l] = _rows.accumulate(node.X, node.weight * alpha)
+            self.W[l] = base[l] + self.V[l] / rho
 
-    def _run_block(self, jobs: list[tuple[int, float, int]], curvature: float) -> None:
-        for l, epochs, seed in jobs:
-            alpha = self.alpha[self._nodes.parts[l]]
-            self._nodes[l].pass_over(curvature, epochs, seed, alpha, self.W[l])
-
-
-def _blocks(count: int, n_jobs: int | None) -> list[tuple[int, int]]:
-    """Consecutive parts, one a worker."""
-    n_blocks = max(1, min(count, effective_n_jobs(n_jobs)))
-    return list(itertools.pairwise(np.linspace(0, count, n_blocks + 1).astype(int).tolist()))
+        self._workers.run(work, zip(which.tolist(), epochs, seeds, strict=True))
+        self.told[which] = (self.W if asked is None else asked)[which]
+        for l in which:
+            self._losses[l] = self._nodes[l].loss_at(self.told[l])
+        self.loss = float(self._losses.sum())
 
 
 class ExactSteps:
@@ -219,13 +253,20 @@ class ExactSteps:
         self.W = np.zeros_like(self.V)
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)
-        self.losses = np.zeros(0)
+        self.told, self.loss = self.W, np.inf
         n, d = np.diff(nodes.starts), nodes.X.shape[1]
         many, few = np.flatnonzero(n >= d), np.flatnonzero((n < d) & (n > 0))
         self._by_features = [_ByFeatures(nodes, many)] if len(many) else []
         self._by_rows = [_ByRows(nodes, block) for block in _alike(few, n)]
 
-    def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None:
+    def run(
+        self,
+        base: Array,
+        rho: float,
+        residual: float,
+        rng: np.random.Generator,
+        asked: Array | None,
+    ) -> None:
         """Solve every node's sub-problem."""
         nodes, W = self._nodes, base.copy()
         for features in self._by_features:
@@ -236,6 +277,8 @@ class ExactSteps:
         self.alpha = np.where(nodes.weight > 0.0, alpha, 0.0)
         self.V = nodes.moments_of(self.alpha)
         self.W = base + self.V / rho
+        self.told = self.W if asked is None else asked
+        self.loss = nodes.loss_at(self.told)
 
 
 def _alike(nodes: NDArray[np.intp], n: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

@@ -25,7 +25,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.parallel import Parallel
 
 from skfedmtl._anderson import Anderson
 from skfedmtl._balance import Balance
@@ -38,6 +37,7 @@ from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
 from skfedmtl._regulariser import Proximal
 from skfedmtl._schedule import Schedule
+from skfedmtl._workers import Workers
 
 _RELAXATION = 1.6
 _ALONE = 2.0  #: of nodes that nothing ties: the next state is what they have found
@@ -95,10 +95,10 @@ class SplittingSolver:
         log = Log(server, nodes, watch)
         state = self._begin(server, nodes, log)
         is_laboratory = self.schedule is None and self.tol > 0.0
-        with Parallel(n_jobs=self.n_jobs, prefer="threads", require="sharedmem") as parallel:
+        with Workers(self.n_jobs) as workers:
             if is_laboratory and self.iterate is None:
                 run_first(BEFORE, state)
-            run = _Run(state, self.iterate or self._first_iterate(state), self, parallel)
+            run = _Run(state, self.iterate or self._first_iterate(state), self, workers)
             if is_laboratory and any(method.applies(state) for method in NEAR):
                 run.go_on(rng, PATIENCE, CLOSE)
                 run_first(NEAR, state)
@@ -143,16 +143,12 @@ class _Run:
     """One iteration, step by step."""
 
     def __init__(
-        self, state: State, start: Iterate, solver: SplittingSolver, parallel: Parallel
+        self, state: State, start: Iterate, solver: SplittingSolver, workers: Workers
     ) -> None:
         self.state = state
         self._server, self._nodes = state.server, state.nodes
         self._T, self._rho, self._age = start.T, start.rho, start.age
-        self._steps: Steps = make_steps(
-            state.nodes, start.alpha.copy(), solver.schedule, solver.n_jobs, parallel
-        )
-        #: weights whose losses are known, and those losses, where not all nodes answer
-        self._sent = np.zeros_like(start.T)
+        self._steps: Steps = make_steps(state.nodes, start.alpha.copy(), solver.schedule, workers)
         self._is_alone = state.server.relationship.own_rho is not None
         self._relaxation = _ALONE if self._is_alone else _RELAXATION
         memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else _MEMORY
@@ -188,24 +184,16 @@ class _Run:
     def _advance(self, rng: np.random.Generator) -> Proximal:
         """Both proximal steps."""
         Z = self._server.relationship.proximal(self._T, self._rho)
-        self._steps.run(2.0 * Z.W - self._T, self._rho, self._residual, rng)
+        asked = None if self._is_alone else Z.W
+        self._steps.run(2.0 * Z.W - self._T, self._rho, self._residual, rng, asked)
         self._age += 1
         self._server.count(self._steps.n_answers, vectors=2, scalars=_SCALARS)
         return Z
 
     def _price(self, Z: Proximal) -> tuple[Array, float]:
         """Weights whose losses the nodes have told, and the objective there."""
-        nodes, which = self._nodes, self._steps.which
-        if self._is_alone:
-            W = self._steps.W.copy()
-            return W, nodes.loss_at(W) + self._server.relationship.penalty(W)
-        if isinstance(which, slice):
-            return Z.W, nodes.loss_at(Z.W) + Z.penalty
-        self._sent[which] = Z.W[which]
-        for l in which:
-            self._steps.losses[l] = nodes[l].loss_at(Z.W[l])
-        penalty = self._server.relationship.penalty(self._sent)
-        return self._sent.copy(), float(self._steps.losses.sum()) + penalty
+        W, relationship = self._steps.told, self._server.relationship
+        return W, self._steps.loss + (Z.penalty if W is Z.W else relationship.penalty(W))
 
     def _update(self, Z: Array) -> None:
         """Take the next state, and the next rho."""

@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
-from sklearn.utils.parallel import Parallel
 
 from certificates import check_certificate, dual, worth_of_nothing
 from estimators import ESTIMATORS, KINDS, LOSSES, estimator_of, fit, make_rows, oracle_task
 from oracles import kernels, regularisers
 from oracles.objective import optimum, regulariser
 from oracles.strategies import problems
-from skfedmtl import FMTLClassifier
+from skfedmtl import FMTLClassifier, _node_steps
 from skfedmtl._kernels import _sdca
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
@@ -23,6 +22,7 @@ from skfedmtl._node_steps import ExactSteps, Passes, make_steps
 from skfedmtl._pricing import bound_of
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._quadratic import Fixed, Independent
+from skfedmtl._workers import Workers
 
 losses = pytest.mark.parametrize("loss", LOSSES)
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -230,18 +230,36 @@ def test_passes_stop_when_they_are_told_to(loss):
 
 
 @losses
-def test_passes_share_nodes_among_workers(loss):
-    nodes, rng = make_nodes(loss, 5, m=13, most=120)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_passes_share_nodes_among_workers(loss, sparse, monkeypatch):
+    """The same bits, of dual variables as of all that is found beside them."""
+    monkeypatch.setattr(_node_steps, "_BLOCK", 60)
+    nodes, rng = make_nodes(loss, 5, m=13, sparse=sparse, most=120)
     base = rng.normal(size=(len(nodes), nodes.X.shape[1]))
     found = []
     for n_jobs in (1, 2, 5):
-        with Parallel(n_jobs=n_jobs, prefer="threads", require="sharedmem") as parallel:
-            steps = Passes(nodes, alpha_of(nodes), n_jobs, parallel)
+        with Workers(n_jobs) as workers:
+            steps = Passes(nodes, alpha_of(nodes), workers)
             draws = np.random.default_rng(1)
-            for residual in (np.inf, 0.1, 1e-3):
-                steps.run(base, 0.5, residual, draws)
+            for residual, asked in ((np.inf, base), (0.1, None), (1e-3, base)):
+                steps.run(base, 0.5, residual, draws, asked)
+                assert steps.loss == nodes.loss_at(steps.W if asked is None else asked)
         found.append(steps.alpha.tobytes() + steps.W.tobytes() + steps.V.tobytes())
+        assert_array_equal(steps.V, nodes.moments_of(steps.alpha))
+        assert_array_equal(steps.W, base + steps.V / 0.5)
     assert found[0] == found[1] == found[2]
+
+
+def test_blocks_of_nodes_hold_about_as_many_numbers(monkeypatch):
+    """All nodes in their order, each once, also those without rows."""
+    monkeypatch.setattr(_node_steps, "_BLOCK", 60)
+    nodes, _ = make_nodes("hinge", 5, m=40, most=120)
+    blocks = list(_node_steps._blocks(nodes))
+    assert [first for first, _ in blocks[1:]] == [last for _, last in blocks[:-1]]
+    assert (blocks[0][0], blocks[-1][1]) == (0, 40)
+    sizes = [nodes.X[nodes.starts[first] : nodes.starts[last]].size for first, last in blocks]
+    largest = int(np.diff(nodes.starts).max()) * nodes.X.shape[1]
+    assert all(60 <= size < 60 + largest for size in sizes[:-1])
 
 
 @losses
@@ -252,10 +270,10 @@ def test_sparse_rows_have_the_same_step(loss, rho):
         for sparse in (False, True):
             nodes, rng = make_nodes(loss, seed, sparse=sparse)
             base = rng.normal(size=(len(nodes), nodes.X.shape[1]))
-            with Parallel(n_jobs=1, prefer="threads", require="sharedmem") as parallel:
-                steps = Passes(nodes, alpha_of(nodes), 1, parallel)
+            with Workers(1) as workers:
+                steps = Passes(nodes, alpha_of(nodes), workers)
                 for _ in range(20 if nodes[0].loss.most_passes else 3):
-                    steps.run(base, rho, 1e-8, rng)
+                    steps.run(base, rho, 1e-8, rng, base)
             found.append(steps.W)
         assert_allclose(*found, atol=1e-5)
 
@@ -265,10 +283,11 @@ def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
     """More rows than features and fewer, nodes without rows, and nodes without weight."""
     nodes, rng = make_nodes("squared_error", seed, d=d, most=most)
     base = rng.normal(size=(len(nodes), d))
-    steps = make_steps(nodes, alpha_of(nodes), None, 1, None)
+    steps = make_steps(nodes, alpha_of(nodes), None, Workers(1))
     assert isinstance(steps, ExactSteps)
     for curvature in (rho, 7.0 * rho):  # one decomposition serves every rho
-        steps.run(base, curvature, np.inf, rng)
+        steps.run(base, curvature, np.inf, rng, base)
+        assert steps.loss == nodes.loss_at(base)
         for node, w, b in zip(nodes, steps.W, base, strict=True):
             scaled = 2.0 * node.X.T * node.weight
             H = scaled @ node.X + curvature * np.eye(d)
