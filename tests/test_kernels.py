@@ -166,6 +166,20 @@ def test_a_hinge_row_of_zeros_rests_at_its_upper_bound():
     assert_array_equal(w, np.ones(3))
 
 
+def test_a_logistic_step_ends_where_rounding_does():
+    """From afar, from near, and from the root itself, and whichever side it is on."""
+    rng = np.random.default_rng(0)
+    one = np.ones((1, 1))
+    for _ in range(2000):
+        q, y, z = 10.0 ** rng.uniform(-3, 3), rng.choice([-1.0, 1.0]), rng.uniform(-6, 6)
+        near = z + rng.choice([-1.0, 1.0]) * 10.0 ** rng.uniform(-14, 1.5)
+        b, start = expit(z), expit(near)
+        f = y * (q * (start - b) - z)  # z is the logit of the root
+        begin = np.array([y * start]), np.array([f])
+        alpha, _ = visit("logistic", one, np.array([y]), one[0], [0], q, 1, *begin)
+        assert_allclose(y * alpha[0], b, rtol=1e-14 * (10.0 + q))
+
+
 def test_a_logistic_step_finds_its_root_at_every_curvature():
     """One row of norm one: q and f run over decades, the start comes close to either bound."""
     rng = np.random.default_rng(0)

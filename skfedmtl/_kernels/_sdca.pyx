@@ -26,7 +26,7 @@ w_l, local view       ``w``                                   (d,)
 """
 
 cimport cython
-from libc.math cimport exp
+from libc.math cimport exp, log
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -84,6 +84,7 @@ cdef class SquaredHinge:
 cdef double _SMALLEST = 2.0 ** -1022
 cdef double _LARGEST = 1.0 - 2.0 ** -53
 cdef int _MOST_STEPS = 1000  # about log(q) are taken
+cdef double _NOTHING_LEFT = 1e-8  # a fall whose square rounding hides
 
 
 @cython.final
@@ -93,14 +94,15 @@ cdef class Logistic:
     As a function of the logit z of b the left side rises, bending up for z < 0 and down
     for z > 0. Mirrored to have its root at z <= 0 and started to the right of it, Newton's
     method falls to the root without ever passing it, for any q, and needs no bracket; it
-    is done when rounding stops the fall.
+    is done when rounding stops the fall, or what is left after it, at most its square. The first
+    step begins at the last root, where the last term is zero, if that is where it bends up.
     """
 
     cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
         cdef double start = y * a
         cdef double margin = y * f
         cdef bint mirrored = margin + q * (0.5 - start) < 0.0
-        cdef double z, power, b, value, lower
+        cdef double z, power, b, fall, lower
         cdef int _
         if mirrored:
             start = 1.0 - start
@@ -108,14 +110,23 @@ cdef class Logistic:
         z = q * start - margin  # the left side is q b there
         if z > 0.0:
             z = 0.0
+        if start <= 0.5:
+            lower = log(start / (1.0 - start))
+            lower -= (lower + margin) / (1.0 + q * start * (1.0 - start))
+            if lower < z:  # not if there is no such number
+                z = lower
         power = exp(z)
         b = power / (1.0 + power)
         for _ in range(_MOST_STEPS):
-            value = z + margin + q * (b - start)
-            lower = z - value / (1.0 + q * b / (1.0 + power))
+            fall = (z + margin + q * (b - start)) / (1.0 + q * b / (1.0 + power))
+            lower = z - fall
             if not lower < z:
                 break
             z = lower
+            if fall < _NOTHING_LEFT:
+                power -= fall * power
+                b = power / (1.0 + power)
+                break
             power = exp(z)
             b = power / (1.0 + power)
         if mirrored:
