@@ -27,7 +27,7 @@ from skfedmtl._log import Solution
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
 
-_CHUNK = 2**14  #: rows that are copied at a time
+_CHUNK = 2**16  #: numbers that are copied at a time, which a cache holds
 _SMALL = 1e-2  #: spread that is never called constant, relative
 _ROUNDING = 2.0**-52  #: relative gap below which rounding has the say
 
@@ -72,8 +72,10 @@ def _moments(X: Any) -> tuple[Array, Array]:
     mean = np.asarray(X.mean(axis=0)).ravel()
     if isinstance(X, np.ndarray):
         squares = np.zeros(d)
-        for start in range(0, n, _CHUNK):  # no second table
-            squares += np.square(X[start : start + _CHUNK] - mean).sum(axis=0)
+        step = max(1, _CHUNK // max(1, d))
+        for start in range(0, n, step):  # no second table
+            part = X[start : start + step] - mean
+            squares += np.einsum("ij,ij->j", part, part)
         return mean, np.sqrt(squares / n)
     if not X.has_canonical_format:
         X = X.copy()

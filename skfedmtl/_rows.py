@@ -17,7 +17,7 @@ from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array
 from skfedmtl._sparse import NOISE, SparseRows
 
-_CHUNK = 2**14  #: rows that are copied at a time
+_CHUNK = 2**16  #: numbers that are copied at a time, which a cache holds
 _FEW_ROWS = 100  #: of a node, among which it does not pay to look for coefficients of zero
 _SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
 _SYRK: dict[Any, Any] = {np.dtype(np.float64): blas.dsyrk, np.dtype(np.float32): blas.ssyrk}
@@ -39,9 +39,9 @@ def sorted_rows(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -> A
         return _sorted_sparse(X, order, more)
     d = X.shape[1]
     rows = np.empty((len(order), d + len(more)))
-    for start in range(0, len(order), _CHUNK):  # no second copy of all rows
-        part = order[start : start + _CHUNK]
-        rows[start : start + _CHUNK, :d] = X[part]
+    step = max(1, _CHUNK // max(1, d))
+    for start in range(0, len(order), step):  # no second copy of all rows
+        rows[start : start + step, :d] = X[order[start : start + step]]
     rows[:, d:] = more
     return rows
 
