@@ -177,8 +177,13 @@ class Learned:
         kept = omega > 0.0
         omega = omega[kept]
         penalty = self._lambda1 * float(omega.sum()) ** 2 + self._lambda2 * float(omega @ omega)
-        left = (T @ Zt[kept].T) * (omega / nu[kept]) if U is None else U[:, kept] * omega
-        return Proximal(left @ Zt[kept], penalty)
+        right = Zt[kept]
+        if U is not None:
+            return Proximal((U[:, kept] * omega) @ right, penalty)
+        turned = right.T * (omega / nu[kept])
+        if 2 * len(right) > len(Zt):  # one product of all rows in the place of two
+            return Proximal(T @ (turned @ right), penalty)
+        return Proximal((T @ turned) @ right, penalty)
 
     def curved(self, W: Array, root: float) -> Curved:
         """Singular values counted as at least about `root`; 0: Sigma held at I/m."""

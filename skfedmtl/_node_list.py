@@ -71,6 +71,10 @@ class NodeList(list["Node"]):
 
     # -- what each node is asked, of all of them --------------------------------------------
 
+    def start(self) -> Array:
+        """`Node.start` of all, one after another."""
+        return np.where(self.weight > 0, self[0].loss.start(self.y), 0.0)
+
     def tighten(self) -> None:
         """`Node.tighten` of all."""
         if self[0].centred:

@@ -31,5 +31,6 @@ def bound_of(relationship: Relationship, nodes: NodeList, alpha: Array, V: Array
     linear = float(np.sum(nodes.weight * nodes.y * alpha))
     share = loss.best_share(linear, conjugate, value)
     alpha, value = share * alpha, share * share * value
-    conjugate = nodes.conjugate_of(alpha)
+    if share != 1.0:
+        conjugate = nodes.conjugate_of(alpha)
     return Bound(alpha, -conjugate - value, abs(conjugate) + abs(value))

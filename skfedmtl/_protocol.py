@@ -118,7 +118,7 @@ class Node:
         """Take note of rows or weights that were changed from outside."""
         self._single = None
         self.squared_norm = _rows.squared_norms(self.X)
-        self.live: NDArray[np.intp] = np.flatnonzero(self.weight > 0)
+        self.live: NDArray[np.intp] = (self.weight > 0).nonzero()[0]
 
     def rows(self, *, rough: bool) -> Any:
         """The rows; in single precision, if that is enough, which is kept until they change."""

@@ -114,7 +114,7 @@ class SplittingSolver:
     def _begin(self, server: Server, nodes: NodeList, log: Log) -> State:
         """A state whose log knows weights of zero, and those of the last fit."""
         nothing = np.zeros_like(server.V)
-        is_cold = all(np.array_equal(node.alpha, node.start()) for node in nodes)
+        is_cold = np.array_equal(stack(nodes, "alpha"), nodes.start())
         u = nothing if is_cold else server.response.W
         log.offer(nothing, nodes.loss_at(nothing))
         if self.iterate is not None and self.iterate.W is not None:

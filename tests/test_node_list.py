@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
 from estimators import LOSSES
+from skfedmtl import _rows
 from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
@@ -54,6 +55,7 @@ def make_problem(loss, seed, m=7, d=3, sparse=False):
 def test_sums_are_those_of_the_nodes(loss, seed):
     problem, rng = make_problem(loss, seed)
     nodes = problem.nodes
+    assert_array_equal(nodes.start(), np.concatenate([node.start() for node in nodes]))
     W = rng.normal(size=problem.server.V.shape)
     expected = sum(node.loss_at(w) for node, w in zip(nodes, W, strict=True))
     assert_allclose(nodes.loss_at(W), expected, rtol=1e-12)
@@ -109,3 +111,13 @@ def test_who_is_taken_together():
     for sparse, m in ((False, MIN_NODES), (False, MIN_NODES - 1), (True, MIN_NODES)):
         problem, _ = make_problem("hinge", 0, m=m, sparse=sparse)
         assert problem.nodes.are_many is (m == MIN_NODES and not sparse)
+
+
+@pytest.mark.parametrize("chunk", [1, 9, 10**6])
+@pytest.mark.parametrize("d", [0, 3])
+def test_rows_are_copied_a_few_at_a_time(chunk, d, monkeypatch):
+    monkeypatch.setattr(_rows, "_CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    X, order = rng.normal(size=(20, d)), rng.permutation(20)
+    rows = _rows.sorted_rows(X, order, np.array([2.0]))
+    assert_array_equal(rows, np.column_stack([X[order], np.full(20, 2.0)]))
