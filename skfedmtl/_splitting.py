@@ -116,7 +116,7 @@ class SplittingSolver:
         nothing = np.zeros_like(server.V)
         is_cold = np.array_equal(stack(nodes, "alpha"), nodes.start())
         u = nothing if is_cold else server.response.W
-        log.offer(nothing, nodes.loss_at(nothing))
+        log.offer(nothing, nodes.loss_of(np.zeros(len(nodes.y))))
         if self.iterate is not None and self.iterate.W is not None:
             W = self.iterate.W
             log.offer(W, nodes.loss_at(W) + server.relationship.penalty(W))
