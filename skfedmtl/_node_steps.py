@@ -20,6 +20,7 @@ a                     ``alpha``, of all rows, node after node        (n,)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -254,10 +255,15 @@ class ExactSteps:
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)
         self.told, self.loss = self.W, np.inf
+
+    @cached_property
+    def _decompositions(self) -> tuple[list[_ByFeatures], list[_ByRows]]:
+        # at the first step: where second-order steps have solved the problem there is none
+        nodes = self._nodes
         n, d = np.diff(nodes.starts), nodes.X.shape[1]
         many, few = np.flatnonzero(n >= d), np.flatnonzero((n < d) & (n > 0))
-        self._by_features = [_ByFeatures(nodes, many)] if len(many) else []
-        self._by_rows = [_ByRows(nodes, block) for block in _alike(few, n)]
+        by_features = [_ByFeatures(nodes, many)] if len(many) else []
+        return by_features, [_ByRows(nodes, block) for block in _alike(few, n)]
 
     def run(
         self,
@@ -269,10 +275,11 @@ class ExactSteps:
     ) -> None:
         """Solve every node's sub-problem."""
         nodes, W = self._nodes, base.copy()
-        for features in self._by_features:
+        by_features, by_rows = self._decompositions
+        for features in by_features:
             features.solve(base, rho, W)
         alpha = 2.0 * (nodes.y - nodes.margins(W))
-        for rows in self._by_rows:
+        for rows in by_rows:
             rows.solve(rho, alpha)
         self.alpha = np.where(nodes.weight > 0.0, alpha, 0.0)
         self.V = nodes.moments_of(self.alpha)

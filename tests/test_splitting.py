@@ -14,7 +14,7 @@ from estimators import ESTIMATORS, KINDS, LOSSES, estimator_of, fit, make_rows, 
 from oracles import kernels, regularisers
 from oracles.objective import optimum, regulariser
 from oracles.strategies import problems
-from skfedmtl import FMTLClassifier, _node_steps
+from skfedmtl import FMTLClassifier, FMTLRegressor, _node_steps
 from skfedmtl._kernels import _sdca
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
@@ -296,6 +296,22 @@ def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
         slope = 2.0 * (nodes.y - nodes.margins(steps.W))
         assert_allclose(steps.alpha, np.where(nodes.weight > 0.0, slope, 0.0), atol=1e-12)
         assert_allclose(steps.W, base + steps.V / curvature, atol=1e-6 * (1 + abs(base).max()))
+
+
+def test_nothing_is_decomposed_before_the_first_step(monkeypatch):
+    """What second-order steps have solved as a whole needs none."""
+    X, y, nodes = make_rows(FMTLRegressor)
+
+    def refuse(*args):
+        raise AssertionError("decomposed")
+
+    monkeypatch.setattr(_node_steps, "_ByFeatures", refuse)
+    monkeypatch.setattr(_node_steps, "_ByRows", refuse)
+    m = len(np.unique(nodes))
+    model = FMTLRegressor(relationship=np.eye(m) - 1.0 / m, tol=1e-6).fit(X, y, nodes=nodes)
+    assert model.n_iter_ == 1
+    with pytest.raises(AssertionError, match="decomposed"):
+        FMTLRegressor(tol=1e-3).fit(X, y, nodes=nodes)
 
 
 # -- the certificate --------------------------------------------------------------------------
