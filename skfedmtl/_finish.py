@@ -223,7 +223,9 @@ AFTER: tuple[Finish, ...] = (SmoothSteps(),)
 
 
 def run_first(methods: tuple[Finish, ...], state: State) -> None:
-    """Run the first of the methods that applies, if one does."""
+    """Run the first of the methods that applies, if one does and the fit is not over."""
+    if state.log.is_last(state.tol, state.max_iter):  # preparing a method costs as much as steps
+        return
     method = next((method for method in methods if method.applies(state)), None)
     if method is not None:
         method.run(state)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from estimators import LOSSES, make_rows
 from oracles.objective import regulariser
-from skfedmtl import FMTLClassifier
+from skfedmtl import FMTLClassifier, FMTLRegressor, _finish
 from skfedmtl._dense_system import MAX_WEIGHTS, DenseSystem
 from skfedmtl._finish import PATIENCE
 from skfedmtl._inside_path import InsidePath
@@ -234,3 +234,15 @@ def test_what_the_splitting_cannot_is_finished(loss):
     assert model.dual_gap_ <= 1e-6 * model.objective_
     assert X.shape[1] * 3 <= MAX_WEIGHTS
     assert model.n_iter_ <= 6 * PATIENCE
+
+
+def test_nothing_is_prepared_once_the_gap_is_met(monkeypatch):
+    X, y, nodes = make_rows(FMTLRegressor)
+
+    def refuse(state):
+        raise AssertionError("prepared")
+
+    monkeypatch.setattr(_finish, "_path", refuse)
+    model = FMTLRegressor(tol=1e-3).fit(X, y, nodes=nodes)
+    assert model.coef_.size <= MAX_WEIGHTS  # where it would be next
+    assert model.dual_gap_ <= 1e-3 * model.objective_
