@@ -62,6 +62,8 @@ def constant_models(
     if classify:
         level = np.abs(intercept + coef @ mean)
     else:
+        # no node's loss is above the objective: most nodes need not be asked for theirs
+        constant &= spread <= share * np.sqrt(objective)
         level = _residuals(problem, solution.W, constant)
     return constant & (spread <= share * level)
 

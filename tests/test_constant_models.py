@@ -83,6 +83,20 @@ def test_far_targets_hide_no_slopes():
     assert not model.is_constant_.any()
 
 
+def test_residuals_are_asked_of_those_alone_that_may_be_constant(monkeypatch):
+    X, _, nodes = rare()
+    asked, residuals = [], _constant._residuals
+
+    def record(problem, W, which):
+        asked.append(which)
+        return residuals(problem, W, which)
+
+    monkeypatch.setattr(_constant, "_residuals", record)
+    # within the certificate of a lambda2 so small is any slope
+    FMTLRegressor(lambda2=1e-12, tol=1e-2).fit(X, X[:, 0] + 5.0 * X[:, 1], nodes=nodes)
+    assert not asked[0].any()
+
+
 def test_a_regressor_of_a_constant():
     X, _, nodes = rare()
     y = np.where(nodes == 1, X[:, 0], 7.0)
