@@ -25,6 +25,7 @@ __all__ = [
     "LAMBDA2",
     "at_least_one",
     "is_regression",
+    "load_named",
     "load_rows",
     "load_scaled",
     "make_parser",
@@ -131,6 +132,16 @@ def related_rows(n_nodes, n_rows, n_features, *, regression, rank=3, seed=0):
     y = np.einsum("lij,lj->li", X.reshape(n_nodes, n_rows, n_features), W).ravel()
     y += 0.5 * rng.standard_normal(len(y))
     return X, y if regression else (y > 0).astype(np.int64), np.repeat(np.arange(n_nodes), n_rows)
+
+
+def load_named(data, data_home=None, *, regression):
+    """Rows, targets and nodes of a data set, as `load_scaled`; or made ones of "139x60x27".
+
+    That is 139 nodes of 60 rows and 27 features, see `related_rows`; `regression` is theirs.
+    """
+    if data[0].isdigit():
+        return related_rows(*map(int, data.split("x")), regression=regression)
+    return load_scaled(data, data_home)
 
 
 def at_least_one(text):

@@ -15,7 +15,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 from _certificate import Learned, Problem
-from _common import load_scaled, related_rows
+from _common import load_named
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -25,19 +25,11 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 __all__ = []
 
 
-def load(data, loss, data_home):
-    """Rows of a data set, or made ones: "139x60x27"."""
-    if data[0].isdigit():
-        m, n, d = (int(number) for number in data.split("x"))
-        return related_rows(m, n, d, regression=loss == "squared_error")
-    return load_scaled(data, data_home)
-
-
 def main():
     """Fit once untimed with one round, then as often as asked for."""
     one = json.loads(sys.argv[1])
     loss, penalties = one["loss"], {key: one[key] for key in ("lambda1", "lambda2")}
-    X, y, nodes = load(one["data"], loss, one["data_home"])
+    X, y, nodes = load_named(one["data"], one["data_home"], regression=loss == "squared_error")
     problem = Problem(X, y, nodes, loss, Learned(**penalties))
     estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
     options = {"loss": loss, "tol": one["tol"], "random_state": 0, **penalties}

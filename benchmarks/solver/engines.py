@@ -25,11 +25,9 @@ Exit status 1 if a gap of the present fits exceeds what was asked for.
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 from itertools import product
 from pathlib import Path
@@ -38,13 +36,9 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _common import at_least_one, make_parser, print_table, write_csv
+from _former import COMMIT, check_package, environment, install
 
-ROOT = Path(__file__).resolve().parents[2]
-WORKER, FROM_SITE = (
-    Path(__file__).with_name(f"_{name}.py") for name in ("engine_fit", "from_site")
-)
-COMMIT = "334596b"  #: the last one but for what began the present solver
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+WORKER = Path(__file__).with_name("_engine_fit.py")
 COLUMNS = {
     "data": "s",
     "loss": "s",
@@ -86,30 +80,19 @@ CELLS = (
 DATA = tuple(dict.fromkeys(cell.data for cell in CELLS))
 
 
-def install(commit, folder):
-    """Compile and install a commit; the folder to import it from."""
-    source, site, archive = folder / "source", folder / "site", folder / "source.tar"
-    subprocess.run(["git", "archive", "-o", archive, commit], cwd=ROOT, check=True)
-    with tarfile.open(archive) as packed:
-        packed.extractall(source, filter="data")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--target", site]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True)
-    return site
-
-
 def fit(cell, repeats, limit, data_home, site=None):
     """Seconds, gap and rounds of the fits that ended in time; empty if none did."""
     one = {**cell._asdict(), "repeats": repeats, "data_home": data_home and str(data_home)}
-    command = [sys.executable, *([FROM_SITE, site] if site else []), WORKER, json.dumps(one)]
-    options = {"env": {**os.environ, **THREADS}, "stdout": subprocess.PIPE, "check": True}
+    command = [sys.executable, WORKER, json.dumps(one)]
+    options = {"env": environment(site), "stdout": subprocess.PIPE, "check": True}
     try:
         output = subprocess.run(command, timeout=limit, **options).stdout
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
     whole = output[: output.rfind(b"\n") + 1]
     first, *done = [json.loads(line) for line in whole.splitlines()] or [{}]
-    if site and first and not Path(first["package"]).is_relative_to(site):
-        raise ImportError(f"{first['package']} is not in {site}")
+    if first:
+        check_package(first["package"], site)
     if not done:
         return {}
     return {**done[-1], "seconds": statistics.median(line["seconds"] for line in done)}
