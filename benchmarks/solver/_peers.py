@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 __all__ = ["fit_clarabel", "fit_independent", "fit_lbfgs"]
 
 
-def fit_independent(X, y, nodes, loss):
+def fit_independent(X, y, nodes, loss, *, lambda2=LAMBDA2):
     """``coef_`` and ``intercept_`` of one scikit-learn model a node, unrelated to the others.
 
     ``LinearSVC(loss="hinge", tol=1e-4)``, ``LogisticRegression(solver="liblinear", tol=1e-4)`` or
@@ -22,10 +22,10 @@ def fit_independent(X, y, nodes, loss):
     models = []
     for label in np.unique(nodes):
         own = nodes == label
-        C = 1.0 / (2.0 * LAMBDA2 * own.sum())
+        C = 1.0 / (2.0 * lambda2 * own.sum())
         options = {"C": C, "tol": 1e-4, "max_iter": 100_000, "random_state": 0}
         if loss == "squared_error":
-            model = Ridge(alpha=LAMBDA2 * own.sum())
+            model = Ridge(alpha=lambda2 * own.sum())
         elif loss == "hinge":
             model = LinearSVC(loss="hinge", dual=True, intercept_scaling=1.0, **options)
         else:

@@ -1,4 +1,4 @@
-"""What `rounds.py`, `systems.py` and `exchanges.py` share: problems, and MOCHA's aggregation.
+"""Problems and MOCHA's aggregation, for `rounds`, `systems`, `exchanges` and `seconds`.
 
 MOCHA [1]_ adds up the nodes' answers. With A = lambda1 Omega + lambda2 I and B = A^-1 at the
 current relationship, a node works on ``w_l`` with the curvature ``g (1/2) B_ll``, where ::
@@ -25,6 +25,7 @@ import time
 import numpy as np
 from _common import LAMBDA1, LAMBDA2, is_regression, load_scaled
 
+from skfedmtl._callbacks import Task
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES
 from skfedmtl._problem import FederatedProblem
@@ -35,6 +36,7 @@ __all__ = [
     "LAMBDA2",
     "OURS",
     "PLAIN",
+    "Deadline",
     "least_objective",
     "load_scaled",
     "make_problem",
@@ -46,6 +48,16 @@ __all__ = [
 OURS, PLAIN = "skfedmtl", "plain"  #: names of two methods in tables and figures
 
 _TINY = 1e-4  #: share of 1/(2 lambda2) below which (1/2) B_ll says nothing yet
+
+
+class Deadline(Task):
+    """Ends a fit after so many seconds."""
+
+    def __init__(self, seconds):
+        self._until = time.perf_counter() + seconds
+
+    def end(self, attributes=None, metadata=None):
+        return time.perf_counter() > self._until
 
 
 def make_problem(name, X, y, nodes, *, loss=None, lambda1=LAMBDA1, lambda2=LAMBDA2):

@@ -30,7 +30,6 @@ CSV file and not made again.
 """
 
 import sys
-import time
 from pathlib import Path
 
 import matplotlib as mpl
@@ -40,9 +39,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _cells import run_cells
 from _common import is_regression, load_scaled, make_parser, print_table
-from _protocol_peers import make_problem, plain_history
+from _protocol_peers import Deadline, make_problem, plain_history
 
-from skfedmtl._callbacks import Task
 from skfedmtl._log import Watch
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._schedule import make_schedule
@@ -73,16 +71,6 @@ COLUMNS = {
 }
 MARKS = {"splitting": ("#08306b", "o"), "mocha": ("#3b8bc2", "s"), "plain": ("#d55e00", "^")}
 MISSED = 1.6  #: times the largest number of a panel, where those that have not arrived stand
-
-
-class Deadline(Task):
-    """Ends a fit after so many seconds."""
-
-    def __init__(self, seconds):
-        self._until = time.perf_counter() + seconds
-
-    def end(self, attributes=None, metadata=None):
-        return time.perf_counter() > self._until
 
 
 def compute(cell, data_home, limit):
