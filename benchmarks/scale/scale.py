@@ -13,7 +13,8 @@ was resident just before it (the rows among it), so that it is what the fit itse
 the seconds of that fit and, if ``--repeats`` asks for more, of others: their median is reported.
 
 How to read the table
-    seconds      of a ``fit``
+    seconds      of a ``fit``: the processor's, so that whatever else the machine does is not
+                 counted; with more than one thread (``OMP_NUM_THREADS``) they add up
     rounds       to a relative gap of `tol`: what it takes to converge, a matter of the problem
     s/round      seconds / rounds: what a round costs, a matter of the size. A fit of one or two
                  rounds has its preparation in it, too
@@ -27,14 +28,19 @@ it; it needs matplotlib.
 ``--large`` makes something else: a fit of each estimator at 100,000 nodes (``--nodes``) of 20 rows
 and 50 features (X has 0.8 GB) to a gap of 1e-2, and an attack of one step on ten nodes through a
 hundred others (a tenth of the nodes at most), its victims to a gap of 0.1, as a matter of time and
-memory only. It writes ``large.csv``.
+memory only. It writes ``large.csv``. ``--skip-attack`` leaves the attack out. ``--former`` makes
+all of it by the package of a former commit, too, which is compiled and installed for it from
+the git history of this clone; ``package`` says which one a line is of.
 
     python benchmarks/scale/scale.py [--output DIR] [--axis NAME ...] [--points N] [--repeats N]
-                                     [--large] [--nodes N]
+                                     [--large] [--nodes N] [--skip-attack] [--former [COMMIT]]
 """
 
+import argparse
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from concurrent.futures.process import BrokenProcessPool
@@ -45,6 +51,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from _cells import read_rows
 from _common import (
     LAMBDA1,
     LAMBDA2,
@@ -54,8 +61,10 @@ from _common import (
     related_rows,
     write_csv,
 )
+from _former import COMMIT, check_package, environment, install
 from _timing import in_fresh_process, peak_bytes
 
+import skfedmtl
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 
 #: what grows -> its sizes, and the others
@@ -71,6 +80,7 @@ TARGETS, SOURCES, STEPS, ATTACK_TOL = 10, 100, 1, 0.1  #: of the large attack
 COLUMNS = {
     "axis": "s",
     "size": "d",
+    "package": "s",
     "what": "s",
     "estimator": "s",
     "nodes": "d",
@@ -95,6 +105,11 @@ EXPONENTS = {
     "s/round": ".2f",
     "MB": ".2f",
 }
+#: the columns of `large.csv` that hold numbers
+KEPT = {
+    "whole": ("nodes", "rows", "features", "rounds", "steps", "injected"),
+    "real": ("tol", "seconds", "s/round", "gap", "MB", "x X"),
+}
 GREW = ("s/round", "MB")  #: what powers are fitted to
 STYLES = {("FMTLRegressor", "#0072b2"): "o", ("FMTLClassifier", "#d55e00"): "s"}
 
@@ -115,9 +130,9 @@ def fit(estimator, shape, tol, repeats):
     model, (X, y, nodes) = make(estimator, shape, tol)
 
     def seconds():
-        start = time.perf_counter()
+        start = time.process_time()
         model.fit(X, y, nodes=nodes)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     first, peak = peak_bytes(seconds)
     median = statistics.median([first, *(seconds() for _ in range(repeats - 1))])
@@ -146,11 +161,11 @@ def attack(estimator, shape, tol):
         victim_tol=tol,
         random_state=0,
     )
-    start = time.perf_counter()
+    start = time.process_time()
     _, peak = peak_bytes(lambda: poisoner.fit(X, y, nodes=nodes))
     return {
         **describe(estimator, shape, tol),
-        "seconds": time.perf_counter() - start,
+        "seconds": time.process_time() - start,
         "MB": peak / 1e6,
         "x X": peak / X.nbytes,
         "steps": poisoner.n_iter_,
@@ -239,19 +254,31 @@ def draw(rows, path):
     print(f"wrote {path}")
 
 
-def run_large(n_nodes):
+def run_large(n_nodes, skip_attack):
     """The fits and the attack at that many nodes."""
     shape = {**LARGE, "n_nodes": n_nodes}
     tasks = [(fit, name, TOLERANCES[0], (1,)) for name in ESTIMATORS]
-    tasks.append((attack, "FMTLClassifier", ATTACK_TOL, ()))
+    if not skip_attack:
+        tasks.append((attack, "FMTLClassifier", ATTACK_TOL, ()))
     for task, estimator, tol, rest in tasks:
         print(f"{task.__name__} of {estimator} ...", file=sys.stderr, flush=True)
         try:
             row = in_fresh_process(task, estimator, shape, tol, *rest)
         except BrokenProcessPool:
-            print(f"{task.__name__} of {estimator}: killed, out of memory most likely")
+            print("killed, out of memory most likely", file=sys.stderr)
             continue
         yield {"what": task.__name__, **row}
+
+
+def run_former(commit, n_nodes, skip_attack):
+    """The same by a former commit: this script once more, where it imports that package."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = install(commit, Path(folder))
+        options = ["--nodes", str(n_nodes), "--output", folder, "--package", site]
+        options += ["--skip-attack"] if skip_attack else []
+        command = [sys.executable, __file__, "--large", *options]
+        subprocess.run(command, env=environment(site), check=True, stdout=subprocess.DEVNULL)
+        return read_rows(Path(folder) / "large.csv", **KEPT)
 
 
 def main(argv=None):
@@ -262,9 +289,23 @@ def main(argv=None):
     parser.add_argument("--repeats", type=at_least_one, default=3, help="fits timed (default: 3)")
     parser.add_argument("--large", action="store_true", help="the large fits and attack instead")
     parser.add_argument("--nodes", type=at_least_one, default=100_000, help="of --large")
+    parser.add_argument("--skip-attack", action="store_true", help="of --large the fits alone")
+    parser.add_argument(
+        "--former",
+        nargs="?",
+        const=COMMIT,
+        metavar="COMMIT",
+        help=f"--large by its package, too (without COMMIT: {COMMIT})",
+    )
+    parser.add_argument("--package", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    check_package(skfedmtl.__file__, arguments.package)
     if arguments.large:
-        rows = list(run_large(arguments.nodes))
+        size = arguments.nodes, arguments.skip_attack
+        rows = [{"package": "present", **row} for row in run_large(*size)]
+        if arguments.former:
+            former = run_former(arguments.former, *size)
+            rows += [{**row, "package": arguments.former} for row in former]
         print_table(COLUMNS, rows)
         write_csv(arguments.output / "large.csv", rows)
         return
