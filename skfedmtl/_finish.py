@@ -161,7 +161,9 @@ class SmoothSteps:
     """Newton's method on a smoothed primal; the last resort."""
 
     def applies(self, state: State) -> bool:
-        return state.server.V.size <= MAX_WEIGHTS
+        # what is met already has no use for the first step's system
+        goes_on = not state.log.is_last(state.tol, state.max_iter)
+        return goes_on and state.server.V.size <= MAX_WEIGHTS
 
     def run(self, state: State) -> None:
         server, nodes, log = state.server, state.nodes, state.log

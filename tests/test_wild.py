@@ -1,7 +1,11 @@
 """Data as no one should bring them: never an exception, and what is reported holds.
 
-Under the long profile (``HYPOTHESIS_PROFILE=long``) many more problems are drawn, and the share of
-those that met their tolerance is printed (``pytest -rP``).
+Here 200 problems are fitted with the default solver. Under the long profile ::
+
+    HYPOTHESIS_PROFILE=long pytest -rP tests/test_wild.py -k "obstacle and not protocol"
+
+10,000 are, some ten minutes of one core; of each loss at least 99 % must meet their tolerance, and
+how many did is printed, with the worst of the others.
 """
 
 import os
@@ -22,6 +26,7 @@ from oracles.strategies import Problem
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 EACH = 2500 if IS_LONG else 50  #: problems of each loss
+SHARE = 0.99  #: of the many that must meet their tolerance
 ROUNDS = 300  #: after which a fit has met its tolerance, or missed it
 TOL = 1e-4
 
@@ -154,6 +159,7 @@ def test_wild_data_are_no_obstacle(loss):
         print(f"{loss}: {met[True]} of {met.total()} met {TOL:g} within {ROUNDS} rounds")
         for gap, kind, problem in sorted(missed, key=lambda case: -case[0])[:20]:
             print(f"  gap {gap:.1e}: {kind}, {problem}")
+        assert met[True] >= SHARE * met.total()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
