@@ -4,8 +4,8 @@ Here 200 problems are fitted with the default solver. Under the long profile ::
 
     HYPOTHESIS_PROFILE=long pytest -rP tests/test_wild.py -k "obstacle and not protocol"
 
-10,000 are, some ten minutes of one core; of each loss at least 99 % must meet their tolerance, and
-how many did is printed, with the worst of the others.
+10,000 are, some five minutes of one core; at least 99 % must meet their tolerance. How many
+did is printed by loss, with the worst of the others.
 """
 
 import os
@@ -25,7 +25,7 @@ from oracles.objective import primal
 from oracles.strategies import Problem
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-EACH = 2500 if IS_LONG else 50  #: problems of each loss
+PROBLEMS = 10_000 if IS_LONG else 200  #: of all losses
 SHARE = 0.99  #: of the many that must meet their tolerance
 ROUNDS = 300  #: after which a fit has met its tolerance, or missed it
 TOL = 1e-4
@@ -141,25 +141,29 @@ def fitted(problem, kind, **params):
     return model, not caught
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_wild_data_are_no_obstacle(loss):
+def test_wild_data_are_no_obstacle():
     met, missed = Counter(), []
 
-    @settings(max_examples=EACH)
-    @given(problem=wild_problems(loss), kind=st.sampled_from(KINDS))
+    @settings(max_examples=PROBLEMS)
+    @given(
+        problem=st.sampled_from(LOSSES).flatmap(wild_problems),
+        kind=st.sampled_from(KINDS),
+    )
     def check(problem, kind):
         model, converged = fitted(problem, kind, tol=TOL, max_iter=ROUNDS)
         check_promises(model, problem, kind)
-        met[converged] += 1
+        met[problem.loss, converged] += 1
         if not converged:
             missed.append((model.dual_gap_ / model.objective_, kind, problem))
 
     check()
     if IS_LONG:
-        print(f"{loss}: {met[True]} of {met.total()} met {TOL:g} within {ROUNDS} rounds")
-        for gap, kind, problem in sorted(missed, key=lambda case: -case[0])[:20]:
+        for loss in LOSSES:
+            good, bad = met[loss, True], met[loss, False]
+            print(f"{loss}: {good} of {good + bad} met {TOL:g} within {ROUNDS} rounds")
+        for gap, kind, problem in sorted(missed, key=lambda case: -case[0])[:50]:
             print(f"  gap {gap:.1e}: {kind}, {problem}")
-        assert met[True] >= SHARE * met.total()
+        assert len(missed) <= (1.0 - SHARE) * met.total()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
