@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_RIDGE = 1e-10  #: of the mean square of the differences, so that equal ones do no harm
 _LONGEST = 100.0  #: times the plain step; a longer one is not trusted
 _TINY = float(np.finfo(float).tiny)
 
@@ -32,10 +31,12 @@ class Anderson:
         Differences that are kept; 0: none, and no acceleration.
     relaxation : float
         s.
+    ridge : float
+        Of the mean square of the differences, so that equal ones do no harm.
     """
 
-    def __init__(self, memory: int, relaxation: float) -> None:
-        self._memory, self._relaxation = memory, relaxation
+    def __init__(self, memory: int, relaxation: float, ridge: float = 1e-10) -> None:
+        self._memory, self._relaxation, self._ridge = memory, relaxation, ridge
         self.forget()
 
     def forget(self) -> None:
@@ -54,7 +55,7 @@ class Anderson:
         if len(self._residuals) < 2:
             return plain
         against = np.array([float(np.vdot(dr, residual)) for dr in self._residuals])
-        ridge = _RIDGE * float(np.trace(self._gram)) + _TINY
+        ridge = self._ridge * float(np.trace(self._gram)) + _TINY
         mix = np.linalg.solve(self._gram + ridge * np.eye(len(against)), against)
         mixed = plain.copy()
         for share, dT, dr in zip(mix.tolist(), self._states, self._residuals, strict=True):

@@ -166,6 +166,10 @@ class Learned:
         self.n_nodes = n_nodes
         self._lambda1, self._lambda2 = lambda1, lambda2
 
+    def ridged(self, more: float) -> Learned:
+        """The same with that much added to lambda2."""
+        return Learned(self.n_nodes, self._lambda1, self._lambda2 + more)
+
     def penalty(self, W: Array) -> float:
         nuclear = float(linalg.svdvals(W, check_finite=False).sum())
         return self._lambda1 * nuclear**2 + self._lambda2 * float(np.vdot(W, W))

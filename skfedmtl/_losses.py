@@ -87,6 +87,9 @@ class SmoothLoss(Protocol):
     """What Newton's method on the primal may use of a loss."""
 
     excess: float  #: what it may lie above the loss that was smoothed
+    kernel: _sdca.LossKernel
+    constant_curvature: bool
+    most_passes: int
 
     def value(self, y: Array, f: Array) -> Array: ...
     def derivative(self, y: Array, f: Array) -> Array: ...
@@ -100,6 +103,7 @@ class _Plain:
 
     constant_curvature = False
     most_passes = 0
+    excess = 0.0
 
     def start(self, y: Array) -> Array:
         return np.zeros_like(y)
@@ -116,7 +120,6 @@ class _Smooth(_Plain):
     """What follows from two derivatives alone."""
 
     linear = False
-    excess = 0.0
 
     def slope_at(self: SmoothLoss, y: Array, f: Array, a: Array) -> Array:
         return self.derivative(y, f)
@@ -247,6 +250,7 @@ class SmoothHinge(_Smooth):
 
     def __init__(self, width: float, centre: Array | float = 0.5) -> None:
         self.width, self.centre, self.excess = width, centre, width / 8.0
+        self.kernel = _sdca.SmoothHinge(width)
 
     def _dual(self, y: Array, f: Array) -> Array:
         return np.clip(self.centre + (1.0 - y * f) / self.width, 0.0, 1.0)

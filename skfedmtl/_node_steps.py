@@ -28,14 +28,17 @@ from numpy.typing import NDArray
 
 from skfedmtl import _rows
 from skfedmtl._kernels import _sdca
-from skfedmtl._losses import Array
+from skfedmtl._losses import Array, Loss, SmoothLoss
 from skfedmtl._node_list import NodeList, stack
 from skfedmtl._schedule import Schedule
 from skfedmtl._workers import Workers
 
-_FIRST, _MOST = 5, 200  #: passes over all rows in the first step, and in any at most
-_BETWEEN = 8  #: passes over the rows that have moved, between two over all
-_ACCURACY = 0.1  #: of the last residual, to which weights are found
+#: the rows that have changed, by their places in their node, of every node that has some
+Moved = dict[int, NDArray[np.intp]]
+
+FIRST, MOST = 5, 200  #: passes over all rows in the first step, and in any at most
+BETWEEN = 8  #: passes over the rows that have moved, between two over all
+ACCURACY = 0.1  #: of the last residual, to which weights are found
 _BLOCK = 2**17  #: numbers in the rows of a block at least, which a cache holds
 _LARGEST = 400  #: rows or features of which the smaller number is decomposed
 #: of all decompositions at most: more take longer than passes, or more room than the rows
@@ -65,16 +68,26 @@ class Steps(Protocol):
         """Improve the dual variables; tell the losses at weights asked about, or at those found."""
 
 
+class _WithRows:
+    """What steps that keep no kernel have in common."""
+
+    _nodes: NodeList
+
+    def gram(self, l: int) -> Array:
+        """``X X'`` of a node's rows."""
+        return _rows.gram(self._nodes[l].X)
+
+
 def make_steps(nodes: NodeList, alpha: Array, schedule: Schedule | None, workers: Workers) -> Steps:
     """The steps that the schedule asks for, or that suit the loss and the sizes of the nodes."""
     if schedule is not None:
         return ScheduledPasses(nodes, alpha, schedule, workers)
-    if nodes[0].loss.constant_curvature and _is_cheap(nodes):
+    if nodes[0].loss.constant_curvature and is_cheap(nodes):
         return ExactSteps(nodes, alpha)
     return Passes(nodes, alpha, workers)
 
 
-def _is_cheap(nodes: NodeList) -> bool:
+def is_cheap(nodes: NodeList) -> bool:
     smaller = np.minimum(np.diff(nodes.starts), nodes.X.shape[1])
     numbers = int(np.square(smaller).sum())
     enough = min(max(nodes.X.size, _FEW_NUMBERS), _MANY_NUMBERS)
@@ -93,15 +106,21 @@ class _Step(NamedTuple):
     margins: Array  #: there, to be found
 
 
-class Passes:
+class Passes(_WithRows):
     """Coordinate passes; blocks of nodes to workers, with the same bits for any number of them.
 
     While a cache holds a block's rows, their moments and margins are found, too.
     """
 
-    def __init__(self, nodes: NodeList, alpha: Array, workers: Workers) -> None:
-        self._nodes, self._loss = nodes, nodes[0].loss
-        self._workers = workers
+    def __init__(
+        self,
+        nodes: NodeList,
+        alpha: Array,
+        workers: Workers,
+        curve: Loss | SmoothLoss | None = None,
+    ) -> None:
+        self._nodes, self._workers = nodes, workers
+        self.curve: Loss | SmoothLoss = curve or nodes[0].loss
         self.alpha = alpha
         live = nodes.weight > 0.0
         self._order = np.flatnonzero(live)
@@ -114,17 +133,23 @@ class Passes:
         self.W = np.zeros_like(self.V)
         self.told, self.loss = self.W, np.inf
 
+    def refresh(self, moved: Moved) -> None:
+        """Take note of rows of these nodes that have changed, or of dual variables."""
+        self._order = np.flatnonzero(self._nodes.weight > 0.0)
+        self._norms = stack(self._nodes, "squared_norm")
+        self.V = self._nodes.moments_of(self.alpha)
+
     def run(
         self,
         base: Array,
         rho: float,
         residual: float,
         rng: np.random.Generator,
-        asked: Array | None,
+        asked: Array | None = None,
     ) -> None:
         """Improve the dual variables until the weights rest, as measured by the last residual."""
-        close = _ACCURACY * residual
-        least = 1 if np.isfinite(close) else _FIRST
+        close = ACCURACY * residual
+        least = 1 if np.isfinite(close) else FIRST
         seeds = rng.integers(2**63, size=len(self._nodes)).astype(np.uint64)
         self.W = base + self.V / rho
         self.V = np.zeros_like(self.V)
@@ -149,7 +174,7 @@ class Passes:
     def _pass_over(self, step: _Step, first: int, last: int) -> None:
         nodes = self._nodes
         _sdca.relax_by_node(
-            self._loss.kernel,
+            self.curve.kernel,
             nodes.X,
             nodes.y,
             nodes.weight,
@@ -162,8 +187,8 @@ class Passes:
             1.0 / step.rho,
             step.close,
             step.least,
-            self._loss.most_passes or _MOST,
-            0 if self._loss.most_passes else _BETWEEN,
+            self.curve.most_passes or MOST,
+            0 if self.curve.most_passes else BETWEEN,
             self.alpha,
             self.W,
         )
@@ -171,7 +196,7 @@ class Passes:
     def _run_sparse(self, l: int, step: _Step) -> None:
         """The same for one node of sparse rows: `_sdca.relax_by_node` in Python."""
         nodes, node = self._nodes, self._nodes[l]
-        curvature, close, most = 1.0 / step.rho, step.close, self._loss.most_passes or _MOST
+        curvature, close, most = 1.0 / step.rho, step.close, self.curve.most_passes or MOST
         live = slice(self._ends[l], self._ends[l + 1])
         order, alpha, w = self._order[live] - nodes.starts[l], self.alpha[nodes.parts[l]], self.W[l]
         before, state = w.copy(), int(step.seeds[l]) | 1
@@ -188,7 +213,7 @@ class Passes:
             n_moved, moved = pass_over(order)
             if (moved <= close and n_passes >= step.least) or n_passes == most:
                 break
-            for _ in range(0 if self._loss.most_passes else _BETWEEN):
+            for _ in range(0 if self.curve.most_passes else BETWEEN):
                 if n_moved == 0 or moved <= 0.1 * close:
                     break
                 n_moved, moved = pass_over(order[:n_moved])
@@ -245,11 +270,12 @@ class ScheduledPasses:
         self.loss = float(self._losses.sum())
 
 
-class ExactSteps:
+class ExactSteps(_WithRows):
     """The squared error: solutions by the eigenvalues of every node's Gram matrix."""
 
     def __init__(self, nodes: NodeList, alpha: Array) -> None:
         self._nodes, self.alpha = nodes, alpha
+        self.curve: Loss | SmoothLoss = nodes[0].loss
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
         self.which: NDArray[np.intp] | slice = slice(None)
@@ -265,13 +291,19 @@ class ExactSteps:
         by_features = [_ByFeatures(nodes, many)] if len(many) else []
         return by_features, [_ByRows(nodes, block) for block in _alike(few, n)]
 
+    def refresh(self, moved: Moved) -> None:
+        """Take note of rows of these nodes that have changed, or of dual variables."""
+        for block in (*self._by_features, *self._by_rows):
+            block.refresh(np.fromiter(moved, np.intp, len(moved)))
+        self.V = self._nodes.moments_of(self.alpha)
+
     def run(
         self,
         base: Array,
         rho: float,
         residual: float,
         rng: np.random.Generator,
-        asked: Array | None,
+        asked: Array | None = None,
     ) -> None:
         """Solve every node's sub-problem."""
         nodes, W = self._nodes, base.copy()
@@ -304,15 +336,23 @@ class _ByFeatures:
     """
 
     def __init__(self, nodes: NodeList, block: NDArray[np.intp]) -> None:
-        self._block, d = block, nodes.X.shape[1]
-        grams = np.empty((len(block), d, d))
+        self._nodes, self._block, d = nodes, block, nodes.X.shape[1]
         self._pull = np.empty((len(block), d))
-        for place, l in enumerate(block):
+        self._values, self._vectors = np.empty((len(block), d)), np.empty((len(block), d, d))
+        self.refresh(block)
+
+    def refresh(self, which: NDArray[np.intp]) -> None:
+        """Decompose these nodes, as far as they are of the block."""
+        nodes, d = self._nodes, self._nodes.X.shape[1]
+        places = np.flatnonzero(np.isin(self._block, which))
+        grams = np.empty((len(places), d, d))
+        for count, place in enumerate(places):
+            l = self._block[place]
             X, part = nodes[l].X, nodes.parts[l]
             weight = nodes.weight[part]
-            grams[place] = _rows.cross(X, X * weight[:, None])
+            grams[count] = _rows.cross(X, X * weight[:, None])
             self._pull[place] = (nodes.y[part] * weight) @ X
-        self._values, self._vectors = np.linalg.eigh(grams)
+        self._values[places], self._vectors[places] = np.linalg.eigh(grams)
         self._turned = np.ascontiguousarray(np.swapaxes(self._vectors, 1, 2))
 
     def solve(self, base: Array, rho: float, W: Array) -> None:
@@ -327,20 +367,30 @@ class _ByRows:
     """``a = S^(-1/2) t``, ``(1/2 + E E'/rho) t = S^(1/2) (y - X b)`` with ``E = S^(1/2) X``."""
 
     def __init__(self, nodes: NodeList, block: NDArray[np.intp]) -> None:
-        lengths = np.diff(nodes.starts)[block]
-        n = int(lengths.max())
-        grams = np.zeros((len(block), n, n))
+        self._nodes, self._block = nodes, block
+        self._lengths = np.diff(nodes.starts)[block]
+        n = int(self._lengths.max())
         self._root = np.zeros((len(block), n))
         self._rows = np.zeros((len(block), n), dtype=np.intp)
+        self._values, self._vectors = np.empty((len(block), n)), np.empty((len(block), n, n))
         for place, l in enumerate(block):
-            own = slice(0, lengths[place])
-            root = np.sqrt(nodes.weight[nodes.parts[l]])
-            grams[place, own, own] = _rows.gram(nodes[l].X * root[:, None])
-            self._root[place, own] = root
+            own = slice(0, self._lengths[place])
+            self._root[place, own] = np.sqrt(nodes.weight[nodes.parts[l]])
             self._rows[place, own] = np.arange(nodes.starts[l], nodes.starts[l + 1])
-        self._values, self._vectors = np.linalg.eigh(grams)
-        self._turned = np.ascontiguousarray(np.swapaxes(self._vectors, 1, 2))
         self._heavy = self._root > 0.0
+        self.refresh(block)
+
+    def refresh(self, which: NDArray[np.intp]) -> None:
+        """Decompose these nodes, as far as they are of the block."""
+        places = np.flatnonzero(np.isin(self._block, which))
+        n = self._root.shape[1]
+        grams = np.zeros((len(places), n, n))
+        for count, place in enumerate(places):
+            own = slice(0, self._lengths[place])
+            X = self._nodes[self._block[place]].X
+            grams[count, own, own] = _rows.gram(X * self._root[place, own, None])
+        self._values[places], self._vectors[places] = np.linalg.eigh(grams)
+        self._turned = np.ascontiguousarray(np.swapaxes(self._vectors, 1, 2))
 
     def solve(self, rho: float, alpha: Array) -> None:
         """From ``alpha = 2 (y - X b)`` to the solutions' dual variables, in place."""

@@ -25,6 +25,7 @@ from skfedmtl._log import NOBODY, Solution, Watch
 from skfedmtl._losses import Array, Loss
 from skfedmtl._mocha import MochaSolver
 from skfedmtl._node_list import NodeList, assign, stack
+from skfedmtl._node_steps import Moved
 from skfedmtl._protocol import Node, Server
 from skfedmtl._regulariser import Relationship
 from skfedmtl._solver import SequentialSolver
@@ -204,19 +205,23 @@ class FederatedProblem:
         """Other rows and targets of node ``l``, in the coordinates of its own."""
         return self._solver_rows(X, np.arange(len(X))) - self._x_mean[l], y - self._y_mean[l]
 
-    def replace_rows(self, index: NDArray[np.intp], X: Array, y: Array | None = None) -> None:
-        """Put rows, and targets if given, in the place of the caller's rows ``index``."""
+    def replace_rows(self, index: NDArray[np.intp], X: Array, y: Array | None = None) -> Moved:
+        """Put rows, and targets if given, in the place of the caller's rows ``index``.
+
+        Returns the rows that have changed with that, in the coordinates of the solver.
+        """
         places = self._place[index]
         touched = np.unique(self._codes[places])
         if self.intercept == "centred":
             self._replace_given(index, X, y)
             self._centre(touched)
-            return
+            return {int(l): np.arange(len(self.nodes[l].y)) for l in touched}
         self._rows[places, : self.n_features] = X
         if y is not None:
             self._targets[places] = y
         for l in touched:
             self.nodes[l].refresh()
+        return {int(l): places[self._codes[places] == l] - self._starts[l] for l in touched}
 
     def _replace_given(self, index: NDArray[np.intp], X: Array, y: Array | None) -> None:
         if not self._owned:

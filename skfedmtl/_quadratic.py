@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,10 @@ class Independent(_Quadratic):
         self.own_rho = 2.0 * lambda2
         self._lambda2 = lambda2
 
+    def ridged(self, more: float) -> Independent:
+        """The same with that much added to lambda2."""
+        return Independent(self.n_nodes, self._lambda2 + more)
+
     def penalty(self, W: Array) -> float:
         return self._lambda2 * float(np.vdot(W, W))
 
@@ -159,8 +164,20 @@ class Fixed(_Quadratic):
         self._lambda1, self._lambda2 = lambda1, lambda2
         values, vectors = linalg.eigh(precision)
         self._values, self._vectors = np.maximum(values, 0.0), vectors
-        inverse = (vectors / (lambda1 * self._values + lambda2)) @ vectors.T
-        self._half = 0.25 * (inverse + inverse.T)
+        self._half = self._half_inverse()
+
+    def _half_inverse(self) -> Array:
+        """(1/2) (lambda1 Omega + lambda2 I)^-1."""
+        vectors = self._vectors
+        inverse = (vectors / (self._lambda1 * self._values + self._lambda2)) @ vectors.T
+        return 0.25 * (inverse + inverse.T)
+
+    def ridged(self, more: float) -> Fixed:
+        """The same with that much added to lambda2."""
+        other = copy(self)
+        other._lambda2 = self._lambda2 + more
+        other._half = other._half_inverse()
+        return other
 
     def penalty(self, W: Array) -> float:
         tied = float(np.vdot(W, self._precision @ W))

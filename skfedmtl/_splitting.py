@@ -35,7 +35,7 @@ from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._node_steps import Steps, make_steps
 from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
-from skfedmtl._regulariser import Proximal
+from skfedmtl._regulariser import Proximal, Relationship
 from skfedmtl._schedule import Schedule
 from skfedmtl._workers import Workers
 
@@ -150,11 +150,11 @@ class _Run:
         self._T, self._rho, self._age = start.T, start.rho, start.age
         self._steps: Steps = make_steps(state.nodes, start.alpha.copy(), solver.schedule, workers)
         self._is_alone = state.server.relationship.own_rho is not None
-        self._relaxation = _ALONE if self._is_alone else _RELAXATION
         memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else _MEMORY
         in_step = solver.schedule is None or solver.schedule.is_full
         memory = memory if in_step and not self._is_alone else 0
-        self._anderson, self._balance = Anderson(memory, self._relaxation), Balance()
+        relaxation = relaxation_of(state.server.relationship)
+        self._anderson, self._balance = Anderson(memory, relaxation), Balance()
         self._residual = np.inf
         self._is_lost = False  #: whether the state has outgrown the arithmetic
 
@@ -213,6 +213,11 @@ class _Run:
     def iterate(self) -> Iterate:
         """Where it stands."""
         return Iterate(self._T, self._steps.alpha, self._rho, self._age, None)
+
+
+def relaxation_of(relationship: Relationship) -> float:
+    """How far, in residuals, a plain step goes."""
+    return _RELAXATION if relationship.own_rho is None else _ALONE
 
 
 def _first_rho(nodes: NodeList) -> float:

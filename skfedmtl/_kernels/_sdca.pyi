@@ -5,10 +5,14 @@ from numpy.typing import NDArray
 
 class SquaredError: ...
 class Hinge: ...
+
+class SmoothHinge:
+    def __init__(self, width: float) -> None: ...
+
 class SquaredHinge: ...
 class Logistic: ...
 
-LossKernel = SquaredError | Hinge | SquaredHinge | Logistic
+LossKernel = SquaredError | Hinge | SmoothHinge | SquaredHinge | Logistic
 
 def use_wide(wanted: bool) -> bool: ...
 def visit(
@@ -42,6 +46,21 @@ def visit_in_turn(
     dV: NDArray[np.float64],
 ) -> None: ...
 def shuffle(order: NDArray[np.intp], state: int) -> int: ...
+def relax_in_kernel(
+    loss: LossKernel,
+    K: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    order: NDArray[np.intp],
+    seed: int,
+    curvature: float,
+    close: float,
+    least: int,
+    most: int,
+    between: int,
+    alpha: NDArray[np.float64],
+    f: NDArray[np.float64],
+) -> None: ...
 def relax_by_node(
     loss: LossKernel,
     X: NDArray[np.float64],

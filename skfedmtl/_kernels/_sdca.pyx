@@ -67,6 +67,33 @@ cdef class Hinge:
 
 
 @cython.final
+cdef class SmoothHinge:
+    """y clip(ya + (1 - yf - width (ya - 1/2)) / (width + q), 0, 1): a parabola for the kink."""
+
+    cdef double width
+
+    def __init__(self, double width):
+        self.width = width
+
+    def __reduce__(self):
+        return SmoothHinge, (self.width,)
+
+    cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
+        cdef double b = y * a
+        b += (1.0 - y * f - self.width * (b - 0.5)) / (self.width + q)
+        if b < 0.0:
+            b = 0.0
+        elif b > 1.0:
+            b = 1.0
+        return y * b
+
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        return new - a
+
+
+@cython.final
 cdef class SquaredHinge:
     """y max(0, ya + (1 - yf - ya/2) / (1/2 + q))."""
 
@@ -146,6 +173,7 @@ cdef class Logistic:
 ctypedef fused LossKernel:
     SquaredError
     Hinge
+    SmoothHinge
     SquaredHinge
     Logistic
 
@@ -416,6 +444,106 @@ def relax_by_node(
                     )
                     if _distance_and_copy(w, before, d) <= 0.01 * enough:
                         break
+    free(before)
+
+
+cdef inline Py_ssize_t _pass_in_kernel(
+    LossKernel loss,
+    const double[:, ::1] K,
+    const double[::1] y,
+    const double[::1] weight,
+    Py_ssize_t* order,
+    Py_ssize_t live,
+    double curvature,
+    double[::1] alpha,
+    double* f,
+) noexcept nogil:
+    """One pass over the rows listed in `order`; how many have moved, which are listed first."""
+    cdef Py_ssize_t kept = 0, n = K.shape[0], k, i
+    cdef double scale, q, old, new
+    for k in range(live):
+        i = order[k]
+        scale = curvature * weight[i]
+        old = alpha[i]
+        q = scale * K[i, i]
+        new = loss.step(old, f[i], y[i], q)
+        if new != old:
+            alpha[i] = new
+            dense_move(_code, scale * loss.change(old, f[i], y[i], q, new), &K[i, 0], f, n)
+            order[k] = order[kept]
+            order[kept] = i
+            kept += 1
+    return kept
+
+
+cdef inline double _energy(
+    const double[::1] weight, const double[::1] alpha, const double* f, double* before
+) noexcept nogil:
+    """The product of the changes of ``weight alpha`` and of ``f`` since `before`, now as they are.
+
+    With ``f = curvature K (weight alpha)`` that is the squared change of ``X' (weight alpha)``,
+    times the curvature.
+    """
+    cdef double total = 0.0
+    cdef Py_ssize_t i, n = alpha.shape[0]
+    for i in range(n):
+        total += weight[i] * (alpha[i] - before[i]) * (f[i] - before[n + i])
+        before[i] = alpha[i]
+        before[n + i] = f[i]
+    return total
+
+
+def relax_in_kernel(
+    LossKernel loss,
+    const double[:, ::1] K,
+    const double[::1] y,
+    const double[::1] weight,
+    Py_ssize_t[::1] order,
+    uint64_t seed,
+    double curvature,
+    double close,
+    int least,
+    int most,
+    int between,
+    double[::1] alpha,
+    double[::1] f,
+):
+    """A node's proximal step as `relax_by_node` makes it, by its kernel ``K = X X'``.
+
+    ``f`` begins as ``X base + curvature K (weight alpha)`` and ends as the same of the new
+    ``alpha``; ``order`` lists the rows of positive weight. How far a pass moves the weights
+    follows from how it moves ``f``.
+    """
+    cdef Py_ssize_t n = K.shape[0], n_rows = order.shape[0], live
+    cdef int n_passes, _more
+    cdef double enough = close * close
+    cdef uint64_t state = seed | 1
+    cdef double* before
+    if n_rows == 0:
+        return
+    before = <double*>malloc(2 * n * sizeof(double))
+    if before == NULL:
+        raise MemoryError()
+    with nogil:
+        memcpy(before, &alpha[0], n * sizeof(double))
+        memcpy(before + n, &f[0], n * sizeof(double))
+        for n_passes in range(1, most + 1):
+            state = _shuffle(&order[0], n_rows, state)
+            live = _pass_in_kernel(
+                loss, K, y, weight, &order[0], n_rows, curvature, alpha, &f[0]
+            )
+            if curvature * _energy(weight, alpha, &f[0], before) <= enough and n_passes >= least:
+                break
+            if n_passes == most:
+                break
+            for _more in range(between):
+                if live == 0:
+                    break
+                live = _pass_in_kernel(
+                    loss, K, y, weight, &order[0], live, curvature, alpha, &f[0]
+                )
+                if curvature * _energy(weight, alpha, &f[0], before) <= 0.01 * enough:
+                    break
     free(before)
 
 

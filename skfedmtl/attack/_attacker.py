@@ -14,7 +14,7 @@ from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
 from skfedmtl.attack._bilevel import Bilevel
-from skfedmtl.attack._check import ROUNDS, compare
+from skfedmtl.attack._check import CHECK_TOL, compare
 from skfedmtl.attack._checkpoint import Checkpoint, check_folder, fingerprint
 from skfedmtl.attack._craft import Settings, craft
 from skfedmtl.attack._gradients import GRADIENTS
@@ -116,7 +116,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     inner_iter : int or None, default=None
         Rounds of the victim's solver after every step, and no smoothing; 1 is the single loop of
         [1]_, Algorithm 1. None: as many as it takes.
-    victim_tol : float, default=1e-8
+    victim_tol : float, default=1e-6
         Relative duality gap of the victim in the final fits and, without smoothing, after every
         step, if that is smaller than the estimator's own `tol`. Smoothed victims follow the rows
         by Newton's method, those with a kink by eight steps of it unless these end far off.
@@ -271,7 +271,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         line_search=True,
         max_iter=50,
         inner_iter=None,
-        victim_tol=1e-8,
+        victim_tol=1e-6,
         tol=1e-4,
         n_restarts=1,
         checkpoint=None,
@@ -491,8 +491,7 @@ class _Probe(PoisoningAttacker):
             clean,
             start,
             threat.targets,
-            tol=0.0,
-            inner_iter=ROUNDS,
+            tol=CHECK_TOL,
             rng=rng,
             upper=self.upper_loss,
             evaluation=evaluation,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._adjoint import Adjoint, Solved
+from skfedmtl._follower import first_rho
 from skfedmtl._layout import Field, Layout, like
 from skfedmtl._losses import LOSSES, Array, SmoothLoss
-from skfedmtl._solver import SequentialSolver
-from skfedmtl.attack._generator import as_text, is_state, set_state
-from skfedmtl.attack._gradients import Damage, UpperObjective
+from skfedmtl._node_steps import Moved
+from skfedmtl._splitting import Iterate, SplittingSolver
+from skfedmtl.attack._generator import as_text, set_state, state_field
+from skfedmtl.attack._gradients import EXACT, Damage, UpperObjective
 from skfedmtl.attack._row_weights import node_shares
 from skfedmtl.attack._upper import Evaluation, upper_loss
 from skfedmtl.attack._victim import Victim
@@ -40,8 +43,6 @@ class Bilevel:
         Draws the order of rows.
     weight : ndarray of shape (n_clean + n_injected,)
         Of the rows the victim is fitted to.
-    inner_iter : int or None
-        Rounds of the solver at most for every change; None: as many as `tol` takes.
     upper : str
         Name of the upper loss.
     evaluation : Evaluation or None
@@ -58,7 +59,6 @@ class Bilevel:
         tol: float,
         rng: np.random.Generator,
         weight: Array,
-        inner_iter: int | None = None,
         upper: str = "victim",
         evaluation: Evaluation | None = None,
     ) -> None:
@@ -87,17 +87,26 @@ class Bilevel:
             self._evaluation = _by_node(self._victim, evaluation, targets)
             damage = self._other_rows
         self._damage, self._upper_loss = damage, upper
-        self._upper = self._objective(LOSSES[victim.loss]())
-        self._solver = SequentialSolver(tol=tol, max_iter=inner_iter or victim.max_iter)
-        self._rng = rng
+        self._rng, self._tol = rng, tol
+        self._begin(self._problem.weights(victim.coef_, victim.intercept_))
 
-    def _objective(self, loss: SmoothLoss, accuracy: float | None = None) -> UpperObjective:
+    def _begin(self, W: Array) -> None:
+        """Prepare for the first solution, which is near these weights."""
+        nodes, relationship = self._problem.nodes, self._problem.server.relationship
+        rho = first_rho(relationship, W, nodes.moments())
+        self._solved = Solved.at(nodes, W, rho)
+        self._iterate = Iterate(self._solved.T, self._solved.alpha, rho, 0, None)
+        self._adjoint = Adjoint(relationship, nodes)
+        self._upper = self._objective(nodes[0].loss)
+
+    def _objective(self, loss: SmoothLoss, accuracy: float = EXACT) -> UpperObjective:
         """H for a victim's loss."""
         return UpperObjective(
             self._problem,
             upper_loss(self._upper_loss, loss),
             self._damage,
             self._injected,
+            self._adjoint,
             accuracy,
         )
 
@@ -113,11 +122,21 @@ class Bilevel:
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the victim has been fitted to these rows, and targets if given."""
-        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
-        solution = self._problem.solve(self._solver, self._rng)
-        # the weights at hand swing about the certified ones, but an early stop has no others
-        W = solution.W if solution.converged else self._problem.server.response.W
-        return self._upper.value(W)
+        moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        self._solved = self._solve(moved)
+        return self._upper.value(self._solved)
+
+    def _solve(self, moved: Moved) -> Solved:
+        """The victim of the rows at hand, of which these have moved."""
+        problem = self._problem
+        nodes = problem.nodes
+        problem.server.gather(nodes)
+        solver = SplittingSolver(
+            tol=self._tol, max_iter=self._victim.model.max_iter, iterate=self._iterate
+        )
+        solution = problem.solve(solver, self._rng)
+        self._iterate = solver.iterate._replace(W=None)
+        return Solved.at(nodes, solution.W, self._iterate.rho)
 
     @property
     def is_near(self) -> bool:
@@ -133,49 +152,55 @@ class Bilevel:
 
     def full_gradient(self, kind: str) -> Array:
         """The same, with respect to the targets in the last column."""
-        slope = self._upper.full_gradient(kind)
+        slope = self._upper.full_gradient(kind, self._solved)
         return np.column_stack([self._victim.pull_back(slope[:, :-1]), slope[:, -1]])
 
     def signature(self) -> tuple[int, bytes]:
         """What must stay for H to be smooth: the rank of W, and the rows that respond."""
-        W = self._problem.server.response.W
-        responding = [
-            node.loss.stiffness(node.y, node.X @ w, node.alpha, node.weight)[0] > 0.0
-            for node, w in zip(self._problem.nodes, W, strict=True)
-        ]
-        return self._problem.server.response.rank, np.concatenate(responding).tobytes()
+        solved, nodes = self._solved, self._problem.nodes
+        margins = nodes.margins(solved.W)
+        scale, _ = solved.loss.stiffness(nodes.y, margins, solved.alpha, nodes.weight)
+        rank = solved.proximal_response(self._problem.server.relationship).rank
+        return rank, (scale > 0.0).tobytes()
 
     # -- to stop and go on ----------------------------------------------------------------
 
     def state(self) -> dict[str, Array]:
-        """What the next solution depends on, beside the rows."""
+        """What the next solution and gradient depend on, beside the rows."""
+        iterate = self._iterate
         return {
+            "T": iterate.T,
+            "alpha": iterate.alpha,
+            "rho": np.array(iterate.rho),
+            "age": np.array(iterate.age, dtype=np.int64),
+            "W": self._solved.W,
             "dual_coef": self._problem.dual_coef(),
+            "adjoint": self._adjoint.last,
             "rng": np.array(as_text(self._rng)),
-            **self._problem.server.memory(),
-            **self._solver.memory(),
         }
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
-        self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
-        self._problem.set_dual_coef(state["dual_coef"])
-        self._problem.server.remember(state)
-        self._problem.server.gather(self._problem.nodes)
-        self._solver.remember(state)
+        problem, nodes = self._problem, self._problem.nodes
+        problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        problem.set_dual_coef(state["dual_coef"])
+        rho = float(state["rho"])
+        self._iterate = Iterate(state["T"], state["alpha"], rho, int(state["age"]), None)
+        self._solved = Solved.at(nodes, state["W"], rho)
+        self._adjoint.last = state["adjoint"]
         set_state(self._rng, str(state["rng"]))
 
     def layout(self) -> Layout:
         """What a `state` is."""
-
-        def is_own(text: Array) -> bool:
-            return is_state(str(text), self._rng)
-
         return {
+            "T": like(self._iterate.T),
+            "alpha": like(self._iterate.alpha),
+            "rho": Field((), "float64", 0.0),
+            "age": Field((), "int64", 0),
+            "W": like(self._solved.W),
             "dual_coef": like(self._problem.dual_coef()),
-            "rng": Field((), "strings", is_valid=is_own),
-            **self._problem.server.layout(),
-            **self._solver.layout(),
+            "adjoint": like(self._adjoint.last),
+            "rng": state_field(self._rng),
         }
 
 

@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 from skfedmtl._losses import Array
 from skfedmtl.attack._bilevel import Bilevel
 
-ROUNDS = 20  #: of the solver for every victim, whatever the gap: a gap is blind to the last digits
+CHECK_TOL = 1e-13  #: of every victim: as near as rounding allows
 _STEPS = (1e-3, 1e-4, 1e-5)  #: in units of the rows' radius, until no kink lies within
 #: places and weights of central differences of the fourth order
 _STENCIL = ((-2.0, 1.0 / 12.0), (-1.0, -8.0 / 12.0), (1.0, 8.0 / 12.0), (2.0, -1.0 / 12.0))

@@ -1,13 +1,11 @@
 """Attacks on smoothed victims, which harden into the real one on the way.
 
-What a hinge victim does is full of kinks: rows enter and leave the margin, the rank of W
-changes, and an ascent on H ends at one of them. The victim with a loss and a regulariser
-that have second derivatives has none; its H leads over them. The width of the smoothed
-kink falls geometrically from `smoothing` to a small share of it while the rows are moved,
-a continuation in the sense of [1]_; what is handed over is judged by hard victims again.
-Each victim starts from the weights of the last one; while the kink narrows, a few Newton steps
-are enough to follow, the fewer the shorter the way from one victim to the next. Where the rows
-have moved far it starts from the clean victim, and takes more.
+What a hinge victim does is full of kinks: rows enter and leave the margin, and an ascent on H ends
+at one of them. The victim with a loss that has a second derivative has none of these; its H leads
+over them. The width of the smoothed kink falls geometrically from `smoothing` to a small share of
+it while the rows are moved, a continuation in the sense of [1]_; what is handed over is judged by
+hard victims again. Each victim is found from where the last one was (`skfedmtl._follower`), to the
+accuracy that H needs and no more.
 
 References
 ----------
@@ -16,121 +14,109 @@ References
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from skfedmtl._adjoint import Adjoint
+from skfedmtl._follower import Follower
 from skfedmtl._layout import Field, Layout, like
 from skfedmtl._losses import LOSSES, Array
-from skfedmtl._primal import PrimalSolver
 from skfedmtl.attack._bilevel import Bilevel
+from skfedmtl.attack._generator import as_text, set_state, state_field
 
 _LAST_WIDTH = 0.03  #: of the kink, as a share of the first
-_ROOT = 0.3  #: first smoothing of singular values, as a share of the mean square length of W's rows
-_VICTIM_TOL = 1e-6
-#: of Newton's method for a victim: where the way has sixty steps or more, thirty or fewer, where a
-#: victim is far from the last, and where no kink narrows
-_FEWEST_STEPS, _STEPS, _FAR_STEPS, _SMOOTH_STEPS = 3, 8, 12, 20
-_PATIENCE = 10  #: times as many at most, while they promise much
-_NEWTON_ACCURACY = 0.15
-_LARGE = 0.5  #: change, as a share of all rows' length
-_ADJOINT_ACCURACY = 0.1
+_MOST = 300  #: iterations for a victim
 
 
-class SmoothBilevel(Bilevel):
-    """H as a function of the injected rows, through a victim without kinks.
+class Accuracy(NamedTuple):
+    """Residuals, relative, at which victims and adjoint solutions are near enough."""
 
-    The parameters are those of `Bilevel`, and `smoothing`, the first width.
+    victim: float
+    adjoint: float
+
+
+#: as H after all steps says: better ones do not end higher
+_ACCURACY = Accuracy(victim=3e-3, adjoint=3e-2)
+
+
+class FollowedBilevel(Bilevel):
+    """H as a function of the injected rows, through a victim that follows them.
+
+    Parameters
+    ----------
+    smoothing : float
+        First width of the smoothed kink; 0: none is smoothed.
+    inner_iter : int or None
+        Iterations for every change; None: as many as H needs.
+    **kwargs
+        Those of `Bilevel`.
     """
 
-    def __init__(self, victim, clean, start, targets, *, smoothing: float, **kwargs) -> None:
-        super().__init__(victim, clean, start, targets, **kwargs)
-        self._n_targets = len(targets)
-        model = self._victim.model
-        self._loss, self._smoothing = LOSSES[model.loss](), smoothing
-        self._primal = PrimalSolver(
-            tol=_VICTIM_TOL,
-            max_iter=_FAR_STEPS,
-            accuracy=_NEWTON_ACCURACY,
-            rough=True,
-            patience=_PATIENCE,
-        )
-        self._last: Array | None = None  #: rows that the weights are near the best for
-        self._W = self._clean_W = self._problem.weights(model.coef_, model.intercept_)
-        self._scale = float(np.sqrt(np.vdot(self._W, self._W) / len(self._W))) or 1.0
-        self._share, self._steps = 0.0, _STEPS
+    accuracy = _ACCURACY
+
+    def __init__(self, *args, smoothing: float, inner_iter: int | None = None, **kwargs) -> None:
+        self._smoothing, self._inner_iter = smoothing, inner_iter
+        super().__init__(*args, **kwargs)
+        self._n_targets = len(args[3])
+        self._share = 0.0
         self.advance(0.0)
+
+    def _begin(self, W: Array) -> None:
+        relationship, nodes = self._problem.server.relationship, self._problem.nodes
+        self._loss = LOSSES[self._victim.model.loss]()
+        self._follower = Follower(relationship, nodes, self._loss, W)
+        self._adjoint = Adjoint(relationship, nodes, self._follower.gram)
 
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
-        if share > self._share:
-            length = 60.0 * (share - self._share) - 1.0
-            self._steps = round(np.interp(length, [0.0, 1.0], [_FEWEST_STEPS, _STEPS]))
         self._share = share
-        narrow = _LAST_WIDTH**share
-        loss = self._loss.smoothed(self._smoothing * narrow)
+        loss = self._loss
+        if self._smoothing > 0.0:
+            loss = loss.smoothed(self._smoothing * _LAST_WIDTH**share)
         self.doubt = self._n_targets * loss.excess
-        # a larger root shrinks W: where nothing else changes, H is to be comparable on the way
-        self._root = _ROOT * self._scale * (narrow if loss.excess > 0.0 else _LAST_WIDTH)
-        for node in self._problem.nodes:
-            node.loss = loss
-        self._upper = self._objective(loss, _ADJOINT_ACCURACY)
+        self._follower.loss = loss
+        self._upper = self._objective(loss, self.accuracy.adjoint)
 
-    def value(self, rows: Array, y: Array | None = None) -> float:
-        """H after the smoothed victim has been fitted to these rows, and targets if given.
-
-        Where Newton's method does not get near it, a victim without a kink is asked itself.
-        """
-        self._take(rows, y)
-        parties = self._problem.server, self._problem.nodes
-        self._W = self._primal.solve(*parties, self._W, self._root)
-        if not self._primal.is_near and self.doubt == 0.0:
-            solution = self._problem.solve(self._solver, self._rng)
-            self._W = solution.W if solution.converged else self._W
-            self._primal.is_near = solution.converged
-            self._primal.settle(*parties, self._W, self._root)
-        return self._upper.value(self._W)
+    def _solve(self, moved):
+        self._follower.refresh(moved)
+        if self._inner_iter is not None:
+            return self._follower.solve(0.0, self._inner_iter, self._rng)
+        return self._follower.solve(self.accuracy.victim, _MOST, self._rng)
 
     @property
     def is_near(self) -> bool:
-        """Whether H is all but that of the last victim asked for."""
-        return self._primal.is_near
-
-    def _take(self, rows: Array, y: Array | None) -> None:
-        seen = self._victim.forward(rows)
-        far = self._last is None or _length(seen - self._last) > _LARGE * _length(self._last)
-        if far:
-            self._W = self._clean_W
-        if self.doubt == 0.0:
-            self._primal.max_iter = _SMOOTH_STEPS
-        else:
-            self._primal.max_iter = _FAR_STEPS if far else self._steps
-        self._problem.replace_rows(self._injected, seen, y)
-        self._last = seen
+        return self._follower.is_near
 
     # -- to stop and go on ----------------------------------------------------------------
 
     def state(self) -> dict[str, Array]:
-        """What the next solution depends on, beside the rows."""
-        damping = np.array(self._primal.damping)
-        steps = np.array(self._steps, dtype=np.int64)
-        return {"W": self._W, "share": np.array(self._share), "steps": steps, "damping": damping}
+        """What the next solution and gradient depend on, beside the rows."""
+        return {
+            "T": self._follower.T,
+            "alpha": self._follower.alpha.copy(),
+            "rho": np.array(self._follower.rho),
+            "share": np.array(self._share),
+            "adjoint": self._adjoint.last,
+            "rng": np.array(as_text(self._rng)),
+        }
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
+        moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self.advance(float(state["share"]))
-        self._take(rows, y)
-        self._steps = int(state["steps"])
-        self._W, self._primal.damping = state["W"], float(state["damping"])
-        self._primal.settle(self._problem.server, self._problem.nodes, self._W, self._root)
+        T, alpha, rho = state["T"], state["alpha"], float(state["rho"])
+        self._solved = self._follower.place(T, alpha, rho, moved)
+        self._adjoint.last = state["adjoint"]
+        set_state(self._rng, str(state["rng"]))
 
     def layout(self) -> Layout:
         """What a `state` is."""
         return {
-            "W": like(self._W),
+            "T": like(self._follower.T),
+            "alpha": like(self._follower.alpha),
+            "rho": Field((), "float64", 0.0),
             "share": Field((), "float64", 0, 1),
-            "steps": Field((), "int64", _FEWEST_STEPS, _STEPS),
-            "damping": Field((), "float64", 0),
+            "adjoint": like(self._adjoint.last),
+            "rng": state_field(self._rng),
         }
-
-
-def _length(rows: Array) -> float:
-    return float(np.linalg.norm(rows))

@@ -15,7 +15,7 @@ from skfedmtl._losses import Array
 from skfedmtl.attack._ascent import Ascent, Feasible, Game
 from skfedmtl.attack._bilevel import Bilevel, WithTargets
 from skfedmtl.attack._checkpoint import Checkpoint
-from skfedmtl.attack._continuation import SmoothBilevel
+from skfedmtl.attack._continuation import FollowedBilevel
 from skfedmtl.attack._one_vs_rest import OneVsRest, make_game
 from skfedmtl.attack._projection import SeenThroughScalers
 from skfedmtl.attack._start import as_targets, target_ranges
@@ -25,6 +25,7 @@ from skfedmtl.attack._victim import Victim
 #: how many times H of the start leaves no need to ask a victim: the one at the end of the way
 #: for that of the start, if H is that many times what it was at the beginning; the hard one
 _FAR, _CLEARLY = 2.0, 1.1
+_ROUGH = 1e-4  #: gap of hard victims that tells clearly different rows apart
 
 logger = logging.getLogger("skfedmtl.attack")
 
@@ -69,17 +70,20 @@ def craft(
 ) -> Crafted:
     """Raise H from `start`, or go on from the checkpoint; steps are parts of `task`."""
 
-    def play(smoothing: float, inner_iter: int | None) -> _Playing:
-        kind = partial(SmoothBilevel, smoothing=smoothing) if smoothing > 0.0 else Bilevel
+    def play(
+        smoothing: float, inner_iter: int | None, tol: float = settings.victim_tol
+    ) -> _Playing:
+        kind: Any = Bilevel
+        if smoothing > 0.0 or inner_iter is not None:
+            kind = partial(FollowedBilevel, smoothing=smoothing, inner_iter=inner_iter)
         game = make_game(
             kind,
             victim,
             clean,
             start,
             targets,
-            tol=settings.victim_tol,
+            tol=tol,
             rng=np.random.default_rng(seed),
-            inner_iter=inner_iter,
             upper=settings.upper_loss,
             evaluation=evaluation,
         )
@@ -118,7 +122,10 @@ def craft(
     single = settings.max_iter > 0 and settings.inner_iter is not None
     if smooth or single:
         first = None if single or settings.compared else ascent.history[0]
-        value, found = _judge(playing, lambda: play(0.0, None).game, found, first)
+        make_hard = partial(play, 0.0, None)
+        value, found = _judge(
+            playing, lambda tol: make_hard(tol).game, settings.victim_tol, found, first
+        )
     return playing.crafted(found, ascent.history, value)
 
 
@@ -167,11 +174,16 @@ def _spread(victim: Victim, n_features: int) -> Array | float:
 
 
 def _judge(
-    smooth: _Playing, make_hard: Callable[[], Game], end: Array, first: float | None
+    smooth: _Playing,
+    make_hard: Callable[[float], Game],
+    tol: float,
+    end: Array,
+    first: float | None,
 ) -> tuple[float, Array]:
     """H, and where it is: at the end, or at the start if the victim suffers more from that.
 
-    At the beginning H was `first`; None if only that of the hard victim will do.
+    At the beginning H was `first`; None if only that of the hard victim will do. Hard victims are
+    solved to `tol` where a rough look does not tell the two apart.
     """
     game, start = smooth.game, smooth.start
     if end is not start and first is not None:
@@ -181,8 +193,11 @@ def _judge(
             after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt
         ):
             return after, end
-    hard = make_hard()
-    before, after = hard.value(start), hard.value(end)
+    for accuracy in sorted({max(tol, _ROUGH), tol}, reverse=True):
+        hard = make_hard(accuracy)
+        before, after = hard.value(start), hard.value(end)
+        if after > _CLEARLY * before:
+            break
     if before >= after and end is not start:
         logger.info("the rows that the attack begins with do more than those it ends with")
     return (after, end) if after > before else (before, start)

@@ -7,6 +7,9 @@ import json
 import warnings
 
 import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._layout import Field
 
 
 def as_text(rng: np.random.Generator) -> str:
@@ -30,3 +33,12 @@ def is_state(text: str, rng: np.random.Generator) -> bool:
     except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
         return False
     return as_text(probe) == text
+
+
+def state_field(rng: np.random.Generator) -> Field:
+    """What the state of a generator of that kind is in a file."""
+
+    def is_own(text: NDArray[np.str_]) -> bool:
+        return is_state(str(text), rng)
+
+    return Field((), "strings", is_valid=is_own)

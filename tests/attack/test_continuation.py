@@ -11,16 +11,15 @@ from sklearn.preprocessing import StandardScaler
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, estimator_of, make_rows
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl._primal import PrimalSolver
-from skfedmtl.attack._continuation import SmoothBilevel
+from skfedmtl.attack._continuation import Accuracy, FollowedBilevel
 
 STEP = 1e-5
 
 
 def smooth_game(poisoner):
     """A game on its way, whose victims are solved as far as rounding allows."""
-    game = poisoner.game(SmoothBilevel, smoothing=1.0)
-    game._primal = PrimalSolver(tol=1e-16, max_iter=300)
+    game = poisoner.game(FollowedBilevel, smoothing=1.0)
+    game.accuracy = Accuracy(1e-13, 1e-11)
     game.advance(0.2)
     return game
 
@@ -77,28 +76,6 @@ def test_gradients_with_less_response_are_other_ones(loss):
     total, implicit, dual = slopes["learned"]
     assert np.linalg.norm(implicit - total) > 1e-3 * np.linalg.norm(total)
     assert np.linalg.norm(dual - implicit) > 1e-3 * np.linalg.norm(implicit)
-
-
-@pytest.mark.parametrize("n_steps, expected", [(5, 8), (30, 8), (40, 6), (60, 3), (500, 3)])
-def test_a_shorter_way_takes_fewer_newton_steps(n_steps, expected, monkeypatch):
-    """And as many after an interruption, as the state tells."""
-    poisoner = played("hinge")
-    game, taken = poisoner.game(SmoothBilevel, smoothing=1.0), []
-
-    def solve(self, server, nodes, W, root):
-        taken.append(self.max_iter)
-        return W
-
-    monkeypatch.setattr(PrimalSolver, "solve", solve)
-    rows = poisoner.start_.X
-    game.value(rows)
-    game.advance(1 / n_steps)
-    game.advance(2 / n_steps)
-    game.value(rows)
-    later = poisoner.game(SmoothBilevel, smoothing=1.0)
-    later.restore(game.state(), rows)
-    later.value(rows)
-    assert taken == [12, expected, expected]
 
 
 def test_a_target_moves_like_its_difference():

@@ -22,12 +22,14 @@ from oracles.gradients import dense_gradient
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
 from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl._adjoint import Adjoint, Solved
+from skfedmtl._follower import first_rho
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._problem import FederatedProblem
 from skfedmtl._quadratic import Fixed, Independent
-from skfedmtl._solver import SequentialSolver
-from skfedmtl.attack._check import ROUNDS
+from skfedmtl._splitting import SplittingSolver
+from skfedmtl.attack._check import CHECK_TOL
 from skfedmtl.attack._gradients import Damage, UpperObjective
 from skfedmtl.attack._upper import upper_loss
 from skfedmtl.datasets import (
@@ -97,7 +99,9 @@ class Attacked:
             intercept_scaling=p.kappa,
         )
         # a gap of 1e-13 still leaves errors of 1e-5 in a small gradient: as far as rounding allows
-        problem.solve(SequentialSolver(tol=0.0, max_iter=ROUNDS), np.random.default_rng(0))
+        solver = SplittingSolver(tol=CHECK_TOL, max_iter=300)
+        W = problem.solve(solver, np.random.default_rng(0)).W
+        solved = Solved.at(problem.nodes, W, first_rho(relationship, W, problem.nodes.moments()))
         shares = problem.split(self.share())
 
         def damage(l):
@@ -105,7 +109,8 @@ class Attacked:
             return Damage(node.X, node.y, shares[l], True) if shares[l].any() else None
 
         loss = upper_loss("victim", LOSS_OF[p.loss]())
-        return problem, UpperObjective(problem, loss, damage, self.injected)
+        adjoint = Adjoint(relationship, problem.nodes)
+        return problem, solved, UpperObjective(problem, loss, damage, self.injected, adjoint)
 
 
 def relationship(problem, kind):
@@ -167,8 +172,8 @@ def test_gradients_against_finite_differences(loss, kind, gradient):
             return
         seen["compared"] += 1
         seen["not zero"] += bool(np.linalg.norm(expected) > 1e-6)
-        _, upper = attack.solve(relationship(attack.problem, kind))
-        found = upper.full_gradient(gradient)[:, :-1]
+        _, solved, upper = attack.solve(relationship(attack.problem, kind))
+        found = upper.full_gradient(gradient, solved)[:, :-1]
         assert found.shape == expected.shape
         size = np.linalg.norm(expected)
         assert np.linalg.norm(found - expected) <= 1e-5 * size + 1e-9
@@ -183,16 +188,15 @@ def test_the_objective_is_the_mean_loss_of_clean_target_rows(loss):
     @given(attacked((loss,)))
     def check(attack):
         p, model = attack.problem, attack.model()
-        problem, upper = attack.solve(relationship(p, "omega"))
-        weights = problem.server.response.W
-        W, b = problem.coefficients(weights)
+        problem, solved, upper = attack.solve(relationship(p, "omega"))
+        W, b = problem.coefficients(solved.W)
         clean = (p.X, p.y, p.codes, p.weight, attack.targets, p.loss)
-        assert_allclose(upper.value(weights), upper_H(W, b, *clean), rtol=1e-10, atol=1e-12)
+        assert_allclose(upper.value(solved), upper_H(W, b, *clean), rtol=1e-10, atol=1e-12)
         task = attack.task("implicit", "omega")
         victim = solve_victim(*task[1:5], *task[7:], **model)
         if victim is not None:
             expected = upper_H(victim.W, victim.b, *clean)
-            assert_allclose(upper.value(weights), expected, rtol=1e-5, atol=1e-9)
+            assert_allclose(upper.value(solved), expected, rtol=1e-5, atol=1e-9)
 
     check()
 
@@ -213,7 +217,8 @@ def test_nodes_that_are_not_tied_cannot_be_reached(loss, kind, gradient):
         if len(np.intersect1d(attack.sources, attack.targets)):
             return
         seen["indirect"] += 1
-        found = attack.solve(untied)[1].full_gradient(gradient)[:, :-1]
+        _, solved, upper = attack.solve(untied)
+        found = upper.full_gradient(gradient, solved)[:, :-1]
         assert_array_equal(found, np.zeros_like(found))
 
     check()
@@ -288,7 +293,8 @@ def test_gradients_on_slices_of_real_data(fetch, loss, threat, gradient, kind, s
     )
     expected = fd_gradient(*attack.task(gradient, kind), **attack.model())
     assert expected is not None  # no kink lies within the differences
-    found = attack.solve(relationship(p, kind))[1].full_gradient(gradient)[:, :-1]
+    _, solved, upper = attack.solve(relationship(p, kind))
+    found = upper.full_gradient(gradient, solved)[:, :-1]
     size = np.linalg.norm(expected)
     assert size > 1e-6
     assert np.linalg.norm(found - expected) <= 1e-5 * size

@@ -1,0 +1,229 @@
+"""The adjoint of a fit: what a slope with respect to its weights means for its rows.
+
+For a slope ``G`` with respect to ``W`` one ``u``, shape (m, d), with ``(Hess P) u = G`` serves all
+rows. It is the splitting's iteration (`skfedmtl._splitting`) once more, linearised where it rests::
+
+    dZ   = D[dT]                                              D: derivative of the proximal step of R
+    dw_l = (H_l + rho I)^-1 (g_l + rho (2 dz_l - dt_l))       H_l = X_l' diag(s L'' / c_l) X_l
+    dT  <- dT + 1.6 (dW - dZ)                                 u = dZ at rest
+
+No inverse in it knows of lambda2: D is at most 1, as long as rho is positive. Rows of a hinge on
+their margin cannot leave it, and the second line becomes a projection on what is orthogonal to them.
+
+====================  ==================================================  ========
+symbol                variable                                            shape
+====================  ==================================================  ========
+G, u                  ``G``, ``u``                                        (m, d)
+T, rho                ``Solved.T``, ``Solved.rho``                        (m, d), scalar
+s L'' / c_l           the square of ``scale``                             (n_l,)
+answers               how far rows' own terms follow u: ``H_l u = X_l'    (n_l,)
+                      answers``
+====================  ==================================================  ========
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from skfedmtl import _rows
+from skfedmtl._anderson import Anderson
+from skfedmtl._losses import Array, Loss, SmoothLoss
+from skfedmtl._node_list import NodeList, stack
+from skfedmtl._protocol import Node
+from skfedmtl._regulariser import Relationship, Response
+from skfedmtl._splitting import relaxation_of
+
+_MEMORY, _RIDGE = 40, 1e-14  #: of the extrapolation: all steps of a usual solution
+_NEGLIGIBLE = 1e-4  #: of the accuracy: rows whose own part of E E'/rho is less are left out
+_ROUGH = 1e-3  #: an accuracy for which single precision is enough
+_RANK = 1e-10  #: singular values of rows on the margin below this share of the largest are none
+
+
+class Solved(NamedTuple):
+    """A solution of a problem with some loss, and where the splitting rests there."""
+
+    loss: Loss | SmoothLoss
+    W: Array
+    alpha: Array  #: of all rows, node after node
+    V: Array  #: their moments
+    T: Array
+    rho: float
+
+    @classmethod
+    def at(cls, nodes: NodeList, W: Array, rho: float) -> Solved:
+        """Of the nodes' own loss, at these weights and the dual variables that they hold."""
+        alpha: Array = stack(nodes, "alpha")
+        V = nodes.moments_of(alpha)
+        return cls(nodes[0].loss, W, alpha, V, W + V / rho, rho)
+
+    def proximal_response(self, relationship: Relationship) -> Response:
+        """The proximal step at T as a response to ``rho T``: with rho/2 added to lambda2."""
+        return relationship.ridged(0.5 * self.rho).respond(self.rho * self.T)
+
+
+class Adjoint:
+    """Solves ``(Hess P) u = G``, each time from the last solution.
+
+    Parameters
+    ----------
+    relationship : Relationship
+    nodes : NodeList
+        Of dense rows.
+    gram : callable or None
+        ``gram(l)`` is ``X X'`` of the rows of node ``l``, where that is kept; asked where the rows
+        are fewer than the features.
+    """
+
+    def __init__(
+        self,
+        relationship: Relationship,
+        nodes: NodeList,
+        gram: Callable[[int], Array] | None = None,
+    ) -> None:
+        self._relationship, self._nodes = relationship, nodes
+        self._gram = gram or (lambda l: _rows.gram(nodes[l].X))
+        self.last = np.zeros((len(nodes), nodes.X.shape[1]))  #: dT of the last solution
+
+    def solve(
+        self, solved: Solved, G: Array, *, frozen: bool, tol: float, max_iter: int
+    ) -> tuple[Array, list[Array]]:
+        """u and the answers.
+
+        Parameters
+        ----------
+        frozen : bool
+            Whether the relationship of the nodes is held still.
+        tol : float
+            Of the residual ``||dW - dZ||``, as a share of ``||dZ||``.
+        """
+        rho, relationship = solved.rho, self._relationship
+        response = solved.proximal_response(relationship)
+        derivative = response.frozen_product if frozen else response.product
+        parts = _parts(self._nodes, solved, self._gram, tol)
+        anderson = Anderson(_MEMORY, relaxation_of(relationship), _RIDGE)
+        dT = self.last if self.last.any() else G / rho
+        for _ in range(max_iter):
+            dZ = rho * derivative(dT)
+            dW = parts.solve(G + rho * (2.0 * dZ - dT))
+            residual = dW - dZ
+            if float(np.linalg.norm(residual)) <= tol * float(np.linalg.norm(dZ)):
+                break
+            dT = anderson.advance(dT, residual)
+        self.last = dT
+        return dZ, parts.answers(dZ)
+
+
+class _Parts(Protocol):
+    """The nodes' side of the linearised iteration."""
+
+    def solve(self, q: Array) -> Array: ...  #: dW
+    def answers(self, u: Array) -> list[Array]: ...
+
+
+def _parts(nodes: NodeList, solved: Solved, gram: Callable[[int], Array], tol: float) -> _Parts:
+    scale, softness = solved.loss.stiffness(
+        nodes.y, nodes.margins(solved.W), solved.alpha, nodes.weight
+    )
+    if softness == 0.0:
+        return _OnMargin(nodes, scale, solved.rho)
+    return _Curved(nodes, scale, solved.rho, gram, tol)
+
+
+class _Curved:
+    """``(H_l + rho I)^-1`` of every node, through the smaller of its two sides."""
+
+    def __init__(
+        self,
+        nodes: NodeList,
+        scale: Array,
+        rho: float,
+        gram: Callable[[int], Array],
+        tol: float,
+    ) -> None:
+        self._nodes, self._scale, self._rho = nodes, scale, rho
+        d = nodes.X.shape[1]
+        self._by_features: list[int] = []
+        self._by_rows: list[tuple[int, Array, Callable[[Array], Array]]] = []
+        inverses = []
+        for l, part in enumerate(nodes.parts):
+            strength = np.square(scale[part]) * nodes[l].squared_norm / rho
+            kept = np.flatnonzero(strength > tol * _NEGLIGIBLE)
+            if len(kept) >= d:
+                H = _rows.cross(nodes[l].X, nodes[l].X * np.square(scale[part])[:, None])
+                H[np.diag_indices(d)] += rho
+                self._by_features.append(l)
+                inverses.append(H)
+            elif len(kept):
+                factored = _factor(nodes[l], kept, scale[part][kept], rho, gram(l), tol)
+                self._by_rows.append((l, *factored))
+        self._inverses = np.linalg.inv(np.array(inverses)) if inverses else np.zeros((0, d, d))
+
+    def solve(self, q: Array) -> Array:
+        """dW, a row each."""
+        dW: Array = q / self._rho
+        if self._by_features:
+            which = self._by_features
+            dW[which] = np.matmul(self._inverses, q[which][:, :, None])[:, :, 0]
+        for l, E, solve in self._by_rows:
+            dW[l] -= (solve(E @ dW[l].astype(E.dtype, copy=False)) @ E) / self._rho
+        return dW
+
+    def answers(self, u: Array) -> list[Array]:
+        """s L'' / c_l times x_i . u_l."""
+        answers = np.square(self._scale) * self._nodes.margins(u)
+        return [answers[part] for part in self._nodes.parts]
+
+
+def _factor(
+    node: Node, kept: NDArray[np.intp], scale: Array, rho: float, K: Array, tol: float
+) -> tuple[Array, Callable[[Array], Array]]:
+    """E of some rows, and the solver of ``I + E E'/rho``; in single precision if that will do."""
+    E = node.X[kept] * scale[:, None]
+    M = K[np.ix_(kept, kept)] * (scale[:, None] * (scale / rho))
+    M[np.diag_indices(len(kept))] += 1.0
+    if tol >= _ROUGH:
+        E, M = _rows.in_single(E, node.squared_norm), _rows.in_single(M, np.diagonal(M))
+    potrf, potrs = linalg.get_lapack_funcs(("potrf", "potrs"), (M,))
+    factor, _ = potrf(M, lower=True, overwrite_a=True)
+
+    def solve(t: Array) -> Array:
+        solution: Array = potrs(factor, t.astype(M.dtype, copy=False), lower=True)[0]
+        return solution.astype(E.dtype, copy=False)
+
+    return E, solve
+
+
+class _OnMargin:
+    """The projection of ``q / rho`` on what is orthogonal to the rows on their margin."""
+
+    def __init__(self, nodes: NodeList, scale: Array, rho: float) -> None:
+        self._nodes, self._rho = nodes, rho
+        self._held = []
+        for l, part in enumerate(nodes.parts):
+            rows = np.flatnonzero(scale[part] > 0.0)
+            if len(rows):
+                U, s, Q = linalg.svd(nodes[l].X[rows], full_matrices=False)
+                some = s > _RANK * s[0]
+                self._held.append((l, rows, U[:, some] / s[some], Q[some]))
+        self._pulls: dict[int, Array] = {}
+
+    def solve(self, q: Array) -> Array:
+        """dW, a row each."""
+        dW: Array = q / self._rho
+        for l, _, _, Q in self._held:
+            inner = Q @ q[l]
+            self._pulls[l] = inner
+            dW[l] -= (inner @ Q) / self._rho
+        return dW
+
+    def answers(self, u: Array) -> list[Array]:
+        """What holds the rows on the margin."""
+        answers = [np.zeros(len(node.y)) for node in self._nodes]
+        for l, rows, U, _ in self._held:
+            answers[l][rows] = U @ self._pulls[l]
+        return answers
