@@ -36,8 +36,8 @@ class Accuracy(NamedTuple):
     adjoint: float
 
 
-#: as H after all steps says: better ones do not end higher
-_ACCURACY = Accuracy(victim=3e-3, adjoint=3e-2)
+#: as H after all steps says: few features, and targets that are no sources, need more
+_ROUGH, _FINE = Accuracy(victim=3e-3, adjoint=3e-2), Accuracy(victim=1e-3, adjoint=1e-2)
 
 
 class FollowedBilevel(Bilevel):
@@ -53,12 +53,12 @@ class FollowedBilevel(Bilevel):
         Those of `Bilevel`.
     """
 
-    accuracy = _ACCURACY
-
     def __init__(self, *args, smoothing: float, inner_iter: int | None = None, **kwargs) -> None:
         self._smoothing, self._inner_iter = smoothing, inner_iter
         super().__init__(*args, **kwargs)
-        self._n_targets = len(args[3])
+        targets, sources = args[3], args[2].codes
+        self.accuracy = _ROUGH if self._is_wide() and np.isin(targets, sources).all() else _FINE
+        self._n_targets = len(targets)
         self._share = 0.0
         self.advance(0.0)
 
@@ -67,6 +67,11 @@ class FollowedBilevel(Bilevel):
         self._loss = LOSSES[self._victim.model.loss]()
         self._follower = Follower(relationship, nodes, self._loss, W)
         self._adjoint = Adjoint(relationship, nodes, self._follower.gram)
+
+    def _is_wide(self) -> bool:
+        """Whether every node has fewer rows than features."""
+        nodes = self._problem.nodes
+        return int(np.diff(nodes.starts).max()) < nodes.X.shape[1]
 
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
