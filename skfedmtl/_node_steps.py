@@ -293,7 +293,8 @@ class ExactSteps(_WithRows):
 
     def refresh(self, moved: Moved) -> None:
         """Take note of rows of these nodes that have changed, or of dual variables."""
-        for block in (*self._by_features, *self._by_rows):
+        by_features, by_rows = self._decompositions
+        for block in (*by_features, *by_rows):
             block.refresh(np.fromiter(moved, np.intp, len(moved)))
         self.V = self._nodes.moments_of(self.alpha)
 
