@@ -89,14 +89,12 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         L of the objective. ``"ramp"``, for classes, is ``1 / (1 + exp(2 y f))``, nearer to the
         error than the victim's own loss.
     smoothing : float, default=2.0
-        Rows move against victims whose kinks are rounded off, ever less: the hinge becomes a
-        parabola where ``|1 - y f| < width / 2``, whose width falls from `smoothing` to 3 % of it
-        over `max_iter` steps; for all losses, singular values ``s`` of W count as
-        ``sqrt(s^2 + root^2)``, ``root`` falling from 0.3 to 0.009 of the root mean square length of
-        the rows of the clean W, or 0.009 from the start if the loss has no kink. Such ascents are
-        faster, and on a hinge as a rule end much higher, than ascents on the victim itself, which
-        stop where rows enter or leave the margin. 0, and with `inner_iter`: every step on the
-        victim itself.
+        Rows move against victims that follow them, each from where the last one was, to the
+        accuracy that H needs; a hinge has its kink rounded off, ever less: it becomes a parabola
+        where ``|1 - y f| < width / 2``, whose width falls from `smoothing` to 3 % of it over
+        `max_iter` steps. Such ascents are faster, and on a hinge as a rule end much higher, than
+        ascents on the victim itself, which stop where rows enter or leave the margin. 0: every step
+        on the victim itself, solved to `victim_tol`.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
         of the radius, and against a smoothed hinge less, where `max_iter` such steps would be
@@ -114,12 +112,13 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     max_iter : int, default=50
         Steps at most; 0 keeps the rows as drawn.
     inner_iter : int or None, default=None
-        Rounds of the victim's solver after every step, and no smoothing; 1 is the single loop of
-        [1]_, Algorithm 1. None: as many as it takes.
+        Iterations of the victim's solver, each one exchange with every node, after every step, from
+        where it was before, and no smoothing; 1 is the single loop of [1]_, Algorithm 1. None: as
+        many as it takes.
     victim_tol : float, default=1e-6
-        Relative duality gap of the victim in the final fits and, without smoothing, after every
-        step, if that is smaller than the estimator's own `tol`. Smoothed victims follow the rows
-        by Newton's method, those with a kink by eight steps of it unless these end far off.
+        Relative duality gap of the victim in the final fits and, with ``smoothing=0``, after every
+        step, if that is smaller than the estimator's own `tol`. H of a victim at a gap of 1e-4
+        differs from that of a solved one in the fifth digit.
     tol : float, default=1e-4
         Stop when the objective rose by less than this, relative, over twenty steps; not for a
         smoothed hinge, which hardens over all steps.
