@@ -1,14 +1,15 @@
 """The adjoint of a fit: what a slope with respect to its weights means for its rows.
 
 For a slope ``G`` with respect to ``W`` one ``u``, shape (m, d), with ``(Hess P) u = G`` serves all
-rows. It is the splitting's iteration (`skfedmtl._splitting`) once more, linearised where it rests::
+rows. It is the splitting's iteration (`skfedmtl._splitting`) once more, linearised at rest::
 
-    dZ   = D[dT]                                              D: derivative of the proximal step of R
-    dw_l = (H_l + rho I)^-1 (g_l + rho (2 dz_l - dt_l))       H_l = X_l' diag(s L'' / c_l) X_l
-    dT  <- dT + 1.6 (dW - dZ)                                 u = dZ at rest
+    dZ   = D[dT]                            D: derivative of the server's step
+    dw_l = (H_l + rho I)^-1 (g_l + rho (2 dz_l - dt_l))
+    dT  <- dT + 1.6 (dW - dZ)               H_l = X_l' diag(s L'' / c_l) X_l
 
-No inverse in it knows of lambda2: D is at most 1, as long as rho is positive. Rows of a hinge on
-their margin cannot leave it, and the second line becomes a projection on what is orthogonal to them.
+and ``u = dZ`` at rest. No inverse in it knows of lambda2: D is at most 1, and rho positive. Rows of
+a hinge on their margin cannot leave it, and the second line becomes a projection on what is
+orthogonal to them.
 
 ====================  ==================================================  ========
 symbol                variable                                            shape
@@ -32,11 +33,11 @@ from scipy import linalg
 
 from skfedmtl import _rows
 from skfedmtl._anderson import Anderson
+from skfedmtl._iteration import relaxation_of
 from skfedmtl._losses import Array, Loss, SmoothLoss
 from skfedmtl._node_list import NodeList, stack
 from skfedmtl._protocol import Node
 from skfedmtl._regulariser import Relationship, Response
-from skfedmtl._splitting import relaxation_of
 
 _MEMORY, _RIDGE = 40, 1e-14  #: of the extrapolation: all steps of a usual solution
 _NEGLIGIBLE = 1e-4  #: of the accuracy: rows whose own part of E E'/rho is less are left out

@@ -12,17 +12,14 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._adjoint import Solved
-from skfedmtl._anderson import Anderson
-from skfedmtl._balance import Balance
+from skfedmtl._iteration import Iteration
 from skfedmtl._kernel_steps import KernelPasses
 from skfedmtl._losses import Array, Loss, SmoothLoss
 from skfedmtl._node_list import NodeList
 from skfedmtl._node_steps import ExactSteps, Moved, Passes, is_cheap
 from skfedmtl._regulariser import Relationship
-from skfedmtl._splitting import relaxation_of
+from skfedmtl._splitting import MEMORY
 from skfedmtl._workers import Workers
-
-_MEMORY = 5
 
 
 class Follower:
@@ -42,12 +39,10 @@ class Follower:
     def __init__(
         self, relationship: Relationship, nodes: NodeList, loss: Loss | SmoothLoss, W: Array
     ) -> None:
-        self._relationship, self._nodes = relationship, nodes
         self._steps = _make_steps(nodes, loss)
-        self.rho = first_rho(relationship, W, self._steps.V)
-        self.T = W + self._steps.V / self.rho
+        rho = first_rho(relationship, W, self._steps.V)
+        self._at = Iteration(relationship, W + self._steps.V / rho, rho, 0, MEMORY)
         self.is_near = True  #: whether the last solution is as near as was asked
-        self._balance = Balance() if relationship.own_rho is None else None
 
     @property
     def loss(self) -> Loss | SmoothLoss:
@@ -70,9 +65,18 @@ class Follower:
         """Take note of rows that have changed."""
         self._steps.refresh(moved)
 
+    @property
+    def T(self) -> Array:
+        return self._at.T
+
+    @property
+    def rho(self) -> float:
+        return self._at.rho
+
     def place(self, T: Array, alpha: Array, rho: float, moved: Moved) -> Solved:
         """Stand where a former solution was, after rows have changed to those of that time."""
-        self.T, self.rho, self._balance = T, rho, None
+        self._at.T, self._at.rho = T, rho
+        self._at.settle()
         self._steps.alpha[:] = alpha
         self.refresh(moved)
         return self._standing()
@@ -82,31 +86,25 @@ class Follower:
 
         rho follows both sides in the first solution, and rests in the others, which begin near.
         """
-        anderson = Anderson(_MEMORY, relaxation_of(self._relationship))
-        balance, self._balance = self._balance, None
-        steps, spread, self.is_near = self._steps, np.inf, False
-        for count in range(1, max_iter + 1):
-            Z = self._relationship.proximal(self.T, self.rho).W
-            steps.run(2.0 * Z - self.T, self.rho, spread, rng)
+        at, steps = self._at, self._steps
+        spread, self.is_near = np.inf, False
+        for _ in range(max_iter):
+            Z = at.proximal().W
+            steps.run(2.0 * Z - at.T, at.rho, spread, rng)
             residual = steps.W - Z
             length = float(np.linalg.norm(residual))
             spread = length / np.sqrt(len(Z))
-            sizes = np.linalg.norm(Z), np.linalg.norm(steps.V) / self.rho
+            sizes = np.linalg.norm(Z), np.linalg.norm(steps.V) / at.rho
             self.is_near = length <= tol * min(sizes)
-            if self.is_near:
+            if self.is_near or at.is_lost:
                 break
-            self.T = anderson.advance(self.T, residual)
-            factor = 1.0 if balance is None else balance.factor(count, self.rho, Z, steps.V)
-            if factor != 1.0:
-                self.T = Z + (self.T - Z) / factor
-                self.rho *= factor
-                anderson.forget()
-        self.n_iter = count
+            at.advance(Z, steps.V, residual)
+        at.settle()
         return self._standing()
 
     def _standing(self) -> Solved:
-        Z, steps = self._relationship.proximal(self.T, self.rho).W, self._steps
-        return Solved(steps.curve, Z, steps.alpha.copy(), steps.V, self.T, self.rho)
+        at, steps = self._at, self._steps
+        return Solved(steps.curve, at.proximal().W, steps.alpha.copy(), steps.V, at.T, at.rho)
 
 
 def first_rho(relationship: Relationship, W: Array, V: Array) -> float:

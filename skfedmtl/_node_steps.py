@@ -294,8 +294,11 @@ class ExactSteps(_WithRows):
     def refresh(self, moved: Moved) -> None:
         """Take note of rows of these nodes that have changed, or of dual variables."""
         by_features, by_rows = self._decompositions
-        for block in (*by_features, *by_rows):
-            block.refresh(np.fromiter(moved, np.intp, len(moved)))
+        which = np.fromiter(moved, np.intp, len(moved))
+        for features in by_features:
+            features.refresh(which)
+        for rows in by_rows:
+            rows.refresh(which)
         self.V = self._nodes.moments_of(self.alpha)
 
     def run(

@@ -26,23 +26,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._anderson import Anderson
-from skfedmtl._balance import Balance
 from skfedmtl._finish import AFTER, BEFORE, CLOSE, ENOUGH, NEAR, PATIENCE, State, polish, run_first
+from skfedmtl._iteration import Iteration
 from skfedmtl._log import NOBODY, Log, Solution, Watch
 from skfedmtl._losses import Array
 from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._node_steps import Steps, make_steps
 from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
-from skfedmtl._regulariser import Proximal, Relationship
+from skfedmtl._regulariser import Proximal
 from skfedmtl._schedule import Schedule
 from skfedmtl._workers import Workers
 
-_RELAXATION = 1.6
-_ALONE = 2.0  #: of nodes that nothing ties: the next state is what they have found
 _SCALARS = 15  #: beside the two vectors: rho and the mixture down, a loss and a conjugate up
-_MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
+MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
 _FIRST_RHO = 0.25  #: of the mean curvature of a node along a feature
 
 
@@ -147,16 +144,13 @@ class _Run:
     ) -> None:
         self.state = state
         self._server, self._nodes = state.server, state.nodes
-        self._T, self._rho, self._age = start.T, start.rho, start.age
         self._steps: Steps = make_steps(state.nodes, start.alpha.copy(), solver.schedule, workers)
-        self._is_alone = state.server.relationship.own_rho is not None
-        memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else _MEMORY
+        memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else MEMORY
         in_step = solver.schedule is None or solver.schedule.is_full
-        memory = memory if in_step and not self._is_alone else 0
-        relaxation = relaxation_of(state.server.relationship)
-        self._anderson, self._balance = Anderson(memory, relaxation), Balance()
+        self._at = Iteration(
+            state.server.relationship, start.T, start.rho, start.age, memory if in_step else 0
+        )
         self._residual = np.inf
-        self._is_lost = False  #: whether the state has outgrown the arithmetic
 
     def go_on(self, rng: np.random.Generator, most: int, enough: float = -np.inf) -> None:
         """At most so many iterations, or to a relative gap.
@@ -167,7 +161,7 @@ class _Run:
         best: Array = stack(nodes, "alpha")
         for _ in range(most):
             reached = log.best.relative_gap <= enough
-            if self._is_lost or reached or not self.state.begin_round():
+            if self._at.is_lost or reached or not self.state.begin_round():
                 break
             Z = self._advance(rng)
             W, objective = self._price(Z)
@@ -183,10 +177,9 @@ class _Run:
 
     def _advance(self, rng: np.random.Generator) -> Proximal:
         """Both proximal steps."""
-        Z = self._server.relationship.proximal(self._T, self._rho)
-        asked = None if self._is_alone else Z.W
-        self._steps.run(2.0 * Z.W - self._T, self._rho, self._residual, rng, asked)
-        self._age += 1
+        at, Z = self._at, self._at.proximal()
+        asked = None if at.is_alone else Z.W
+        self._steps.run(2.0 * Z.W - at.T, at.rho, self._residual, rng, asked)
         self._server.count(self._steps.n_answers, vectors=2, scalars=_SCALARS)
         return Z
 
@@ -196,28 +189,15 @@ class _Run:
         return W, self._steps.loss + (Z.penalty if W is Z.W else relationship.penalty(W))
 
     def _update(self, Z: Array) -> None:
-        """Take the next state, and the next rho."""
+        """Take the next state."""
         steps, residual = self._steps, np.zeros_like(Z)
         residual[steps.which] = steps.W[steps.which] - Z[steps.which]
         self._residual = float(np.linalg.norm(residual)) / np.sqrt(len(Z))
-        self._T = self._anderson.advance(self._T, residual)
-        self._is_lost = not bool(np.isfinite(self._T).all())
-        if self._is_alone:
-            return
-        factor = self._balance.factor(self._age, self._rho, Z, steps.V)
-        if factor != 1.0:
-            self._T = Z + (self._T - Z) / factor
-            self._rho *= factor
-            self._anderson.forget()
+        self._at.advance(Z, steps.V, residual)
 
     def iterate(self) -> Iterate:
         """Where it stands."""
-        return Iterate(self._T, self._steps.alpha, self._rho, self._age, None)
-
-
-def relaxation_of(relationship: Relationship) -> float:
-    """How far, in residuals, a plain step goes."""
-    return _RELAXATION if relationship.own_rho is None else _ALONE
+        return Iterate(self._at.T, self._steps.alpha, self._at.rho, self._at.age, None)
 
 
 def _first_rho(nodes: NodeList) -> float:

@@ -66,7 +66,6 @@ ASCENT = {
         "line_search": False,
         "optimize_labels": True,
         "eta": 1000.0,
-        "smoothing": 0.0,  # squared errors have no kink; victims are solved to TOL
     },
 }
 STEPS = {"classes": 30, "numbers": 100}  #: of every optimised attack
