@@ -138,6 +138,10 @@ class Bilevel:
         self._iterate = solver.iterate._replace(W=None)
         return Solved.at(nodes, solution.W, self._iterate.rho)
 
+    def harden(self, tol: float) -> None:
+        """Solve victims as they are, and to this gap, from now on."""
+        self._tol = tol
+
     @property
     def is_near(self) -> bool:
         """Whether the last H can be trusted."""

@@ -18,10 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._adjoint import Adjoint
+from skfedmtl._adjoint import Adjoint, Solved
 from skfedmtl._follower import Follower
 from skfedmtl._layout import Field, Layout, like
 from skfedmtl._losses import LOSSES, Array
+from skfedmtl._node_list import assign, stack
+from skfedmtl._node_steps import Moved
+from skfedmtl._splitting import Iterate
 from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._generator import as_text, set_state, state_field
 
@@ -55,6 +58,7 @@ class FollowedBilevel(Bilevel):
 
     def __init__(self, *args, smoothing: float, inner_iter: int | None = None, **kwargs) -> None:
         self._smoothing, self._inner_iter = smoothing, inner_iter
+        self._is_hard = False
         super().__init__(*args, **kwargs)
         targets, sources = args[3], args[2].codes
         self.accuracy = _ROUGH if self._is_wide() and np.isin(targets, sources).all() else _FINE
@@ -83,7 +87,19 @@ class FollowedBilevel(Bilevel):
         self._follower.loss = loss
         self._upper = self._objective(loss, self.accuracy.adjoint)
 
-    def _solve(self, moved):
+    def harden(self, tol: float) -> None:
+        """Solve victims as they are, and to this gap, from now on; none is followed any more."""
+        super().harden(tol)
+        if not self._is_hard:
+            solved, nodes = self._solved, self._problem.nodes
+            assign(nodes, self._loss.clip(nodes.y, solved.alpha))
+            self._iterate = Iterate(solved.T, stack(nodes, "alpha"), solved.rho, 0, None)
+            self._upper = self._objective(self._loss)
+            self._is_hard, self.doubt = True, 0.0
+
+    def _solve(self, moved: Moved) -> Solved:
+        if self._is_hard:
+            return super()._solve(moved)
         self._follower.refresh(moved)
         if self._inner_iter is not None:
             return self._follower.solve(0.0, self._inner_iter, self._rng)

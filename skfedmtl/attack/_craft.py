@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -70,28 +69,25 @@ def craft(
 ) -> Crafted:
     """Raise H from `start`, or go on from the checkpoint; steps are parts of `task`."""
 
-    def play(
-        smoothing: float, inner_iter: int | None, tol: float = settings.victim_tol
-    ) -> _Playing:
-        kind: Any = Bilevel
-        if smoothing > 0.0 or inner_iter is not None:
-            kind = partial(FollowedBilevel, smoothing=smoothing, inner_iter=inner_iter)
-        game = make_game(
-            kind,
-            victim,
-            clean,
-            start,
-            targets,
-            tol=tol,
-            rng=np.random.default_rng(seed),
-            upper=settings.upper_loss,
-            evaluation=evaluation,
-        )
-        return _Playing(game, victim, clean, start, settings.optimize_labels)
-
     # without a step, or in a single loop, nothing is smoothed
+    single = settings.max_iter > 0 and settings.inner_iter is not None
     smooth = settings.max_iter > 0 and settings.inner_iter is None and settings.smoothing > 0.0
-    playing = play(settings.smoothing if smooth else 0.0, settings.inner_iter)
+    kind: Any = Bilevel
+    if smooth or settings.inner_iter is not None:
+        smoothing = settings.smoothing if smooth else 0.0
+        kind = partial(FollowedBilevel, smoothing=smoothing, inner_iter=settings.inner_iter)
+    game = make_game(
+        kind,
+        victim,
+        clean,
+        start,
+        targets,
+        tol=settings.victim_tol,
+        rng=np.random.default_rng(seed),
+        upper=settings.upper_loss,
+        evaluation=evaluation,
+    )
+    playing = _Playing(game, victim, clean, start, settings.optimize_labels)
     ascent = Ascent(
         playing.game,
         playing.start,
@@ -119,13 +115,9 @@ def craft(
     ascent.run(settings.max_iter, after_step, task)
     task.end()
     value, found = ascent.history[-1], ascent.best
-    single = settings.max_iter > 0 and settings.inner_iter is not None
     if smooth or single:
         first = None if single or settings.compared else ascent.history[0]
-        make_hard = partial(play, 0.0, None)
-        value, found = _judge(
-            playing, lambda tol: make_hard(tol).game, settings.victim_tol, found, first
-        )
+        value, found = _judge(playing, settings.victim_tol, found, first)
     return playing.crafted(found, ascent.history, value)
 
 
@@ -173,29 +165,23 @@ def _spread(victim: Victim, n_features: int) -> Array | float:
     return spread / np.sqrt(np.mean(np.square(spread)))
 
 
-def _judge(
-    smooth: _Playing,
-    make_hard: Callable[[float], Game],
-    tol: float,
-    end: Array,
-    first: float | None,
-) -> tuple[float, Array]:
+def _judge(playing: _Playing, tol: float, end: Array, first: float | None) -> tuple[float, Array]:
     """H, and where it is: at the end, or at the start if the victim suffers more from that.
 
     At the beginning H was `first`; None if only that of the hard victim will do. Hard victims are
     solved to `tol` where a rough look does not tell the two apart.
     """
-    game, start = smooth.game, smooth.start
+    game, start = playing.game, playing.start
     if end is not start and first is not None:
         game.advance(1.0)
-        after, doubt = game.value(end), smooth.bilevel.doubt
-        if smooth.bilevel.is_near and (
+        after, doubt = game.value(end), playing.bilevel.doubt
+        if playing.bilevel.is_near and (
             after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt
         ):
             return after, end
     for accuracy in sorted({max(tol, _ROUGH), tol}, reverse=True):
-        hard = make_hard(accuracy)
-        before, after = hard.value(start), hard.value(end)
+        playing.bilevel.harden(accuracy)
+        after, before = game.value(end), game.value(start)
         if after > _CLEARLY * before:
             break
     if before >= after and end is not start:

@@ -78,6 +78,11 @@ class OneVsRest:
         for game in self._games:
             game.advance(share)
 
+    def harden(self, tol: float) -> None:
+        """Tell every game."""
+        for game in self._games:
+            game.harden(tol)
+
     def value(self, rows: Array) -> float:
         """H of the rows, over all classes."""
         return sum(game.value(rows) for game in self._games)
