@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -46,6 +47,19 @@ class Settings(NamedTuple):
     compared: bool  #: whether H of the result is held against that of other restarts
     level: int  #: of the log line a step
 
+    @property
+    def follows(self) -> bool:
+        """Whether victims follow the rows, and the result is judged by others."""
+        return self.max_iter > 0 and (self.inner_iter is not None or self.smoothing > 0.0)
+
+    @property
+    def kind(self) -> Callable[..., Bilevel]:
+        """The game; in a single loop nothing is smoothed."""
+        if not self.follows:
+            return Bilevel
+        smoothing = self.smoothing if self.inner_iter is None else 0.0
+        return partial(FollowedBilevel, smoothing=smoothing, inner_iter=self.inner_iter)
+
 
 class Crafted(NamedTuple):
     """The result of a restart."""
@@ -68,16 +82,8 @@ def craft(
     task: Task,
 ) -> Crafted:
     """Raise H from `start`, or go on from the checkpoint; steps are parts of `task`."""
-
-    # without a step, or in a single loop, nothing is smoothed
-    single = settings.max_iter > 0 and settings.inner_iter is not None
-    smooth = settings.max_iter > 0 and settings.inner_iter is None and settings.smoothing > 0.0
-    kind: Any = Bilevel
-    if smooth or settings.inner_iter is not None:
-        smoothing = settings.smoothing if smooth else 0.0
-        kind = partial(FollowedBilevel, smoothing=smoothing, inner_iter=settings.inner_iter)
     game = make_game(
-        kind,
+        settings.kind,
         victim,
         clean,
         start,
@@ -115,7 +121,8 @@ def craft(
     ascent.run(settings.max_iter, after_step, task)
     task.end()
     value, found = ascent.history[-1], ascent.best
-    if smooth or single:
+    if settings.follows:
+        single = settings.inner_iter is not None
         first = None if single or settings.compared else ascent.history[0]
         value, found = _judge(playing, settings.victim_tol, found, first)
     return playing.crafted(found, ascent.history, value)
