@@ -37,7 +37,7 @@ from skfedmtl._iteration import relaxation_of
 from skfedmtl._losses import Array, Loss, SmoothLoss
 from skfedmtl._node_list import NodeList, stack
 from skfedmtl._protocol import Node
-from skfedmtl._regulariser import Relationship, Response
+from skfedmtl._regulariser import ExactResponse, Relationship
 
 _MEMORY, _RIDGE = 40, 1e-14  #: of the extrapolation: all steps of a usual solution
 _NEGLIGIBLE = 1e-4  #: of the accuracy: rows whose own part of E E'/rho is less are left out
@@ -62,7 +62,7 @@ class Solved(NamedTuple):
         V = nodes.moments_of(alpha)
         return cls(nodes[0].loss, W, alpha, V, W + V / rho, rho)
 
-    def proximal_response(self, relationship: Relationship) -> Response:
+    def proximal_response(self, relationship: Relationship) -> ExactResponse:
         """The proximal step at T as a response to ``rho T``: with rho/2 added to lambda2."""
         return relationship.ridged(0.5 * self.rho).respond(self.rho * self.T)
 

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl import _rows
 from skfedmtl._log import Solution
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
@@ -91,6 +90,6 @@ def _residuals(problem: FederatedProblem, W: Array, which: NDArray[np.bool_]) ->
     out = np.zeros(len(W))
     for l in np.flatnonzero(which):
         node = problem.nodes[l]
-        left = node.y - _rows.decisions(node.X, W[l])
+        left = node.y - node.X @ W[l]
         out[l] = np.sqrt(node.weight @ np.square(left))
     return out

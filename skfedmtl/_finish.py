@@ -25,7 +25,7 @@ from skfedmtl._inside_path import InsidePath
 from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._newton import NewtonStepper
-from skfedmtl._node_list import NodeList, assign, stack
+from skfedmtl._node_list import MIN_NODES, NodeList, assign, stack
 from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
 from skfedmtl._smooth_path import SmoothPath
@@ -38,8 +38,7 @@ CLOSE = 1e-5  #: a relative gap from which Newton's steps on the dual lead to th
 _MOST_STEPS, _FEW_STEPS = 100, 50  #: of an interior-point run,
 _QUICK = 100  #: the latter for more weights: where they are not enough, more seldom are
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
-_LAST, _POLISHING = 1e-9, 10  #: accuracy of the system of the last steps, and their number
-_ROUGH = 1e-2  #: the least accuracy of such a system before
+_POLISHING = 10  #: last steps
 _FAR = 0.1  #: a relative gap beyond which weights tell nothing
 _ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
 _HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
@@ -69,13 +68,21 @@ class Finish(Protocol):
     def run(self, state: State) -> None: ...
 
 
+def _has_few_nodes(server: Server) -> bool:
+    """Whether second-order steps from the start may pay.
+
+    Of many nodes that share what they learn of few features, the splitting makes more of them.
+    """
+    shares = not server.relationship.is_quadratic
+    return not (shares and len(server.V) >= max(MIN_NODES, server.V.shape[1]))
+
+
 class CentralPath:
     """An interior-point run on the joint dual, as one round."""
 
     def applies(self, state: State) -> bool:
         server, nodes = state.server, state.nodes
-        few = not server.visits_blocks()
-        return state.is_cold and _interior.applies(server, nodes) and few
+        return state.is_cold and _interior.applies(server, nodes) and _has_few_nodes(server)
 
     def run(self, state: State) -> None:
         server, nodes, tol = state.server, state.nodes, state.tol
@@ -86,23 +93,15 @@ class CentralPath:
 
 
 class WeightSteps:
-    """Newton's method through the weights, for as long as that pays.
-
-    Parameters
-    ----------
-    any_curved : bool
-        Also for a loss of constant curvature, of which the splitting's own steps are exact.
-    """
-
-    def __init__(self, *, any_curved: bool = False) -> None:
-        self._any_curved = any_curved
+    """Newton's method through the weights, for as long as that pays."""
 
     def applies(self, state: State) -> bool:
         server, loss = state.server, state.nodes[0].loss
-        # one step solves what is quadratic as a whole, and the last ones gain many digits
+        # one step solves what is quadratic as a whole, and the last ones gain many digits; else
+        # the splitting's own steps are exact where curvature is constant
         quick = server.relationship.is_quadratic or state.tol < _PRECISE
-        suits = quick or self._any_curved or not loss.constant_curvature
-        return suits and _weights.applies(server, state.nodes)
+        suits = quick or not loss.constant_curvature
+        return suits and _weights.applies(server, state.nodes) and _has_few_nodes(server)
 
     def run(self, state: State) -> None:
         server, nodes, log, tol, max_iter, is_cold, u = state
@@ -151,8 +150,7 @@ class DualSteps:
         stepper, slow_steps = NewtonStepper(), 0
         while slow_steps < _SLOW_STEPS and state.begin_round():
             before = log.best.gap
-            accuracy = float(np.clip(log.best.relative_gap, _LAST, _ROUGH))
-            stepper.step(server, nodes, tol=accuracy)
+            stepper.step(server, nodes)
             log.certify(server, nodes)
             slow_steps = slow_steps + 1 if log.best.gap > _STALLED * before else 0
 
@@ -210,7 +208,7 @@ def polish(state: State) -> None:
     # of a curved loss the first step is exact where gaps are nothing but rounding
     trusted, stepper = not nodes[0].loss.linear, NewtonStepper()
     for _ in range(_POLISHING if is_small(server.response) else 0):
-        stepper.step(server, nodes, tol=_LAST)
+        stepper.step(server, nodes)
         now = server.certify(nodes)
         if not (now.gap < least or (trusted and now.meets(tol))):
             break

@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
 from skfedmtl._curved import LearnedCurved, QuadraticCurved
-from skfedmtl._regulariser import Curved, DualResponse, PrimalResponse, Proximal, Response, Tracker
+from skfedmtl._regulariser import Curved, ExactResponse, Proximal, Response
 from skfedmtl._rounded import RoundedResponse
-from skfedmtl._shrinkage import conjugate, shrink, singular, singular_values, spectrum
-from skfedmtl._smoothed import SmoothedResponse
+from skfedmtl._shrinkage import conjugate, shrink, singular, singular_values
 from skfedmtl._woodbury import Spectral
 
 Array = NDArray[np.float64]
@@ -102,60 +100,6 @@ class _LearnedResponse:
         return np.square(self._U) @ self._ratio
 
 
-class _LearnedTracker:
-    """Follows W(V) by the eigenvectors of the smaller Gram matrix of V.
-
-    A step at one node is kept only if the conjugate stays below the quadratic model that
-    the node used, so that the dual cannot fall; otherwise the node is told to try again
-    with twice the curvature. The curvature 1/(2 lambda2) is always enough.
-    """
-
-    _SHRINK = 0.8  #: after an accepted step the next one dares a smaller curvature
-
-    def __init__(self, V: Array, lambda1: float, lambda2: float, curvature: Array) -> None:
-        self._lambda1, self._lambda2 = lambda1, lambda2
-        self._most = 0.5 / lambda2
-        # the caller's array: what was learned of the curvature outlives the sweep
-        self._curvature = curvature
-        self._V = V.copy()
-        self._wide = V.shape[0] <= V.shape[1]
-        self._now = spectrum(V @ V.T if self._wide else V.T @ V, lambda1, lambda2)
-        self._ratio = self._now.ratio
-
-    def row(self, node: int) -> Array:
-        Q, ratio = self._now.vectors, self._ratio
-        if self._wide:
-            return ((Q[node] * ratio) @ Q.T) @ self._V
-        return ((self._V[node] @ Q) * ratio) @ Q.T
-
-    def advance(self, node: int, dv: Array) -> bool:
-        curvature, now = self._curvature[node], self._now
-        after = spectrum(self._moved_gram(node, dv), self._lambda1, self._lambda2)
-        length = float(dv @ dv)
-        bound = now.value + float(self.row(node) @ dv) + 0.5 * curvature * length
-        slack = 1e-13 * (abs(now.value) + abs(bound))
-        if after.value > bound + slack and curvature < self._most:
-            self._curvature[node] = min(2.0 * curvature, self._most)
-            return False
-        if length > 0.0:
-            self._curvature[node] = max(self._SHRINK * curvature, 1e-3 * self._most)
-        self._now, self._ratio = after, after.ratio
-        self._V[node] += dv
-        return True
-
-    def _moved_gram(self, node: int, dv: Array) -> Array:
-        gram = self._now.gram.copy()
-        if self._wide:
-            across = self._V @ dv
-            gram[node] += across
-            gram[:, node] += across
-            gram[node, node] += dv @ dv
-        else:
-            cross = np.outer(self._V[node], dv)
-            gram += cross + cross.T + np.outer(dv, dv)
-        return gram
-
-
 class Learned:
     """R(W) = lambda1 ||W||_*^2 + lambda2 ||W||_F^2: the best Sigma for every W."""
 
@@ -202,11 +146,8 @@ class Learned:
         _, T, omega = shrink(nu, self._lambda1, self._lambda2)
         return conjugate(nu, T, omega, self._lambda1, self._lambda2)
 
-    def respond(self, V: Array) -> DualResponse:
+    def respond(self, V: Array) -> ExactResponse:
         return _LearnedResponse(V, self._lambda1, self._lambda2)
-
-    def respond_at(self, W: Array, root: float) -> PrimalResponse:
-        return SmoothedResponse(W, self._lambda1, self._lambda2, root)
 
     def majorant(self, W: Array) -> Array | None:
         """M of shape (d, d) with ``R(U) <= tr(U M U')``, all but equal at ``U = W``.
@@ -231,20 +172,5 @@ class Learned:
         return U[:, kept] * np.sqrt(singular[kept] / singular[kept].sum())
 
     def first_curvature(self) -> Array:
-        """A guess that `Tracker.advance` corrects, in place."""
+        """A tenth of what no curvature exceeds."""
         return np.full(self.n_nodes, 0.05 / self._lambda2)
-
-    def track(self, V: Array, curvature: Array) -> Tracker:
-        return _LearnedTracker(V, self._lambda1, self._lambda2, curvature)
-
-    def first_caution(self) -> Array:
-        """Of `follow`, which corrects it in place."""
-        return np.array([2.0, first_floor(self.n_nodes, self._lambda1, self._lambda2)])
-
-    def takes_blocks(self, n_features: int) -> bool:
-        """Whether the nodes are so many, and of so few features, that `follow` is faster."""
-        return self.n_nodes >= max(MIN_NODES, n_features)
-
-    def follow(self, V: Array, caution: Array) -> BlockModel:
-        """A model for whole blocks of nodes."""
-        return BlockModel(V, self._lambda1, self._lambda2, caution)

@@ -27,8 +27,7 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
 ``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
 ``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
-``smoothed(width)``          a loss with a second derivative, at most ``width / 8`` above;
-                             for a linear conjugate also around a ``centre`` of each row
+``smoothed(width)``          a loss with a second derivative, at most ``width / 8`` above
 ===========================  =======================================================
 
 ``stiffness`` returns ``(scale, softness)``. A row of scale ``r > 0`` answers the change
@@ -84,7 +83,7 @@ class Loss(Protocol):
 
 
 class SmoothLoss(Protocol):
-    """What Newton's method on the primal may use of a loss."""
+    """A loss with a second derivative, as a victim may have in the place of its own."""
 
     excess: float  #: what it may lie above the loss that was smoothed
     kernel: _sdca.LossKernel
@@ -228,8 +227,8 @@ class Hinge(_Margin, _Plain):
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
         return (self._on_margin(y, a) & (s > 0)).astype(float), 0.0
 
-    def smoothed(self, width: float, centre: Array | float = 0.5) -> SmoothHinge:
-        return SmoothHinge(width, centre)
+    def smoothed(self, width: float) -> SmoothHinge:
+        return SmoothHinge(width)
 
     def _on_margin(self, y: Array, a: Array) -> NDArray[np.bool_]:
         b = y * a
@@ -239,29 +238,25 @@ class Hinge(_Margin, _Plain):
 class SmoothHinge(_Smooth):
     """The hinge with a parabola in the place of its kink.
 
-    max over b in [0, 1] of b (1 - y f) - width ((b - centre)^2 - 1/4) / 2.
+    max over b in [0, 1] of b (1 - y f) - width ((b - 1/2)^2 - 1/4) / 2; the parabola lies where
+    |1 - y f| < width / 2.
 
     Parameters
     ----------
     width : float
-    centre : float or ndarray of shape (n,), default=0.5
-        One half: the parabola lies where |1 - y f| < width / 2.
     """
 
-    def __init__(self, width: float, centre: Array | float = 0.5) -> None:
-        self.width, self.centre, self.excess = width, centre, width / 8.0
+    def __init__(self, width: float) -> None:
+        self.width, self.excess = width, width / 8.0
         self.kernel = _sdca.SmoothHinge(width)
 
     def _dual(self, y: Array, f: Array) -> Array:
-        return np.clip(self.centre + (1.0 - y * f) / self.width, 0.0, 1.0)
+        return np.clip(0.5 + (1.0 - y * f) / self.width, 0.0, 1.0)
 
     def value(self, y: Array, f: Array) -> Array:
         b = self._dual(y, f)
-        return b * (1.0 - y * f) + 0.125 * self.width - self.distance(b)
-
-    def distance(self, b: Array) -> Array:
-        """What the dual variables pay for their distance from the centre."""
-        return 0.5 * self.width * np.square(b - self.centre)
+        paid = 0.5 * self.width * np.square(b - 0.5)
+        return b * (1.0 - y * f) + 0.125 * self.width - paid
 
     def derivative(self, y: Array, f: Array) -> Array:
         return -y * self._dual(y, f)

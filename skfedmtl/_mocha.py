@@ -52,7 +52,7 @@ class MochaSolver:
     Parameters
     ----------
     tol, max_iter : float, int
-        As in `SequentialSolver`; a round is one exchange.
+        As in `SplittingSolver`; a round is one exchange.
     schedule : Schedule
         Which nodes answer in a round, and how long they work.
     n_jobs : int or None

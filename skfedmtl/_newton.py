@@ -20,36 +20,22 @@ References
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from skfedmtl._layout import Layout, like
 from skfedmtl._losses import Array
 from skfedmtl._protocol import Node, Server
-from skfedmtl._regulariser import Response
-from skfedmtl._rows import scaled_rows
-from skfedmtl._system import DualSystem, is_small
+from skfedmtl._system import DualSystem
 
 _SUFFICIENT = 1e-4  #: share of the predicted rise that a step must reach
 _HALVINGS = 12
 _DAMPING = 1e-3  #: first damping of a loss without curvature, as a share of the rows' mean
 _LEAST_DAMPING = 1e-5  #: least one: with less, rounding moves dual variables that are not unique
-_UNKNOWN = -1.0  #: what stands in a memory for a damping before the first step
-_ROUGH = 1e-3  #: tolerance from which single precision is enough
-
-
-class Anchor(NamedTuple):
-    """A point at which W(V) is linearised."""
-
-    V: Array
-    response: Response
 
 
 class _FreeRows:
     """The rows of one node that a second-order step may move."""
 
-    def __init__(self, node: Node, w: Array, *, rough: bool) -> None:
+    def __init__(self, node: Node, w: Array) -> None:
         low, high = node.loss.bounds
         sign = node.loss.sign(node.y)
         slope = -node.loss.conjugate_slope(node.y, node.alpha) - node.X @ w
@@ -58,7 +44,7 @@ class _FreeRows:
         scale = np.where(stuck, 0.0, np.sqrt(node.weight))
         self.index = np.flatnonzero(scale)
         self.root = scale[self.index]
-        self.E = scaled_rows(node.X, scale, node.squared_norm, rough=rough)
+        self.E = node.X[self.index] * self.root[:, None]
         self.gradient = self.root * slope[self.index]
         self.bend = node.loss.conjugate_curvature(node.y, node.alpha)[self.index]
 
@@ -70,59 +56,30 @@ class NewtonStepper:
         self.damping: float | None = None
         self._scale = 1.0
 
-    def memory(self) -> dict[str, Array]:
-        """The damping, -1 before the first step, and the scale of the rows."""
-        damping = _UNKNOWN if self.damping is None else self.damping
-        return {"damping": np.array([damping, self._scale])}
-
-    def remember(self, memory: dict[str, Array]) -> None:
-        """Know what a `memory` knows."""
-        damping, self._scale = memory["damping"].tolist()
-        self.damping = None if damping == _UNKNOWN else damping
-
-    def layout(self) -> Layout:
-        """What a `memory` is."""
-        return {"damping": like(self.memory()["damping"], low=_UNKNOWN)}
-
-    def step(
-        self,
-        server: Server,
-        nodes: list[Node],
-        *,
-        tol: float,
-        max_iter: int = 200,
-        anchor: Anchor | None = None,
-    ) -> bool:
-        """Move every node's dual variables; whether the step was taken at full length.
-
-        With an `anchor`, the weights are linearised there instead of at the present dual
-        variables: after rows were moved under a solved problem these are far off, while the
-        old weights are still near the new ones.
-        """
+    def step(self, server: Server, nodes: list[Node]) -> None:
+        """Move every node's dual variables, if that raises the dual."""
         before = server.rounded_dual(nodes)
-        response, W = server.response, server.response.W
-        if anchor is not None:
-            response = anchor.response
-            W = response.W + response.product(server.V - anchor.V)
-        rough = tol >= _ROUGH and not is_small(response)
-        rows = [_FreeRows(node, w, rough=rough) for node, w in zip(nodes, W, strict=True)]
+        pairs = zip(nodes, server.response.W, strict=True)
+        rows = [_FreeRows(node, w) for node, w in pairs]
         gradient = np.concatenate([part.gradient for part in rows])
         if gradient.size == 0:
-            return False
-        system = DualSystem([part.E for part in rows], response)
+            return
+        system = DualSystem([part.E for part in rows], server.response)
         linear = nodes[0].loss.linear
         self._scale = float(system.diagonal().mean())
         if self.damping is None:
             self.damping = _DAMPING * self._scale if linear else 0.0
         damping = max(self.damping, _LEAST_DAMPING * self._scale) if linear else self.damping
         theta = np.concatenate([part.bend for part in rows]) + damping
-        t = system.solve(theta, gradient, tol=tol, max_iter=max_iter)
+        if not theta.min() > 0.0:  # W answers no row, and nothing bounds a step
+            return
+        t = system.factor(theta)(gradient)
         server.count(len(nodes), scalars=system.n_numbers)
         if not np.isfinite(t).all():  # the system has outgrown the arithmetic
             self._damp()
-            return False
+            return
         moves = [piece / part.root for piece, part in zip(system.split(t), rows, strict=True)]
-        return self._search(server, nodes, rows, moves, *before)
+        self._search(server, nodes, rows, moves, *before)
 
     def _search(
         self,
@@ -132,7 +89,7 @@ class NewtonStepper:
         moves: list[Array],
         before: float,
         rounding: float,
-    ) -> bool:
+    ) -> None:
         """Backtrack along the projected step on the true dual, and adopt the first success."""
         assert self.damping is not None
         start = [node.alpha for node in nodes]
@@ -151,11 +108,10 @@ class NewtonStepper:
             # where a step promises less than rounding hides, the values cannot judge it
             if rise >= (_SUFFICIENT * promise if promise > rounding else -rounding):
                 self._adapt(length)
-                return length == 1.0
+                return
             length *= 0.5
         server.restore(nodes, start)
         self._damp()
-        return False
 
     def _damp(self) -> None:
         """Damp the next step more, after one that failed."""

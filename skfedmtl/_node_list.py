@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl import _rows
-from skfedmtl._blocks import MIN_NODES, BlockModel
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array
 
 if TYPE_CHECKING:
     from skfedmtl._protocol import Node
+
+MIN_NODES = 128  #: so many are taken together
 
 
 def stack(nodes: list[Node], name: str) -> Any:
@@ -62,13 +63,6 @@ class NodeList(list["Node"]):
         super().__init__(map(make, self.parts))
         self.are_many = len(self) >= MIN_NODES and isinstance(X, np.ndarray)
 
-    def rows_of(self, block: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The rows of these nodes, and the place in `block` of each one's node."""
-        lengths = self.starts[block + 1] - self.starts[block]
-        owner = np.repeat(np.arange(len(block)), lengths)
-        first = self.starts[block] - np.cumsum(lengths) + lengths
-        return np.arange(len(owner)) + first[owner], owner
-
     # -- what each node is asked, of all of them --------------------------------------------
 
     def start(self) -> Array:
@@ -85,7 +79,7 @@ class NodeList(list["Node"]):
         return self.moments_of(stack(self, "alpha"))
 
     def moments_of(self, alpha: Array) -> Array:
-        """`Node.moment_of` of all, for these dual variables."""
+        """The same for these dual variables."""
         V = np.zeros((len(self), self.X.shape[1]))
         self.put_moments(alpha, V, 0, len(self))
         return V
@@ -138,34 +132,3 @@ class NodeList(list["Node"]):
         alpha = alpha - np.bincount(owner, self.weight * alpha, minlength=len(self))[owner]
         alpha[self.weight == 0] = 0.0
         return alpha
-
-
-class Visits:
-    """Visits to blocks of many nodes, by compiled code alone."""
-
-    def __init__(self, nodes: NodeList) -> None:
-        self._nodes, self._alpha = nodes, stack(nodes, "alpha")
-        self._pending = self._alpha.copy()
-        self._tables = nodes.X, nodes.y, nodes.weight, stack(nodes, "squared_norm")
-
-    def begin(self, block: NDArray[np.intp]) -> None:
-        """Turn to these nodes."""
-        self._rows, owner = self._nodes.rows_of(block)
-        live = self._nodes.weight[self._rows] > 0
-        self._live, self._owner = self._rows[live], owner[live]
-        self._ends = np.searchsorted(self._owner, np.arange(len(block)), side="right")
-
-    def propose(self, model: BlockModel, n_passes: int, rng: np.random.Generator) -> None:
-        """Improve their dual in turn, each told by the model what those before it did."""
-        order = self._live[np.argsort(self._owner + rng.random(len(self._live)))]
-        self._pending[self._rows] = self._alpha[self._rows]
-        kernel, before = self._nodes[0].loss.kernel, self._alpha
-        model.visit(kernel, self._tables, order, self._ends, n_passes, before, self._pending)
-
-    def adopt(self) -> None:
-        """Keep the last proposal."""
-        self._alpha[self._rows] = self._pending[self._rows]
-
-    def end(self) -> None:
-        """Hand the dual variables to their nodes."""
-        assign(self._nodes, self._alpha)

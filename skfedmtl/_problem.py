@@ -28,7 +28,6 @@ from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._node_steps import Moved
 from skfedmtl._protocol import Node, Server
 from skfedmtl._regulariser import Relationship
-from skfedmtl._solver import SequentialSolver
 from skfedmtl._splitting import Iterate, SplittingSolver
 
 LARGEST = 1e100  #: values whose squares and sums do not overflow
@@ -120,7 +119,7 @@ class FederatedProblem:
 
     def solve(
         self,
-        solver: SequentialSolver | SplittingSolver | MochaSolver,
+        solver: SplittingSolver | MochaSolver,
         rng: np.random.Generator,
         watch: Watch = NOBODY,
     ) -> Solution:

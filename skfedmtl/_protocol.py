@@ -7,14 +7,14 @@ nodes. Whoever carries the messages, a loop or a network, they are these:
 ===============================  =======================  ==========================
 message                          down to node l           up to the server
 ===============================  =======================  ==========================
+step: take a proximal step       b_l, rho and what t_l    v_l, a loss and a conjugate
+                                 is extrapolated by
 round: answer in parallel        w_l, a curvature and     dv_l, two conjugates, three
                                  weights of old answers   losses, inner products
-visit: improve the dual          w_l and a curvature      dv_l, the change of v_l
 report: price the weights        w_l                      v_l, loss, conjugate
-probe: one conjugate-gradient    row l of J[dV]           row l of the next dV
-step on the linearised problem                            and inner products
-factors: the same for a small   its part of the step     E'E of its free rows, or of
-problem, solved directly                                 all with their curvatures
+factors: a second-order step,    its part of the step     E'E of its free rows, or of
+one machine's                                             all with their curvatures
+probe: what such a step leaves   row l of J[dV]           row l of the next dV
 ===============================  =======================  ==========================
 
 ====================  =================================================  ========
@@ -36,11 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl import _rows
-from skfedmtl._blocks import N_BLOCKS, BlockModel
-from skfedmtl._layout import Layout, like
 from skfedmtl._losses import Array, Loss
-from skfedmtl._node_list import NodeList, Visits
-from skfedmtl._regulariser import Relationship, Response, Tracker
+from skfedmtl._node_list import NodeList
+from skfedmtl._regulariser import ExactResponse, Relationship
 
 AVERAGING = 0.3  #: share of the newest local weights in their running mean
 ROUNDING = 100.0 * float(np.finfo(float).eps)  #: what rounding may hide of a gap
@@ -92,8 +90,6 @@ class Node:
 
     __slots__ = (
         "X",
-        "_pending",
-        "_single",
         "alpha",
         "centred",
         "live",
@@ -107,7 +103,6 @@ class Node:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
         self.centred = centred
         self.alpha = self.start()
-        self._pending = self.alpha
         self.refresh()
 
     def start(self) -> Array:
@@ -116,24 +111,8 @@ class Node:
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
-        self._single = None
         self.squared_norm = _rows.squared_norms(self.X)
         self.live: NDArray[np.intp] = (self.weight > 0).nonzero()[0]
-
-    def rows(self, *, rough: bool) -> Any:
-        """The rows; in single precision, if that is enough, which is kept until they change."""
-        if not rough:
-            return self.X
-        if self._single is None:
-            self._single = _rows.in_single(self.X, self.squared_norm)
-        return self._single
-
-    def propose(self, w: Array, curvature: float, n_passes: int, rng: np.random.Generator) -> Array:
-        """Improve the dual of the local model; the change of v_l, not yet adopted."""
-        self._pending = self.alpha.copy()
-        rows = rng.permutation(self.live)
-        self._visit(rows, curvature, n_passes, self._pending, np.array(w))
-        return self.moment_of(self._pending - self.alpha)
 
     def relax(self, rows: NDArray[np.intp], curvature: float, alpha: Array, w: Array) -> int:
         """One pass over these rows of a sparse node, those that move listed first; their number."""
@@ -188,16 +167,9 @@ class Node:
     def _sum(self, values: Array) -> float:
         return float(np.sum(self.weight * values))
 
-    def adopt(self) -> None:
-        """Keep the dual variables of the last proposal."""
-        self.alpha = self._pending
-
     def moment(self) -> Array:
-        return self.moment_of(self.alpha)
-
-    def moment_of(self, alpha: Array) -> Array:
         """Sum of weight_i a_i x_i."""
-        return _rows.moment(self.X, self.weight, alpha)
+        return _rows.moment(self.X, self.weight, self.alpha)
 
     def tighten(self) -> None:
         """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
@@ -218,11 +190,8 @@ class Server:
     def __init__(self, relationship: Relationship, n_features: int) -> None:
         self.relationship = relationship
         self.V = np.zeros((relationship.n_nodes, n_features))
-        self.response: Response = relationship.respond(self.V)
+        self.response: ExactResponse = relationship.respond(self.V)
         self.bytes = 0
-        self._curvature = relationship.first_curvature()
-        self._caution = relationship.first_caution()
-        self._tracker: Tracker | None = None
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
@@ -244,60 +213,9 @@ class Server:
         """Take new moments, and W from them."""
         self.set_response(V, self.relationship.respond(V))
 
-    def set_response(self, V: Array, response: Response) -> None:
+    def set_response(self, V: Array, response: ExactResponse) -> None:
         """Take new moments, and what has already been found to follow from them."""
-        self.V, self.response, self._tracker = V, response, None
-
-    def visit(self, index: int, node: Node, n_passes: int, rng: np.random.Generator) -> None:
-        """One visit: the node proposes until its change cannot lower the dual."""
-        if self._tracker is None:
-            self._tracker = self.relationship.track(self.V, self._curvature)
-        while True:
-            w, curvature = self._tracker.row(index), float(self._curvature[index])
-            dv = node.propose(w, curvature, n_passes, rng)
-            self.count(1, vectors=2, scalars=1)
-            if self._tracker.advance(index, dv):
-                node.adopt()
-                return
-
-    def visits_blocks(self) -> bool:
-        """Whether there are so many nodes that they are visited in blocks."""
-        return self.relationship.takes_blocks(self.V.shape[1])
-
-    def sweep(self, nodes: list[Node], n_passes: int, rng: np.random.Generator) -> None:
-        """A round of visits in a drawn order."""
-        order = rng.permutation(len(nodes))
-        if not self.visits_blocks():
-            for index in order:
-                self.visit(int(index), nodes[index], n_passes, rng)
-            return
-        model, self._tracker = self.relationship.follow(self.V, self._caution), None
-        many = _many(nodes)
-        visits = _Visits(nodes) if many is None else Visits(many)
-        for block in np.array_split(order, N_BLOCKS):
-            visits.begin(block)
-            while True:
-                model.begin(block)
-                visits.propose(model, n_passes, rng)
-                self.count(len(block), vectors=2, scalars=1)
-                if model.accept():
-                    visits.adopt()
-                    break
-        visits.end()
-
-    def memory(self) -> dict[str, Array]:
-        """What visits have taught, beside the nodes' dual variables."""
-        return {"curvature": self._curvature.copy(), "caution": self._caution.copy()}
-
-    def remember(self, memory: dict[str, Array]) -> None:
-        """Know what a `memory` knows."""
-        self._curvature = np.array(memory["curvature"])
-        self._caution = np.array(memory["caution"])
-        self._tracker = None
-
-    def layout(self) -> Layout:
-        """What a `memory` is."""
-        return {name: like(array, low=0.0) for name, array in self.memory().items()}
+        self.V, self.response = V, response
 
     def certify(self, nodes: list[Node]) -> Certificate:
         """Price the current weights against the current dual variables."""
@@ -350,25 +268,3 @@ def _conjugate(nodes: list[Node]) -> float:
     if many is None:
         return sum(node.conjugate_at(node.alpha) for node in nodes)
     return many.conjugate()
-
-
-class _Visits:
-    """Visits to blocks of nodes one by one: sparse rows, or rows that lie anywhere."""
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self._nodes = nodes
-
-    def begin(self, block: NDArray[np.intp]) -> None:
-        self._block = [self._nodes[index] for index in block]
-
-    def propose(self, model: BlockModel, n_passes: int, rng: np.random.Generator) -> None:
-        for place, node in enumerate(self._block):
-            w, curvature = model.row(place), model.curvature(place)
-            model.add(place, node.propose(w, curvature, n_passes, rng))
-
-    def adopt(self) -> None:
-        for node in self._block:
-            node.adopt()
-
-    def end(self) -> None:
-        pass

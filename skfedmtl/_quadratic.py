@@ -9,16 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from skfedmtl._blocks import BlockModel
 from skfedmtl._curved import QuadraticCurved
-from skfedmtl._regulariser import (
-    Curved,
-    DualResponse,
-    PrimalResponse,
-    Proximal,
-    Response,
-    Tracker,
-)
+from skfedmtl._regulariser import Curved, ExactResponse, Proximal, Response
 from skfedmtl._woodbury import Spectral
 
 Array = NDArray[np.float64]
@@ -42,30 +34,11 @@ class _LinearResponse:
         """Itself: R* has no kinks."""
         return self
 
-    def damped(self, damping: float) -> Response:
-        """Itself: the regulariser is quadratic, and Newton's method needs no damping for it."""
-        return self
-
     def curvature(self) -> Array:
         return self._relationship.first_curvature()
 
     def spectral(self) -> Spectral | None:
         return None
-
-
-class _LinearTracker:
-    """Keeps W current; the local model is exact, so that every advance is accepted."""
-
-    def __init__(self, relationship: _Quadratic, V: Array) -> None:
-        self._relationship = relationship
-        self._W = relationship.half_inverse(V)
-
-    def row(self, node: int) -> Array:
-        return self._W[node]
-
-    def advance(self, node: int, dv: Array) -> bool:
-        self._relationship.add_half_column(self._W, node, dv)
-        return True
 
 
 class _Quadratic(ABC):
@@ -83,10 +56,7 @@ class _Quadratic(ABC):
     @abstractmethod
     def bend(self) -> Array: ...  #: of R, between nodes
 
-    @abstractmethod
-    def add_half_column(self, W: Array, node: int, dv: Array) -> None: ...
-
-    def respond(self, V: Array) -> DualResponse:
+    def respond(self, V: Array) -> ExactResponse:
         return _LinearResponse(self, V)
 
     def curved(self, W: Array, root: float) -> Curved:
@@ -100,19 +70,6 @@ class _Quadratic(ABC):
     def majorant(self, W: Array) -> Array | None:
         """None: the regulariser itself is quadratic."""
         return None
-
-    def track(self, V: Array, curvature: Array) -> Tracker:
-        return _LinearTracker(self, V)
-
-    def first_caution(self) -> Array:
-        return np.ones(2)
-
-    def takes_blocks(self, n_features: int) -> bool:
-        """No: its tracker is exact and costs little."""
-        return False
-
-    def follow(self, V: Array, caution: Array) -> BlockModel:
-        raise NotImplementedError
 
 
 class Independent(_Quadratic):
@@ -131,9 +88,6 @@ class Independent(_Quadratic):
     def penalty(self, W: Array) -> float:
         return self._lambda2 * float(np.vdot(W, W))
 
-    def respond_at(self, W: Array, root: float) -> PrimalResponse:
-        return _LinearResponse(self, 2.0 * self._lambda2 * W)
-
     def proximal(self, T: Array, rho: float) -> Proximal:
         W = T / (1.0 + 2.0 * self._lambda2 / rho)
         return Proximal(W, self.penalty(W))
@@ -146,9 +100,6 @@ class Independent(_Quadratic):
 
     def first_curvature(self) -> Array:
         return np.full(self.n_nodes, self._half)
-
-    def add_half_column(self, W: Array, node: int, dv: Array) -> None:
-        W[node] += self._half * dv
 
     def covariance_factor(self, W: Array) -> Array:
         """None, of no columns: Sigma is the identity over the number of nodes."""
@@ -183,10 +134,6 @@ class Fixed(_Quadratic):
         tied = float(np.vdot(W, self._precision @ W))
         return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
 
-    def respond_at(self, W: Array, root: float) -> PrimalResponse:
-        V = 2.0 * (self._lambda1 * (self._precision @ W) + self._lambda2 * W)
-        return _LinearResponse(self, V)
-
     def proximal(self, T: Array, rho: float) -> Proximal:
         bend = 2.0 * (self._lambda1 * self._values + self._lambda2)
         turned = (self._vectors.T @ T) / (1.0 + bend / rho)[:, None]
@@ -201,9 +148,6 @@ class Fixed(_Quadratic):
 
     def first_curvature(self) -> Array:
         return np.ascontiguousarray(np.diag(self._half))
-
-    def add_half_column(self, W: Array, node: int, dv: Array) -> None:
-        W += np.outer(self._half[:, node], dv)
 
     def covariance_factor(self, W: Array) -> Array:
         """F with F F' the (pseudo-)inverse of the precision."""

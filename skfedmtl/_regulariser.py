@@ -13,7 +13,7 @@ Omega                 ``precision``                               (m, m)
 B                     ``(lambda1 Omega + lambda2 I)^-1``          (m, m)
 J                     derivative of W(V): ``Response.product``    (m, d) -> (m, d)
 (1/2) B               derivative with Sigma held fixed:           (m, d) -> (m, d)
-                      ``Response.frozen_product``
+                      ``ExactResponse.frozen_product``
 (1/2) B_ll            ``curvature[l]``                            (m,)
 ====================  ==========================================  =========
 
@@ -37,7 +37,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._blocks import BlockModel
 from skfedmtl._woodbury import Spectral
 
 Array = NDArray[np.float64]
@@ -47,37 +46,23 @@ class Response(Protocol):
     """``W(V)`` and what follows from it at one point ``V``."""
 
     value: float  #: R*(V)
-    rank: int  #: rank of W, decided from V
 
     @property
     def W(self) -> Array: ...  #: grad R*(V), shape (m, d)
     @property
     def penalty(self) -> float: ...  #: R(W)
     def product(self, dV: Array) -> Array: ...
-    def frozen_product(self, dV: Array) -> Array: ...
     def curvature(self) -> Array: ...
     def spectral(self) -> Spectral | None: ...
 
 
-class DualResponse(Response, Protocol):
-    """The same, found from ``V``; kinks of R* can be rounded off."""
+class ExactResponse(Response, Protocol):
+    """The same of R* itself, whose kinks can be rounded off."""
 
+    rank: int  #: rank of W, decided from V
+
+    def frozen_product(self, dV: Array) -> Array: ...
     def rounded(self, excess: float) -> Response: ...
-
-
-class PrimalResponse(Response, Protocol):
-    """The same, found from ``W`` for a regulariser that has a second derivative."""
-
-    V: Array  #: gradient of the regulariser at W
-
-    def damped(self, damping: float) -> Response: ...
-
-
-class Tracker(Protocol):
-    """``W(V)`` followed cheaply while ``V`` changes one row at a time."""
-
-    def row(self, node: int) -> Array: ...
-    def advance(self, node: int, dv: Array) -> bool: ...
 
 
 class Proximal(NamedTuple):
@@ -110,10 +95,5 @@ class Relationship(Protocol):
     def proximal(self, T: Array, rho: float) -> Proximal: ...
     def conjugate(self, V: Array) -> float: ...
     def curved(self, W: Array, root: float) -> Curved: ...
-    def respond(self, V: Array) -> DualResponse: ...
-    def respond_at(self, W: Array, root: float) -> PrimalResponse: ...
+    def respond(self, V: Array) -> ExactResponse: ...
     def majorant(self, W: Array) -> Array | None: ...
-    def track(self, V: Array, curvature: Array) -> Tracker: ...
-    def first_caution(self) -> Array: ...
-    def takes_blocks(self, n_features: int) -> bool: ...
-    def follow(self, V: Array, caution: Array) -> BlockModel: ...

@@ -68,7 +68,6 @@ class RoundedResponse:
                 break
         self._slope, self._bend, height = self._rounding(theta)
         self.value = float(height.sum()) + theta * theta / (4.0 * lambda1)
-        self.rank = int(np.sum(nu > theta))
 
     def _rounding(self, theta: float) -> tuple[Array, Array, Array]:
         """h', h'' and h, but for a constant, of every singular value."""
@@ -132,9 +131,6 @@ class RoundedResponse:
         if self._U.shape[0] < self._Zt.shape[1]:
             return None
         return Spectral(self._U, self._Zt, self._ratio, self._inside)
-
-    def frozen_product(self, dV: Array) -> Array:
-        return (self._U * self._ratio) @ (self._U.T @ dV)
 
     def curvature(self) -> Array:
         return np.square(self._U) @ self._ratio

@@ -20,7 +20,6 @@ from skfedmtl._sparse import NOISE, SparseRows
 _CHUNK = 2**16  #: numbers that are copied at a time, which a cache holds
 _FEW_ROWS = 100  #: of a node, among which it does not pay to look for coefficients of zero
 _SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
-_SYRK: dict[Any, Any] = {np.dtype(np.float64): blas.dsyrk, np.dtype(np.float32): blas.ssyrk}
 _FILL = 8  #: numbers of a dense matrix made of sparse rows, at most, for each number they store
 
 
@@ -133,8 +132,6 @@ def moment(rows: Any, weight: Array, alpha: Array) -> Array:
     """Sum of weight_i alpha_i x_i, at the price of the rows whose alpha is not zero."""
     if isinstance(rows, SparseRows):
         return (weight * alpha) @ rows
-    if rows.dtype != weight.dtype:  # single precision: to read fewer rows would not pay
-        return (weight * alpha).astype(rows.dtype) @ rows
     some = alpha.nonzero()[0]
     if 2 * len(some) > len(alpha) or len(alpha) < _FEW_ROWS:
         return (weight * alpha) @ rows
@@ -144,22 +141,11 @@ def moment(rows: Any, weight: Array, alpha: Array) -> Array:
 # -- for second-order steps -------------------------------------------------------------------
 
 
-def in_single(rows: Any, squared_norm: Array) -> Any:
-    """A copy of dense rows in single precision, if it can be trusted with them, or the rows."""
-    if isinstance(rows, SparseRows) or not _fits_single(squared_norm):
-        return rows
-    return rows.astype(np.float32)
-
-
-def _fits_single(squared_norm: Array) -> bool:
-    return len(squared_norm) > 0 and 1.0 / _SINGLE < float(squared_norm.max()) < _SINGLE
-
-
-def decisions(rows: Any, w: Array) -> Array:
-    """``rows @ w`` in double precision, whatever that of the rows."""
-    if isinstance(rows, SparseRows) or rows.dtype == w.dtype:
-        return rows @ w
-    return (rows @ w.astype(rows.dtype)).astype(w.dtype)
+def in_single(rows: Array, squared_norm: Array) -> Array:
+    """A copy in single precision, if it can be trusted with rows of these lengths, or the rows."""
+    if len(squared_norm) > 0 and 1.0 / _SINGLE < float(squared_norm.max()) < _SINGLE:
+        return rows.astype(np.float32)
+    return rows
 
 
 def squared_norms(rows: Any) -> Array:
@@ -167,35 +153,6 @@ def squared_norms(rows: Any) -> Array:
     if isinstance(rows, SparseRows):
         return rows.squared_norms()
     return np.einsum("ij,ij->i", rows, rows)
-
-
-def scaled_rows(rows: Any, scale: Array, squared_norm: Array, *, rough: bool = False) -> Any:
-    """The rows with a scale, times that.
-
-    Dense ones in single precision if rough solutions are enough, unless their lengths go
-    beyond it.
-    """
-    moving = np.flatnonzero(scale)
-    E, factors = rows[moving], scale[moving, None]
-    if isinstance(E, SparseRows):
-        return E * factors
-    if rough and _fits_single(np.square(scale[moving]) * squared_norm[moving]):
-        single: Array = E if E.dtype == np.float32 else np.empty(E.shape, dtype=np.float32)
-        return np.multiply(E, factors, out=single, casting="same_kind")
-    return E * factors
-
-
-def can_shorten(E: Any) -> bool:
-    """Whether `shorten` does more than hand the rows back."""
-    return not isinstance(E, SparseRows) and len(E) > E.shape[1]
-
-
-def shorten(E: Any) -> Any:
-    """No more rows than columns, with the same E' E; sparse ones as they are."""
-    if not can_shorten(E):
-        return E
-    R: Array = np.linalg.qr(E, mode="r")  # type: ignore[assignment]
-    return R
 
 
 def cross(E: Any, F: Any) -> Array:
@@ -218,7 +175,7 @@ def outer(E: Any, scale: float) -> Array:
     """Upper triangle of ``scale E E'``, of shape (n, n); anything below."""
     if isinstance(E, SparseRows):
         return scale * E.outer()
-    product: Array = _SYRK[E.dtype](scale, E.T, trans=1)
+    product: Array = blas.dsyrk(scale, E.T, trans=1)
     return product
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,29 +44,6 @@ def conjugate(nu: Array, T: float, omega: Array, lambda1: float, lambda2: float)
     if lambda1 > _LOST * lambda2:
         return float(lambda1 * T * T + lambda2 * (omega @ omega))
     return float(nu @ omega - lambda1 * T * T - lambda2 * (omega @ omega))
-
-
-class Spectrum(NamedTuple):
-    """R*(V), and the singular vectors and values that W(V) keeps, of a Gram matrix of V."""
-
-    gram: Array
-    value: float
-    vectors: Array
-    nu: Array
-    omega: Array
-
-    @property
-    def ratio(self) -> Array:
-        return self.omega / self.nu
-
-
-def spectrum(gram: Array, lambda1: float, lambda2: float) -> Spectrum:
-    """What follows from ``V V'`` or ``V' V``, descending."""
-    squares, vectors = np.linalg.eigh(gram)
-    nu = np.sqrt(np.maximum(squares[::-1], 0.0))
-    rank, T, omega = shrink(nu, lambda1, lambda2)
-    value = conjugate(nu, T, omega, lambda1, lambda2)
-    return Spectrum(gram, value, vectors[:, ::-1][:, :rank], nu[:rank], omega[:rank])
 
 
 def singular(T: Array) -> tuple[Array | None, Array, Array]:

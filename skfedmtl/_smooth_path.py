@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfedmtl._dense_system import DenseSystem
-from skfedmtl._losses import Array, SmoothLoss
+from skfedmtl._losses import Array
 from skfedmtl._node_list import NodeList
 from skfedmtl._regulariser import Curved, Relationship
 
@@ -47,22 +47,10 @@ class SmoothPath:
         Where to begin.
     gap : float
         The relative gap there: what need not be smoothed any more.
-    loss : SmoothLoss or None
-        In the place of the nodes' own.
     """
 
-    def __init__(
-        self,
-        relationship: Relationship,
-        nodes: NodeList,
-        W: Array,
-        gap: float,
-        loss: SmoothLoss | None = None,
-    ) -> None:
-        self._relationship, self._nodes = relationship, nodes
-        own = nodes[0].loss
-        self._loss: SmoothLoss = own.smoothed(1.0) if loss is None else loss
-        self._clip = own.clip
+    def __init__(self, relationship: Relationship, nodes: NodeList, W: Array, gap: float) -> None:
+        self._relationship, self._nodes, self._loss = relationship, nodes, nodes[0].loss
         self._scale, self._steps = min(1.0, gap), 0
         self._root = size(W)
         self._predicted = np.zeros_like(nodes.y)
@@ -113,7 +101,7 @@ class SmoothPath:
         return _Point(u, f, loss + curved.value, curved)
 
     def _feasible(self, alpha: Array) -> Array:
-        return np.where(self._nodes.weight > 0.0, self._clip(self._nodes.y, alpha), 0.0)
+        return np.where(self._nodes.weight > 0.0, self._loss.clip(self._nodes.y, alpha), 0.0)
 
     def _search(self, step: Array, promise: float) -> bool:
         """Shorten the step until the objective falls as promised."""

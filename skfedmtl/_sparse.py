@@ -72,7 +72,6 @@ class SparseRows:
     __slots__ = ("_along", "data", "indices", "indptr", "lift", "mean", "shape")
 
     __array_ufunc__ = None  # an array leaves ``array @ rows`` to the rows
-    dtype = np.dtype(np.float64)
 
     def __init__(
         self,

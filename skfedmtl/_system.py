@@ -1,9 +1,9 @@
 """The linear system behind every second-order step: ``(diag(theta) + E J E') t = rhs``.
 
 ``E`` holds rows of all nodes, each in the block of its node, and ``J`` is the derivative
-of ``W`` with respect to ``V``. A problem of few features, or a small one, is solved directly
-through the m d entries of ``V`` (Woodbury's identity); a large one by preconditioned conjugate
-gradients, whose every product is one exchange of d numbers with each node.
+of ``W`` with respect to ``V``. It is solved directly through the m d entries of ``V`` (Woodbury's
+identity), or, where of many nodes rounding leaves nothing exact of that, by preconditioned
+conjugate gradients, whose every product is one exchange of d numbers with each node.
 """
 
 from __future__ import annotations
@@ -16,27 +16,21 @@ from scipy import linalg
 
 from skfedmtl._losses import Array
 from skfedmtl._regulariser import Response
-from skfedmtl._rows import can_shorten, cross, fills, outer, shorten, slices, squared_norms
+from skfedmtl._rows import cross, fills, outer, slices, squared_norms
 from skfedmtl._woodbury import MAX_FEATURES, Spectral, make_solver
 
 MAX_DIRECT = 800  #: the largest m d that is solved directly if the features are many
-_FEW = 100  #: the largest m d for which that is the fastest way to a rough solution
+_FEW = 100  #: the largest m d for which that is the fastest way if they are few
 
-_SHORTENED = 0.01  #: of the accuracy asked for: the way back from the shortened rows loses some
 _EXACT = 1e-8  #: relative residual that a direct solution may leave
 _MANY = 1000  #: iterations, where nothing else is exact
-_NOISE = 1e-26  #: share of an energy that rounding may leave
 
 Product = Callable[[Array], Array]
 
 # a small system is solved in less time than `linalg.lu_factor` takes to look at its arguments,
 # and so is each node's part
 _getrf, _getrs = linalg.lapack.dgetrf, linalg.lapack.dgetrs
-_CHOLESKY = {
-    np.dtype(np.float64): (linalg.lapack.dpotrf, linalg.lapack.dpotrs),
-    np.dtype(np.float32): (linalg.lapack.spotrf, linalg.lapack.spotrs),
-}
-_SINGLE_SPAN = 1e6  #: a node's part of E J E', as a multiple of theta, that it is trusted with
+_potrf, _potrs = linalg.lapack.dpotrf, linalg.lapack.dpotrs
 
 
 def is_small(response: Response) -> bool:
@@ -54,26 +48,19 @@ class DualSystem:
     Parameters
     ----------
     rows : list of m ndarrays of shape (n_l, d), or of `SparseRows`
-        The rows of each node, already scaled; in single precision, rough solutions are faster.
+        The rows of each node, already scaled.
     response : Response
         Gives the products with J.
-    product : callable or None
-        Another derivative in the place of J; it takes and returns stacks of (m, d).
     """
 
-    def __init__(self, rows: list[Any], response: Response, product: Product | None = None) -> None:
+    def __init__(self, rows: list[Any], response: Response) -> None:
         self.rows = rows
-        self._response = response
         self._curvature = response.curvature()
-        self._product = response.product if product is None else product
-        self._spectral = response.spectral() if product is None else None
+        self._product = response.product
+        self._spectral = response.spectral()
         self._parts = slices([len(part) for part in rows])
         self.shape = (len(rows), rows[0].shape[1])
         self.n_numbers = 0  #: what every node has exchanged with the server
-
-    @property
-    def _precision(self) -> Any:
-        return np.result_type(*{E.dtype for E in self.rows})
 
     def split(self, t: Array) -> list[Array]:
         """One stacked vector, cut into the nodes' own parts."""
@@ -81,15 +68,11 @@ class DualSystem:
 
     def pull(self, t: Array) -> Array:
         """E' t, one row a node."""
-        pairs = zip(self.split(t), self.rows, strict=True)
-        moments = [part.astype(E.dtype, copy=False) @ E for part, E in pairs]
-        return np.array(moments, dtype=self._precision)
+        return np.array([part @ E for part, E in zip(self.split(t), self.rows, strict=True)])
 
     def push(self, W: Array) -> Array:
         """E applied to one row a node, stacked."""
-        pairs = zip(self.rows, W, strict=True)
-        parts = [E @ w.astype(E.dtype, copy=False) for E, w in pairs]
-        return np.concatenate(parts, dtype=float)
+        return np.concatenate([E @ w for E, w in zip(self.rows, W, strict=True)])
 
     def product(self, dV: Array) -> Array:
         """J[dV]."""
@@ -101,82 +84,15 @@ class DualSystem:
         squares = [c * squared_norms(E) for c, E in zip(self._curvature, self.rows, strict=True)]
         return np.concatenate(squares)
 
-    def solve(
-        self,
-        theta: Array,
-        rhs: Array,
-        *,
-        tol: float,
-        max_iter: int,
-        energy: float | None = None,
-    ) -> Array:
-        """Solve the system; `tol` and `max_iter` are those of conjugate gradients.
-
-        With `energy`, that of what ``E`` was applied to for `rhs`, a rough solution ``t`` is
-        enough: one with an error of `tol`, squared, of the energy that ``E' t`` leaves.
-        """
-        self._widen(theta)
-        few = MAX_DIRECT if energy is None else _FEW
-        small = _few_features(self._spectral) or self.shape[0] * self.shape[1] <= few
-        if small and theta.min(initial=np.inf) > 0.0:
-            return self.factor(theta)(rhs)
-
-        many = len(rhs) > self.shape[0] * self.shape[1] and any(map(can_shorten, self.rows))
-        if energy is None and many and theta.min() > 0.0:
-            return self._solve_shortened(theta, rhs, tol=tol, max_iter=max_iter)
-
-        return self._iterate(theta, rhs, tol=tol, max_iter=max_iter, energy=energy)
-
-    def _widen(self, theta: Array) -> None:
-        """Go over to double precision where single would lose theta beside E J E'."""
-        if all(E.dtype == np.float64 for E in self.rows):
-            return
-        pairs = zip(self._curvature, self.rows, strict=True)
-        longest = max(c * float(np.vdot(E, E)) for c, E in pairs)
-        if not longest <= _SINGLE_SPAN * theta.min(initial=np.inf):
-            self.rows = [E.astype(np.float64, copy=False) for E in self.rows]
-
-    def _iterate(
-        self,
-        theta: Array,
-        rhs: Array,
-        *,
-        tol: float,
-        max_iter: int,
-        energy: float | None = None,
-    ) -> Array:
+    def _iterate(self, theta: Array, rhs: Array) -> Array:
         """Conjugate gradients, each node's own part solved at home."""
         return conjugate_gradient(
             lambda t: self._image(theta, t),
             rhs,
             self._block_solver(theta),
-            tol=tol,
-            max_iter=max_iter,
-            energy=energy,
+            tol=_EXACT,
+            max_iter=_MANY,
         )
-
-    def _solve_shortened(self, theta: Array, rhs: Array, *, tol: float, max_iter: int) -> Array:
-        """The same on no more rows than columns a node.
-
-        With ``E / sqrt(theta) = Q R`` the solution is ``(rhs - E u) / theta``, where
-        ``u = J (c - R' s)``, ``(I + R J R') s = R J c`` and ``c = E' (rhs / theta)``.
-        """
-        roots = self.split(np.sqrt(theta))
-        pairs = zip(self.rows, roots, strict=True)
-        short = [shorten(E / root[:, None].astype(E.dtype)) for E, root in pairs]
-        system = DualSystem(short, self._response, self._product)
-        c = self.pull(rhs / theta)
-        first = system.product(c)
-        s = system.solve(
-            np.ones(sum(map(len, short))),
-            system.push(first),
-            tol=_SHORTENED * tol,
-            max_iter=max_iter,
-            energy=float(np.vdot(c, first)),
-        )
-        u = system.product(c - system.pull(s))
-        self.n_numbers += system.n_numbers
-        return (rhs - self.push(u)) / theta
 
     def _block_solver(self, theta: Array) -> Product:
         """Each node's own part of the system, solved at home: the preconditioner."""
@@ -198,7 +114,7 @@ class DualSystem:
         G = np.array([cross(E, scale[:, None] * E) for E, scale in parts])
         self.n_numbers += self.shape[1] * (self.shape[1] + 1) // 2
         if self._spectral is None or self.shape[0] * self.shape[1] <= _FEW:
-            return self._back(theta, self._dense_solver(G))
+            return self._back(theta, _dense_solver(self._product, G))
         quick = self._back(theta, make_solver(self._spectral, G))
         return lambda rhs: self._refined(theta, G, quick, rhs)
 
@@ -217,15 +133,12 @@ class DualSystem:
         if t is not None:
             return t
         if self.shape[0] * self.shape[1] <= MAX_DIRECT:
-            return self._back(theta, self._dense_solver(G))(rhs)
-        return self._iterate(theta, rhs, tol=_EXACT, max_iter=_MANY)
+            return self._back(theta, _dense_solver(self._product, G))(rhs)
+        return self._iterate(theta, rhs)
 
     def _image(self, theta: Array, t: Array) -> Array:
         """The system applied to `t`."""
         return theta * t + self.push(self.product(self.pull(t)))
-
-    def _dense_solver(self, G: Array) -> Product:
-        return _dense_solver(self._product, G)
 
 
 def _dense_solver(product: Product, G: Array) -> Product:
@@ -276,7 +189,6 @@ def _local_solver(E: Any, theta: Array, curvature: float) -> Product:
     n, d = E.shape
     if n == 0:  # older LAPACK wrappers refuse empty systems
         return lambda t: t
-    potrf, potrs = _CHOLESKY[E.dtype]
     squared_norm = squared_norms(E)
     theta = np.maximum(theta, 1e-10 * curvature * float(squared_norm.mean()))
     theta = np.where(theta > 0.0, theta, 1.0)
@@ -286,14 +198,13 @@ def _local_solver(E: Any, theta: Array, curvature: float) -> Product:
     if n <= d:
         system = outer(E, curvature)
         system[np.arange(n), np.arange(n)] += theta
-        factors, _ = potrf(system, overwrite_a=True)
-        return lambda t: potrs(factors, t)[0]
-    scale = E.dtype.type(curvature)
-    factors, _ = potrf(np.eye(d, dtype=E.dtype) + scale * cross(E, E / theta[:, None]))
+        factors, _ = _potrf(system, overwrite_a=True)
+        return lambda t: _potrs(factors, t)[0]
+    factors, _ = _potrf(np.eye(d) + curvature * cross(E, E / theta[:, None]))
 
     def solve(t: Array) -> Array:
         scaled = t / theta
-        return scaled - curvature * (E @ potrs(factors, scaled @ E)[0]) / theta
+        return scaled - curvature * (E @ _potrs(factors, scaled @ E)[0]) / theta
 
     return solve
 
@@ -305,12 +216,10 @@ def conjugate_gradient(
     *,
     tol: float,
     max_iter: int,
-    energy: float | None = None,
 ) -> Array:
     """Solve a positive semidefinite system to ``||residual|| <= tol ||rhs||``.
 
-    With `energy`, until the preconditioned residual is `tol`, squared, of what the solution
-    leaves of it. On a singular, consistent system it finds one solution.
+    On a singular, consistent system it finds one solution.
     """
     x = np.zeros_like(rhs)
     residual = rhs.copy()
@@ -318,10 +227,7 @@ def conjugate_gradient(
     direction = precondition(residual)
     rho = float(residual @ direction)
     for _ in range(max_iter):
-        if energy is None:
-            if float(np.linalg.norm(residual)) <= target:
-                break
-        elif rho <= tol**2 * max(energy - float(x @ rhs), _NOISE * energy):
+        if float(np.linalg.norm(residual)) <= target:
             break
         image = product(direction)
         bend = float(direction @ image)

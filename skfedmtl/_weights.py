@@ -16,8 +16,8 @@ own: ``R(u) <= tr(u M u')`` with equality where ``M`` was made [1]_, and::
 
     (G_l + 2 M) u_l = v_l + G_l u_l
 
-No row is visited, and the work of a round is one matrix a node and one small system: where
-rounding takes that over, as with weights of many decades, the ordinary rounds go on.
+The work of a round is one matrix a node and one small system: where rounding takes that over, as
+with weights of many decades, the splitting goes on.
 
 References
 ----------
@@ -36,7 +36,7 @@ from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._node_list import assign, stack
 from skfedmtl._protocol import ROUNDING, Node, Server
-from skfedmtl._regulariser import DualResponse
+from skfedmtl._regulariser import ExactResponse
 from skfedmtl._system import is_small, solve_through_weights
 
 _SUFFICIENT = 1e-4  #: share of the promised rise that a step must reach
@@ -48,7 +48,7 @@ def applies(server: Server, nodes: list[Node]) -> bool:
     """Whether the loss is curved, and the problem small."""
     if nodes[0].loss.linear or server.V.shape[1] > _MAX_FEATURES:
         return False
-    return is_small(server.response) and not server.visits_blocks()
+    return is_small(server.response)
 
 
 class _Point(NamedTuple):
@@ -60,7 +60,7 @@ class _Point(NamedTuple):
     alpha: Array
     conjugate: float
     V: Array
-    response: DualResponse
+    response: ExactResponse
 
     @property
     def dual_objective(self) -> float:

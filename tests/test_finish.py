@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from estimators import LOSSES, make_rows
+from estimators import ESTIMATOR_OF, LOSSES, make_rows
 from oracles.objective import regulariser
 from skfedmtl import FMTLClassifier, FMTLRegressor, _finish
 from skfedmtl._dense_system import MAX_WEIGHTS, DenseSystem
@@ -273,6 +273,31 @@ def test_what_the_splitting_cannot_is_finished(loss):
     assert model.dual_gap_ <= 1e-6 * model.objective_
     assert X.shape[1] * 3 <= MAX_WEIGHTS
     assert model.n_iter_ <= 6 * PATIENCE
+
+
+def test_who_has_few_nodes():
+    """All but many that learn their relationship, of no more features."""
+    for m, d, kind in ((128, 4, "learned"), (127, 4, "learned"), (128, 4, "none")):
+        server = make_problem("hinge", 0, sizes=(1,) * m, kind=kind).server
+        assert server.V.shape == (m, d + 1)
+        assert _finish._has_few_nodes(server) is not (m == 128 and kind == "learned")
+    wide = make_problem("hinge", 0, lambda rng, n: rng.normal(size=(n, 200)), sizes=(1,) * 128)
+    assert _finish._has_few_nodes(wide.server)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_many_nodes_reach_the_same_optimum_without_steps_before(loss, monkeypatch):
+    estimator = ESTIMATOR_OF[loss]
+    X, y, nodes = make_rows(estimator, sizes=(4,) * 150, n_features=6)
+    params = {"loss": loss, "lambda1": 0.01, "lambda2": 0.01, "tol": 1e-9, "random_state": 0}
+    model = estimator(**params).fit(X, y, nodes=nodes)
+    assert model.dual_gap_ <= 1e-9 * model.objective_
+    assert np.all(np.diff(model.history_["dual_objective"]) >= 0)
+    monkeypatch.setattr(_finish, "_has_few_nodes", lambda *_: True)
+    other = estimator(**params).fit(X, y, nodes=nodes)
+    assert (other.coef_ != model.coef_).any()  # by another way
+    assert_allclose(model.objective_, other.objective_, rtol=2e-9)
+    assert_allclose(model.coef_, other.coef_, atol=2e-3 * np.abs(other.coef_).max())
 
 
 def test_nothing_is_prepared_once_the_gap_is_met(monkeypatch):

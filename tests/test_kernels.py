@@ -13,7 +13,7 @@ from oracles.objective import row_weights
 from oracles.strategies import problems
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import LOSSES
-from skfedmtl._protocol import Node
+from skfedmtl._protocol import Node, Order
 
 losses = pytest.mark.parametrize("loss", TESTED)
 curvatures = st.sampled_from([1e-3, 0.05, 1.0, 300.0])
@@ -99,14 +99,14 @@ def test_a_visit_climbs_the_local_problem(loss, data, curvature, seed):
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_a_row_without_weight_never_moves(loss, data, seed):
     problem = data.draw(problems(losses=(loss,), weights=("zeros",)))
-    X, y, share, _, w, rng = make_visit(problem, seed)
+    X, y, share, _, w, _ = make_visit(problem, seed)
     node = Node(X, y, share, LOSSES[loss](), centred=False)
     start = node.alpha.copy()
-    dv = node.propose(w, 0.1, 5, rng)
-    assert_array_equal(node.alpha, start)  # a proposal is not yet adopted
-    node.adopt()
-    assert np.all(node.alpha[share == 0] == 0)
-    assert_allclose(dv, X.T @ (share * (node.alpha - start)), atol=1e-12)
+    found = node.answer(Order(w, w, 0.1, 5.0, seed))
+    assert_array_equal(node.alpha, start)  # an answer is not yet adopted
+    assert np.all(found.alpha[share == 0] == 0)
+    assert_allclose(found.dv, X.T @ (share * (found.alpha - start)), atol=1e-12)
+    node.alpha = found.alpha
     assert_allclose(node.moment(), X.T @ (share * node.alpha), atol=1e-12)
 
 

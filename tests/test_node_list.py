@@ -9,25 +9,14 @@ from scipy.sparse import csr_array
 
 from estimators import LOSSES
 from skfedmtl import _rows
-from skfedmtl._blocks import MIN_NODES, BlockModel, first_floor
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
-from skfedmtl._node_list import Visits
+from skfedmtl._node_list import MIN_NODES
 from skfedmtl._problem import FederatedProblem
 
 LAMBDAS = (0.1, 0.05)
 losses = pytest.mark.parametrize("loss", LOSSES)
 seeds = st.integers(0, 2**32 - 1)
-
-
-class InOrder:
-    """In the place of a random generator: rows as they lie."""
-
-    def random(self, n):
-        return np.arange(n) / n
-
-    def permutation(self, values):
-        return values.copy()
 
 
 def make_problem(loss, seed, m=7, d=3, sparse=False):
@@ -70,41 +59,6 @@ def test_sums_are_those_of_the_nodes(loss, seed):
             node.tighten()
         for alpha, node in zip(together, nodes, strict=True):
             assert_allclose(alpha, node.alpha, atol=1e-13)
-
-
-@losses
-@given(seed=seeds, n_passes=st.integers(0, 5))
-def test_a_block_of_visits_is_one_visit_after_another(loss, seed, n_passes):
-    problem, rng = make_problem(loss, seed)
-    nodes = problem.nodes
-    problem.server.gather(nodes)
-    learned = np.array([1.5, first_floor(len(nodes), *LAMBDAS)])
-    block = rng.permutation(len(nodes))[:4]
-    models = [BlockModel(problem.server.V, *LAMBDAS, learned.copy()) for _ in range(2)]
-    for model in models:
-        model.begin(block)
-    kept = [node.alpha for node in nodes]
-    for place, index in enumerate(block):
-        w, curvature = models[0].row(place), models[0].curvature(place)
-        models[0].add(place, nodes[index].propose(w, curvature, n_passes, InOrder()))
-        nodes[index].adopt()
-    expected = [node.alpha for node in nodes]
-    problem.server.restore(nodes, kept)
-    visits = Visits(nodes)
-    visits.begin(block)
-    visits.propose(models[1], n_passes, np.random.default_rng(0))  # forgotten by the next
-    models[1].begin(block)
-    visits.propose(models[1], n_passes, InOrder())
-    for alpha, node in zip(kept, nodes, strict=True):
-        assert_array_equal(node.alpha, alpha)
-    visits.adopt()
-    visits.end()
-    for alpha, node in zip(expected, nodes, strict=True):
-        assert_allclose(node.alpha, alpha, atol=1e-10)
-    for one, other in zip(models[0].__dict__.values(), models[1].__dict__.values(), strict=True):
-        if isinstance(one, np.ndarray):
-            assert_allclose(other, one, atol=1e-10)
-    assert models[0].accept() == models[1].accept()
 
 
 def test_who_is_taken_together():

@@ -241,13 +241,11 @@ def test_adding_the_answers_up_lowers_the_dual():
     estimator.set_params(relationship=precision)
     problem = estimator._problem(X, y, nodes, np.arange(6), np.ones(len(y)))
     server, parts = problem.server, problem.nodes
-    rng = np.random.default_rng(0)
     duals = [server.dual_objective(parts)]
-    for _ in range(4):
+    for seed in range(4):
         W, curvature = server.response.W.copy(), server.response.curvature()
         for l, node in enumerate(parts):
-            node.propose(W[l], curvature[l], 20, rng)
-            node.adopt()
+            node.alpha = node.answer(Order(W[l], W[l], curvature[l], 20.0, seed)).alpha
         duals.append(server.dual_objective(parts))
     assert min(np.diff(duals)) < 0
     model = estimator.set_params(solver="mocha", max_iter=4, tol=0, local_epochs=20.0)

@@ -1,4 +1,4 @@
-"""The regularisers' conjugates, their derivatives, Sigma, the trackers, and the builders."""
+"""The regularisers' conjugates, their derivatives, Sigma, and the builders."""
 
 import numpy as np
 import pandas as pd
@@ -138,46 +138,6 @@ def test_the_frozen_derivative_holds_sigma(kind, shape, lambdas, seed):
     assert_allclose(response.curvature(), 0.5 * np.diag(B), atol=1e-8 * scale)
     if kind != "learned":
         assert_allclose(relationship.first_curvature(), 0.5 * np.diag(B), rtol=1e-9)
-
-
-@kinds
-@given(shape=shapes, lambdas=lambdas, seed=seeds)
-def test_the_tracker_agrees_with_respond(kind, shape, lambdas, seed):
-    """After many advances its rows are those of W(V), and it never accepts a bad step."""
-    rng = np.random.default_rng(seed)
-    relationship, _ = make(kind, shape[0], rng, *lambdas)
-    V = draw_V(shape, rng)
-    given, curvature = V.copy(), relationship.first_curvature()
-    tracker = relationship.track(V, curvature)
-    current = V.copy()
-    for _ in range(40):
-        node, dv = rng.integers(shape[0]), 0.3 * np.abs(V).max() * rng.normal(size=shape[1])
-        before = relationship.respond(current)
-        step = curvature[node]
-        bound = before.value + before.W[node] @ dv + 0.5 * step * dv @ dv
-        moved = current.copy()
-        moved[node] += dv
-        after = relationship.respond(moved).value
-        if tracker.advance(node, dv):
-            assert after <= bound + 1e-9 * (abs(bound) + abs(before.value))
-            current = moved
-        else:
-            assert after > bound - 1e-9 * (abs(bound) + abs(before.value))
-            assert curvature[node] > step
-    W = relationship.respond(current).W
-    found = np.stack([tracker.row(node) for node in range(shape[0])])
-    assert_allclose(found, W, atol=1e-6 * np.abs(W).max())
-    assert_array_equal(V, given)
-
-
-def test_the_largest_curvature_is_always_accepted():
-    """1/(2 lambda2) bounds R* from above at any distance."""
-    rng = np.random.default_rng(0)
-    curvature = np.empty(4)
-    tracker = Learned(4, 0.5, 0.1).track(rng.normal(size=(4, 3)), curvature)
-    for exponent in range(-6, 3):
-        curvature[:] = 0.5 / 0.1
-        assert tracker.advance(0, 10.0**exponent * rng.normal(size=3))
 
 
 @kinds

@@ -61,7 +61,7 @@ from _common import at_least_one, make_parser, print_table, write_csv
 from _timing import watched
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl._primal import PrimalSolver
+from skfedmtl._follower import Follower
 from skfedmtl._problem import FederatedProblem
 
 SEEDS = (0, 1, 2)
@@ -216,7 +216,7 @@ def measure(name, kind, seed, repeats):
     """One row of the table."""
     run, _, ours = ATTACKS[name]
     data = load_split(seed)
-    solvers = {"hard": (FederatedProblem, "solve"), "smoothed": (PrimalSolver, "solve")}
+    solvers = {"hard": (FederatedProblem, "solve"), "followed": (Follower, "solve")}
     if not ours:
         solvers = {"peer": (type(make_peer(kind)), "fit")}
     times = []

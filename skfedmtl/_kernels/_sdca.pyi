@@ -27,24 +27,6 @@ def visit(
     alpha: NDArray[np.float64],
     w: NDArray[np.float64],
 ) -> None: ...
-def visit_in_turn(
-    loss: LossKernel,
-    X: NDArray[np.float64],
-    y: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    squared_norm: NDArray[np.float64],
-    order: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    n_passes: int,
-    before: NDArray[np.float64],
-    alpha: NDArray[np.float64],
-    curvature: NDArray[np.float64],
-    W: NDArray[np.float64],
-    U: NDArray[np.float64],
-    pull: NDArray[np.float64],
-    S: NDArray[np.float64],
-    dV: NDArray[np.float64],
-) -> None: ...
 def shuffle(order: NDArray[np.intp], state: int) -> int: ...
 def relax_in_kernel(
     loss: LossKernel,

@@ -305,53 +305,6 @@ def visit(
         )
 
 
-def visit_in_turn(
-    LossKernel loss,
-    const double[:, ::1] X,
-    const double[::1] y,
-    const double[::1] weight,
-    const double[::1] squared_norm,
-    Py_ssize_t[::1] order,
-    const Py_ssize_t[::1] ends,
-    int n_passes,
-    const double[::1] before,
-    double[::1] alpha,
-    const double[::1] curvature,
-    double[:, ::1] W,
-    const double[:, ::1] U,
-    const double[:, ::1] pull,
-    double[:, ::1] S,
-    double[:, ::1] dV,
-):
-    """`visit` nodes one after another, each of which sees what those before it have changed.
-
-    The node at a place, whose rows are those listed in ``order`` up to ``ends[place]``, begins
-    from ``W[place] + pull[place] S``; what it changes its moment by, from ``before`` to
-    ``alpha``, goes to ``dV[place]``, and ``U[place]`` times that is added to ``S``. ``W`` ends as
-    the nodes' local views.
-    """
-    cdef Py_ssize_t d = X.shape[1], rank = S.shape[0]
-    cdef Py_ssize_t place, j, k, i, start = 0
-    cdef double change
-    cdef const DenseCode* code = _code
-    with nogil:
-        for place in range(ends.shape[0]):
-            for j in range(rank):
-                dense_move(code, pull[place, j], &S[j, 0], &W[place, 0], d)
-            _pass_over(
-                loss, X, y, weight, squared_norm,
-                &order[start], ends[place] - start, curvature[place], n_passes, alpha, &W[place, 0],
-            )
-            for k in range(start, ends[place]):
-                i = order[k]
-                change = weight[i] * (alpha[i] - before[i])
-                if change != 0.0:
-                    dense_move(code, change, &X[i, 0], &dV[place, 0], d)
-            for j in range(rank):
-                dense_move(code, U[place, j], &dV[place, 0], &S[j, 0], d)
-            start = ends[place]
-
-
 cdef inline double _distance_and_copy(const double* w, double* before, Py_ssize_t d) noexcept nogil:
     """The squared distance from `before`, which becomes a copy of `w`."""
     cdef double total = 0.0

@@ -26,7 +26,6 @@ import cvxpy as cp
 import numpy as np
 
 LOSSES = ("squared_error", "hinge", "squared_hinge", "logistic")
-CLASSIFICATION = LOSSES[1:]
 
 
 def loss_values(loss, y, f):
