@@ -40,6 +40,7 @@ from skfedmtl._protocol import Node
 from skfedmtl._regulariser import ExactResponse, Relationship
 
 _MEMORY, _RIDGE = 40, 1e-14  #: of the extrapolation: all steps of a usual solution
+_ROUNDING = 1e-14  #: of what u is made of: where u is zero, no residual falls below
 _NEGLIGIBLE = 1e-4  #: of the accuracy: rows whose own part of E E'/rho is less are left out
 _ROUGH = 1e-3  #: an accuracy for which single precision is enough
 _RANK = 1e-10  #: singular values of rows on the margin below this share of the largest are none
@@ -102,17 +103,22 @@ class Adjoint:
         tol : float
             Of the residual ``||dW - dZ||``, as a share of ``||dZ||``.
         """
+        if not G.any():  # no residual is small as a share of zero
+            return np.zeros_like(G), [np.zeros(len(node.y)) for node in self._nodes]
         rho, relationship = solved.rho, self._relationship
         response = solved.proximal_response(relationship)
         derivative = response.frozen_product if frozen else response.product
         parts = _parts(self._nodes, solved, self._gram, tol)
-        anderson = Anderson(_MEMORY, relaxation_of(relationship), _RIDGE)
+        # a linear iteration, whose extrapolation is a solution, however far away that lies
+        anderson = Anderson(_MEMORY, relaxation_of(relationship), _RIDGE, longest=np.inf)
+        strength = float(np.linalg.norm(G)) / rho
         dT = self.last if self.last.any() else G / rho
         for _ in range(max_iter):
             dZ = rho * derivative(dT)
             dW = parts.solve(G + rho * (2.0 * dZ - dT))
             residual = dW - dZ
-            if float(np.linalg.norm(residual)) <= tol * float(np.linalg.norm(dZ)):
+            nothing = _ROUNDING * max(float(np.linalg.norm(dT)), strength)
+            if float(np.linalg.norm(residual)) <= max(tol * float(np.linalg.norm(dZ)), nothing):
                 break
             dT = anderson.advance(dT, residual)
         self.last = dT

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_LONGEST = 100.0  #: times the plain step; a longer one is not trusted
 _TINY = float(np.finfo(float).tiny)
 
 
@@ -33,10 +32,15 @@ class Anderson:
         s.
     ridge : float
         Of the mean square of the differences, so that equal ones do no harm.
+    longest : float
+        Times the plain step; a longer one is not trusted. Linear iterations need no such limit.
     """
 
-    def __init__(self, memory: int, relaxation: float, ridge: float = 1e-10) -> None:
+    def __init__(
+        self, memory: int, relaxation: float, ridge: float = 1e-10, longest: float = 100.0
+    ) -> None:
         self._memory, self._relaxation, self._ridge = memory, relaxation, ridge
+        self._longest = longest
         self.forget()
 
     def forget(self) -> None:
@@ -61,7 +65,7 @@ class Anderson:
         for share, dT, dr in zip(mix.tolist(), self._states, self._residuals, strict=True):
             mixed -= share * dT
             mixed -= (share * self._relaxation) * dr
-        longest = _LONGEST * self._relaxation * float(np.linalg.norm(residual))
+        longest = self._longest * self._relaxation * float(np.linalg.norm(residual))
         return mixed if float(np.linalg.norm(mixed - T)) < longest else plain
 
     def _note(self, T: Array, residual: Array) -> None:
