@@ -42,7 +42,8 @@ class Follower:
         self._steps = _make_steps(nodes, loss)
         rho = first_rho(relationship, W, self._steps.V)
         self._at = Iteration(relationship, W + self._steps.V / rho, rho, 0, MEMORY)
-        self.is_near = True  #: whether the last solution is as near as was asked
+        self.is_near = True  #: whether the last solution is as near as was asked,
+        self.n_iter = 0  #: and how many iterations it took
 
     @property
     def loss(self) -> Loss | SmoothLoss:
@@ -88,7 +89,7 @@ class Follower:
         """
         at, steps = self._at, self._steps
         spread, self.is_near = np.inf, False
-        for _ in range(max_iter):
+        for count in range(1, max_iter + 1):
             Z = at.proximal().W
             steps.run(2.0 * Z - at.T, at.rho, spread, rng)
             residual = steps.W - Z
@@ -99,6 +100,7 @@ class Follower:
             if self.is_near or at.is_lost:
                 break
             at.advance(Z, steps.V, residual)
+        self.n_iter = count
         at.settle()
         return self._standing()
 
