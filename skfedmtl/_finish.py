@@ -104,39 +104,59 @@ class WeightSteps:
         return suits and _weights.applies(server, state.nodes) and _has_few_nodes(server)
 
     def run(self, state: State) -> None:
-        server, nodes, log, tol, max_iter, is_cold, u = state
-        start, least = [node.alpha for node in nodes], log.best.dual_objective
-        newton = _weights.WeightNewton(server, nodes, u)
-        alone, slow_steps, goes_on, closed = _ALONE if is_cold else 0, 0, True, True
+        _WeightRounds(state).run()
 
-        def close() -> None:
-            better = newton.dual_objective >= least
-            # who asks for the last digits of the objective looks at those of the weights
-            exact = better and log.meets(tol) and not takes_others(tol)
-            if exact and newton.step(log.best.gap):
-                newton.adopt()
-                log.close(server, nodes)
-            else:
-                if not better:
-                    server.restore(nodes, start)
-                log.confirm(server, nodes)
-            log.settle(server, nodes, tol)
 
+class _WeightRounds:
+    """The rounds of `WeightSteps`: first of nodes on their own, then Newton steps."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._start = [node.alpha for node in state.nodes]
+        self._least = state.log.best.dual_objective
+        self._newton = _weights.WeightNewton(state.server, state.nodes, state.u)
+        self._alone = _ALONE if state.is_cold else 0  #: rounds that may solve nodes on their own
+        self._slow_steps = 0
+
+    def run(self) -> None:
+        """All rounds; the last one is closed, as is the one in which whoever watches ends it."""
+        state, goes_on, closed = self._state, True, True
         while goes_on and state.begin_round():
-            before, closed = log.best, False
-            alone = alone - 1 if alone and newton.alternate() else 0
-            if not alone:
-                goes_on = newton.step(log.best.gap)
-            newton.enter(log, tol)
-            slow = log.best.gap > _STALLED * before.gap
-            slow_steps = slow_steps + 1 if slow and not alone else 0
-            goes_on = goes_on and slow_steps < _SLOW_STEPS
-            alone = alone if log.best.gap < _HELPED * before.gap else 0
-            if not goes_on or log.is_last(tol, max_iter):
-                closed = True
-                close()
-        if not closed:  # whoever watches has ended the fit
-            close()
+            goes_on = self._step()
+            closed = not goes_on or state.log.is_last(state.tol, state.max_iter)
+            if closed:
+                self._close()
+        if not closed:
+            self._close()
+
+    def _step(self) -> bool:
+        """One round; whether another one is worth it."""
+        newton, log = self._newton, self._state.log
+        before, goes_on = log.best.gap, True
+        self._alone = self._alone - 1 if self._alone and newton.alternate() else 0
+        if not self._alone:
+            goes_on = newton.step(before)
+        newton.enter(log, self._state.tol)
+        slow = log.best.gap > _STALLED * before
+        self._slow_steps = self._slow_steps + 1 if slow and not self._alone else 0
+        if log.best.gap >= _HELPED * before:
+            self._alone = 0
+        return goes_on and self._slow_steps < _SLOW_STEPS
+
+    def _close(self) -> None:
+        server, nodes, log, tol = self._state[:4]
+        newton = self._newton
+        better = newton.dual_objective >= self._least
+        # who asks for the last digits of the objective looks at those of the weights
+        exact = better and log.meets(tol) and not takes_others(tol)
+        if exact and newton.step(log.best.gap):
+            newton.adopt()
+            log.close(server, nodes)
+        else:
+            if not better:
+                server.restore(nodes, self._start)
+            log.confirm(server, nodes)
+        log.settle(server, nodes, tol)
 
 
 class DualSteps:

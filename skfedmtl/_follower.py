@@ -88,8 +88,9 @@ class Follower:
         rho follows both sides in the first solution, and rests in the others, which begin near.
         """
         at, steps = self._at, self._steps
-        spread, self.is_near = np.inf, False
-        for count in range(1, max_iter + 1):
+        spread, self.is_near, self.n_iter = np.inf, False, 0
+        for _ in range(max_iter):
+            self.n_iter += 1
             Z = at.proximal().W
             steps.run(2.0 * Z - at.T, at.rho, spread, rng)
             residual = steps.W - Z
@@ -100,7 +101,6 @@ class Follower:
             if self.is_near or at.is_lost:
                 break
             at.advance(Z, steps.V, residual)
-        self.n_iter = count
         at.settle()
         return self._standing()
 
