@@ -125,7 +125,7 @@ def test_rows_of_whole_numbers_are_not_truncated(make, dtype, given):
     """What is injected is what was crafted, though the clean rows are integers."""
     X, y, nodes = make_rows(FMTLRegressor)
     X = np.round(3 * X).astype(dtype)
-    model = poisoner(make, radius=2.5)
+    model = poisoner(make, radius=2.5, victim_tol=1e-8)
     if given == "column":
         data = model.set_params(node_column=0).poison(np.insert(X, 0, nodes, axis=1), y)
         data.X = data.X[:, 1:]
