@@ -171,6 +171,10 @@ class Learned:
             return np.zeros((len(W), 0))
         return U[:, kept] * np.sqrt(singular[kept] / singular[kept].sum())
 
+    def stiffness(self, n_features: int) -> float:
+        """Where all singular values are alike."""
+        return 2.0 * (self._lambda1 * min(self.n_nodes, n_features) + self._lambda2)
+
     def first_curvature(self) -> Array:
         """A tenth of what no curvature exceeds."""
         return np.full(self.n_nodes, 0.05 / self._lambda2)

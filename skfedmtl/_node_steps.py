@@ -78,10 +78,15 @@ class _WithRows:
         return _rows.gram(self._nodes[l].X)
 
 
-def make_steps(nodes: NodeList, alpha: Array, schedule: Schedule | None, workers: Workers) -> Steps:
-    """The steps that the schedule asks for, or that suit the loss and the sizes of the nodes."""
+def make_steps(
+    nodes: NodeList, alpha: Array, known: Array, schedule: Schedule | None, workers: Workers
+) -> Steps:
+    """The steps that the schedule asks for, or that suit the loss and the sizes of the nodes.
+
+    Nodes that have yet to answer stand for their rows of the weights `known`.
+    """
     if schedule is not None:
-        return ScheduledPasses(nodes, alpha, schedule, workers)
+        return ScheduledPasses(nodes, alpha, known, schedule, workers)
     if nodes[0].loss.constant_curvature and is_cheap(nodes):
         return ExactSteps(nodes, alpha)
     return Passes(nodes, alpha, workers)
@@ -234,14 +239,16 @@ def _blocks(nodes: NodeList) -> Iterator[tuple[int, int]]:
 class ScheduledPasses:
     """As many passes as a schedule draws, at the nodes that it draws; the others keep theirs."""
 
-    def __init__(self, nodes: NodeList, alpha: Array, schedule: Schedule, workers: Workers) -> None:
+    def __init__(
+        self, nodes: NodeList, alpha: Array, known: Array, schedule: Schedule, workers: Workers
+    ) -> None:
         self._nodes, self._schedule, self._workers = nodes, schedule, workers
         self.alpha = alpha
         self.V = nodes.moments_of(alpha)
-        self.W, self.told = np.zeros_like(self.V), np.zeros_like(self.V)
+        self.W, self.told = np.zeros_like(self.V), known.copy()
         self.which: NDArray[np.intp] | slice = np.arange(len(nodes))
         self.n_answers = len(nodes)
-        self._losses = np.array([node.loss_at(w) for node, w in zip(nodes, self.W, strict=True)])
+        self._losses = np.array([node.loss_at(w) for node, w in zip(nodes, known, strict=True)])
         self.loss = float(self._losses.sum())
 
     def run(
@@ -271,7 +278,7 @@ class ScheduledPasses:
 
 
 class ExactSteps(_WithRows):
-    """The squared error: solutions by the eigenvalues of every node's Gram matrix."""
+    """The squared error: solutions by the inverse of every node's Gram matrix."""
 
     def __init__(self, nodes: NodeList, alpha: Array) -> None:
         self._nodes, self.alpha = nodes, alpha

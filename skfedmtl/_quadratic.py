@@ -101,6 +101,9 @@ class Independent(_Quadratic):
     def first_curvature(self) -> Array:
         return np.full(self.n_nodes, self._half)
 
+    def stiffness(self, n_features: int) -> float:
+        return 2.0 * self._lambda2
+
     def covariance_factor(self, W: Array) -> Array:
         """None, of no columns: Sigma is the identity over the number of nodes."""
         return np.zeros((self.n_nodes, 0))
@@ -148,6 +151,9 @@ class Fixed(_Quadratic):
 
     def first_curvature(self) -> Array:
         return np.ascontiguousarray(np.diag(self._half))
+
+    def stiffness(self, n_features: int) -> float:
+        return 2.0 * (self._lambda1 * float(self._values.mean()) + self._lambda2)
 
     def covariance_factor(self, W: Array) -> Array:
         """F with F F' the (pseudo-)inverse of the precision."""

@@ -34,13 +34,12 @@ from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._node_steps import Steps, make_steps
 from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
-from skfedmtl._regulariser import Proximal
+from skfedmtl._regulariser import Proximal, Relationship
 from skfedmtl._schedule import Schedule
 from skfedmtl._workers import Workers
 
 _SCALARS = 15  #: beside the two vectors: rho and the mixture down, a loss and a conjugate up
 MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
-_FIRST_RHO = 0.25  #: of the mean curvature of a node along a feature
 
 
 class Iterate(NamedTuple):
@@ -122,7 +121,7 @@ class SplittingSolver:
     def _first_iterate(self, state: State) -> Iterate:
         """The state that would lead to the best weights and dual variables."""
         server, nodes, log = state.server, state.nodes, state.log
-        rho = server.relationship.own_rho or _first_rho(nodes)
+        rho = server.relationship.own_rho or _first_rho(server.relationship, nodes)
         alpha: Array = stack(nodes, "alpha")
         T = np.zeros_like(server.V)
         if log.rounds > 0 or not state.is_cold:
@@ -144,7 +143,9 @@ class _Run:
     ) -> None:
         self.state = state
         self._server, self._nodes = state.server, state.nodes
-        self._steps: Steps = make_steps(state.nodes, start.alpha.copy(), solver.schedule, workers)
+        self._steps: Steps = make_steps(
+            state.nodes, start.alpha.copy(), state.log.W, solver.schedule, workers
+        )
         memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else MEMORY
         in_step = solver.schedule is None or solver.schedule.is_full
         self._at = Iteration(
@@ -200,7 +201,14 @@ class _Run:
         return Iterate(self._at.T, self._steps.alpha, self._at.rho, self._at.age, None)
 
 
-def _first_rho(nodes: NodeList) -> float:
+def _first_rho(relationship: Relationship, nodes: NodeList) -> float:
+    """What the regulariser makes of weights, in series with the losses' own curvature.
+
+    At the optimum ``V`` is the slope of ``R``: that over ``W`` is where `Balance` leads to. A
+    strong regulariser has small weights, and rho then need not exceed what the nodes themselves
+    resist with: the mean curvature of a node along a feature.
+    """
+    d = nodes.X.shape[1]
     norms = float(np.sum(nodes.weight * stack(nodes, "squared_norm")))
-    size = norms / (len(nodes) * nodes.X.shape[1])
-    return _FIRST_RHO * nodes[0].loss.steepness * (size or 1.0)
+    curvature = nodes[0].loss.steepness * (norms / (len(nodes) * d) or 1.0)
+    return 1.0 / (1.0 / curvature + 1.0 / relationship.stiffness(d))

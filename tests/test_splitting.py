@@ -48,6 +48,36 @@ SHAPES = [(1, 1), (1, 6), (5, 1), (4, 4), (3, 9), (9, 3), (400, 30), (30, 400)]
 
 
 @kinds
+@pytest.mark.parametrize("shape", [(4, 4), (3, 9), (9, 3)])
+def test_stiffness_is_the_curvature_where_singular_values_are_alike(kind, shape):
+    """Of degree two: R(W) is half of it times ||W||_F^2, if W has no favourites among the nodes."""
+    rng = np.random.default_rng(4)
+    (m, d), n_directions = shape, min(shape)
+    relationship, _ = make_relationship(kind, rng, m, 0.3, 0.02)
+    W = np.linalg.qr(rng.normal(size=(max(shape), n_directions)))[0]
+    W = W.T if m < d else W
+    if kind == "omega":  # a precision looks at the nodes alone
+        d, W = m, np.linalg.qr(rng.normal(size=(m, m)))[0]
+    stiffness = relationship.stiffness(d)
+    assert_allclose(relationship.penalty(W), 0.5 * stiffness * np.vdot(W, W), rtol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", [1e-5, 1e-7])
+@losses
+def test_weak_penalties_begin_where_weights_are_large(loss, penalty):
+    """A first rho that knows only the losses takes two to forty times as many iterations."""
+    rng = np.random.default_rng(0)
+    nodes = np.repeat(np.arange(12), 20)
+    X = rng.normal(size=(len(nodes), 120))
+    y = X @ rng.normal(size=120) + rng.normal(size=len(nodes))
+    regression = loss == "squared_error"
+    estimator = FMTLRegressor if regression else FMTLClassifier
+    model = estimator(loss=loss, lambda1=penalty, lambda2=penalty, tol=1e-4, random_state=0)
+    model.fit(X, y if regression else y > 0, nodes=nodes)
+    assert model.n_iter_ <= 50
+
+
+@kinds
 @pytest.mark.parametrize("shape", SHAPES)
 @given(
     seed=seeds,
@@ -283,9 +313,9 @@ def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
     """More rows than features and fewer, nodes without rows, and nodes without weight."""
     nodes, rng = make_nodes("squared_error", seed, d=d, most=most)
     base = rng.normal(size=(len(nodes), d))
-    steps = make_steps(nodes, alpha_of(nodes), None, Workers(1))
+    steps = make_steps(nodes, alpha_of(nodes), base, None, Workers(1))
     assert isinstance(steps, ExactSteps)
-    for curvature in (rho, 7.0 * rho):  # one decomposition serves every rho
+    for curvature in (rho, 7.0 * rho, 7.0 * rho):  # an inverse serves until rho moves
         steps.run(base, curvature, np.inf, rng, base)
         assert steps.loss == nodes.loss_at(base)
         for node, w, b in zip(nodes, steps.W, base, strict=True):
