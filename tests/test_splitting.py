@@ -328,19 +328,30 @@ def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
         assert_allclose(steps.W, base + steps.V / curvature, atol=1e-6 * (1 + abs(base).max()))
 
 
-def test_nothing_is_decomposed_before_the_first_step(monkeypatch):
+@pytest.mark.parametrize("most", [2, 40])
+def test_exact_steps_survive_what_rounding_swallows(most):
+    """Features that repeat each other leave no inverse beside which a tiny rho would show."""
+    nodes, rng = make_nodes("squared_error", 2, d=3, most=most)
+    nodes.X[:] = 1.0
+    base = np.zeros((len(nodes), 3))
+    steps = make_steps(nodes, alpha_of(nodes), base, None, Workers(1))
+    steps.run(base, 1e-300, np.inf, rng, base)
+    assert np.isfinite(steps.alpha).all()
+
+
+def test_nothing_is_inverted_before_the_first_step(monkeypatch):
     """What second-order steps have solved as a whole needs none."""
     X, y, nodes = make_rows(FMTLRegressor)
 
     def refuse(*args):
-        raise AssertionError("decomposed")
+        raise AssertionError("inverted")
 
     monkeypatch.setattr(_node_steps, "_ByFeatures", refuse)
     monkeypatch.setattr(_node_steps, "_ByRows", refuse)
     m = len(np.unique(nodes))
     model = FMTLRegressor(relationship=np.eye(m) - 1.0 / m, tol=1e-6).fit(X, y, nodes=nodes)
     assert model.n_iter_ == 1
-    with pytest.raises(AssertionError, match="decomposed"):
+    with pytest.raises(AssertionError, match="inverted"):
         FMTLRegressor(tol=1e-3).fit(X, y, nodes=nodes)
 
 
