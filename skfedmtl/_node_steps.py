@@ -300,7 +300,7 @@ class ExactSteps(_WithRows):
 
     def refresh(self, moved: Moved) -> None:
         """Take note of rows of these nodes that have changed, or of dual variables."""
-        by_features, by_rows = self._decompositions
+        by_features, by_rows = self._systems
         which = np.fromiter(moved, np.intp, len(moved))
         for features in by_features:
             features.refresh(which)
@@ -367,9 +367,10 @@ class _Shifted:
     def _invert(self, grams: Array) -> Array:
         shifted = grams + self._shift * np.eye(grams.shape[1])
         try:
-            return np.linalg.inv(shifted)
+            inverse = np.linalg.inv(shifted)
         except np.linalg.LinAlgError:  # rounding has swallowed the shift
-            return np.linalg.pinv(shifted, hermitian=True)
+            inverse = np.linalg.pinv(shifted, hermitian=True)
+        return np.asarray(inverse, dtype=np.float64)
 
 
 class _ByFeatures:
