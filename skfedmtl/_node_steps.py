@@ -395,7 +395,7 @@ class _ByFeatures:
         self._shifted.replace(places, self._grams(self._block[places]))
         for place in places:
             node = self._nodes[self._block[place]]
-            self._pull[place] = node.moment_of(node.y)
+            self._pull[place] = _rows.accumulate(node.X, node.weight * node.y)
 
     def solve(self, base: Array, rho: float, W: Array) -> None:
         """Put the solutions into the nodes' rows of W."""
