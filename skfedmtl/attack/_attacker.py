@@ -13,8 +13,7 @@ from skfedmtl._callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._ascent import STEPS
 from skfedmtl.attack._base import BasePoisoner
-from skfedmtl.attack._bilevel import Bilevel
-from skfedmtl.attack._check import CHECK_TOL, compare
+from skfedmtl.attack._check import CHECK_TOL, ExactBilevel, compare
 from skfedmtl.attack._checkpoint import Checkpoint, check_folder, fingerprint
 from skfedmtl.attack._craft import Settings, craft
 from skfedmtl.attack._gradients import GRADIENTS
@@ -485,7 +484,7 @@ class _Probe(PoisoningAttacker):
         if len(start.codes) == 0:
             raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")
         game = make_game(
-            Bilevel,
+            ExactBilevel,
             self.clean_estimator_,
             clean,
             start,
