@@ -87,7 +87,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
     upper_loss : {"victim", "ramp"}, default="victim"
         L of the objective. ``"ramp"``, for classes, is ``1 / (1 + exp(2 y f))``, nearer to the
         error than the victim's own loss.
-    smoothing : float, default=2.0
+    smoothing : float, default=4.0
         Rows move against victims that follow them, each from where the last one was, to the
         accuracy that H needs; a hinge has its kink rounded off, ever less: it becomes a parabola
         where ``|1 - y f| < width / 2``, whose width falls from `smoothing` to 3 % of it over
@@ -263,7 +263,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         init="clean",
         gradient="total",
         upper_loss="victim",
-        smoothing=2.0,
+        smoothing=4.0,
         eta=100.0,
         step="adaptive",
         line_search=True,

@@ -132,6 +132,19 @@ def test_it_reaches_further_than_an_ascent_on_hard_victims():
     assert np.mean(reached[2.0]) > 1.1 * np.mean(reached[0.0])
 
 
+def test_rare_classes_are_pushed_further_by_the_default_than_by_a_narrow_kink():
+    """Many rows, few features, one row in six positive."""
+    X, y, nodes = make_rows(FMTLClassifier, (300, 250, 280, 200), n_features=5)
+    y = X[:, 0] + 0.5 * X[:, 1] > 1.4
+    wide, narrow = (
+        PoisoningAttacker(FMTLClassifier(random_state=0), random_state=0, **smoothing)
+        .fit(X, y, nodes=nodes)
+        .objective_
+        for smoothing in ({}, {"smoothing": 2.0})
+    )
+    assert wide > 1.02 * narrow
+
+
 def test_on_a_hinge_every_step_is_made_in_full():
     """Values fall with the width of the kink: measured by them, no step would be long enough."""
     X, y, nodes = make_rows(FMTLClassifier)
