@@ -114,7 +114,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         Iterations of the victim's solver, each one exchange with every node, after every step, from
         where it was before, and no smoothing; 1 is the single loop of [1]_, Algorithm 1. None: as
         many as it takes.
-    victim_tol : float, default=1e-6
+    victim_tol : float, default=1e-5
         Relative duality gap of the victim in the final fits and, with ``smoothing=0``, after every
         step, if that is smaller than the estimator's own `tol`. H of a victim at a gap of 1e-4
         differs from that of a solved one in the fifth digit.
@@ -269,7 +269,7 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         line_search=True,
         max_iter=50,
         inner_iter=None,
-        victim_tol=1e-6,
+        victim_tol=1e-5,
         tol=1e-4,
         n_restarts=1,
         checkpoint=None,

@@ -46,7 +46,7 @@ class RandomPoisoner(BasePoisoner):
     init : {"clean", "ball"}, default="clean"
         Clean rows of the node drawn with replacement, or rows uniform in what `radius` and the
         features allow.
-    victim_tol : float, default=1e-6
+    victim_tol : float, default=1e-5
         Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
     node_column : str, int or None, default=None
         Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
@@ -108,7 +108,7 @@ class RandomPoisoner(BasePoisoner):
         one_hot_groups=None,
         labels="auto",
         init="clean",
-        victim_tol=1e-6,
+        victim_tol=1e-5,
         node_column=None,
         random_state=None,
     ):
@@ -178,7 +178,7 @@ class LabelFlipPoisoner(BasePoisoner):
     budget : float, default=0.2
         Injected rows of a source as a share of its clean rows. Above 1 every row is injected
         before one is injected again.
-    victim_tol : float, default=1e-6
+    victim_tol : float, default=1e-5
         Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
     node_column : str, int or None, default=None
         Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
@@ -251,7 +251,7 @@ class LabelFlipPoisoner(BasePoisoner):
         target_nodes=0.5,
         source_nodes=None,
         budget=0.2,
-        victim_tol=1e-6,
+        victim_tol=1e-5,
         node_column=None,
         random_state=None,
     ):
