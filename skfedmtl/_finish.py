@@ -3,7 +3,6 @@
 ===========================  ==========================================  =======================
 when                         where                                       what
 ===========================  ==========================================  =======================
-before, from nothing         kinks, few features (`_interior.applies`)   `CentralPath`
 before                       curved, small (`_weights.applies`)          `WeightSteps`
 after iterations to `CLOSE`  tol below `_PRECISE`, small (`is_small`)    `DualSteps`
 after `PATIENCE` iterations  at most `MAX_WEIGHTS` weights               `SmoothSteps`
@@ -19,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from skfedmtl import _interior, _weights
+from skfedmtl import _weights
 from skfedmtl._dense_system import MAX_WEIGHTS
 from skfedmtl._inside_path import InsidePath
 from skfedmtl._log import Log, takes_others
@@ -35,8 +34,6 @@ PATIENCE = 50  #: iterations of the splitting that come first,
 ENOUGH = 0.1  #: and as many again while they leave less of the gap
 CLOSE = 1e-5  #: a relative gap from which Newton's steps on the dual lead to the last digits
 
-_MOST_STEPS, _FEW_STEPS = 100, 50  #: of an interior-point run,
-_QUICK = 100  #: the latter for more weights: where they are not enough, more seldom are
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
 _POLISHING = 10  #: last steps
 _FAR = 0.1  #: a relative gap beyond which weights tell nothing
@@ -75,21 +72,6 @@ def _has_few_nodes(server: Server) -> bool:
     """
     shares = not server.relationship.is_quadratic
     return not (shares and len(server.V) >= max(MIN_NODES, server.V.shape[1]))
-
-
-class CentralPath:
-    """An interior-point run on the joint dual, as one round."""
-
-    def applies(self, state: State) -> bool:
-        server, nodes = state.server, state.nodes
-        return state.is_cold and _interior.applies(server, nodes) and _has_few_nodes(server)
-
-    def run(self, state: State) -> None:
-        server, nodes, tol = state.server, state.nodes, state.tol
-        steps = _MOST_STEPS if server.V.size <= _QUICK else _FEW_STEPS
-        if state.begin_round():
-            found = _interior.run(server, nodes, tol=tol, max_iter=steps)
-            state.log.certify(server, nodes, found, tol)
 
 
 class WeightSteps:
@@ -237,7 +219,7 @@ def polish(state: State) -> None:
     log.prefer_own(server, nodes, tol)
 
 
-BEFORE: tuple[Finish, ...] = (CentralPath(), WeightSteps())
+BEFORE: tuple[Finish, ...] = (WeightSteps(),)
 NEAR: tuple[Finish, ...] = (DualSteps(),)
 AFTER: tuple[Finish, ...] = (SmoothSteps(),)
 

@@ -285,7 +285,7 @@ def test_who_has_few_nodes():
     assert _finish._has_few_nodes(wide.server)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"hinge"}))  # which has no steps before
 def test_many_nodes_reach_the_same_optimum_without_steps_before(loss, monkeypatch):
     estimator = ESTIMATOR_OF[loss]
     X, y, nodes = make_rows(estimator, sizes=(4,) * 150, n_features=6)

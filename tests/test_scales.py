@@ -54,11 +54,10 @@ def test_a_bound_that_is_far_off_is_no_reason_to_stop(scale):
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
 @pytest.mark.parametrize("seed", [0, 2])
-def test_an_interior_point_run_finds_its_way_down(scale, seed):
+def test_a_hinge_finds_its_way_down(scale, seed):
     """A corrector that led up the barrier was followed to the last step."""
     X, y, nodes = rows_of(seed)
     model = FMTLClassifier(random_state=0).fit(scale * X, y, nodes=nodes)
-    assert model.n_iter_ == 1
     assert model.dual_gap_ <= 1e-4 * model.objective_
 
 

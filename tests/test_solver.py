@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -27,7 +27,6 @@ from oracles import kernels
 from oracles.strategies import problems
 from oracles.system import build_system
 from skfedmtl import FMTLClassifier, FMTLRegressor
-from skfedmtl import _interior as interior
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._newton import NewtonStepper
 from skfedmtl._schedule import make_schedule
@@ -78,11 +77,6 @@ class Solvers(RuleBasedStateMachine):
     @rule()
     def second_order(self):
         self.newton.step(self.server, self.nodes)
-
-    @precondition(lambda self: interior.applies(self.server, self.nodes))
-    @rule(tol=st.sampled_from([1e-2, 1e-6, 0.0]))
-    def interior_point(self, tol):
-        interior.run(self.server, self.nodes, tol=tol)
 
     def weights(self):
         return self.system.conjugate.grad(self.system.V(self.alpha()))
@@ -140,8 +134,8 @@ def test_too_few_rounds_are_reported(estimator):
 
 
 @pytest.mark.parametrize("kind", ["learned", "none"])
-def test_an_interior_point_run_ends_at_rounding(kind):
-    """Two rows that it solves to the last digit, and then is asked for more."""
+def test_a_fit_ends_at_rounding(kind):
+    """Two rows that are solved to the last digit, and then asked for more."""
     X, y = np.array([[0.039], [-0.215]]), [-1, 1]
     model = FMTLClassifier(lambda1=0.1, lambda2=0.1, relationship=kind, fit_intercept=False)
     model.set_params(tol=0, max_iter=9).fit(X, y, nodes=[0, 1])
@@ -149,7 +143,7 @@ def test_an_interior_point_run_ends_at_rounding(kind):
 
 
 @pytest.mark.parametrize("seed", [5, 25, 38, 71])
-def test_an_interior_point_run_survives_wide_weights(seed):
+def test_a_hinge_survives_wide_weights(seed):
     """Weights over six decades: the path ends where rounding takes its last digit."""
     X, y, nodes = make_rows(FMTLClassifier, sizes=(8, 3), n_features=4, seed=seed)
     weight = 10.0 ** np.random.default_rng(seed).uniform(-3, 3, size=len(y))
