@@ -24,7 +24,7 @@ from skfedmtl._inside_path import InsidePath
 from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
 from skfedmtl._newton import NewtonStepper
-from skfedmtl._node_list import MIN_NODES, NodeList, assign, stack
+from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
 from skfedmtl._smooth_path import SmoothPath
@@ -36,6 +36,7 @@ CLOSE = 1e-5  #: a relative gap from which Newton's steps on the dual lead to th
 
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
 _POLISHING = 10  #: last steps
+_MANY_NODES = 128  #: of which the splitting may make more than second-order steps
 _FAR = 0.1  #: a relative gap beyond which weights tell nothing
 _ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
 _HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
@@ -71,7 +72,7 @@ def _has_few_nodes(server: Server) -> bool:
     Of many nodes that share what they learn of few features, the splitting makes more of them.
     """
     shares = not server.relationship.is_quadratic
-    return not (shares and len(server.V) >= max(MIN_NODES, server.V.shape[1]))
+    return not (shares and len(server.V) >= max(_MANY_NODES, server.V.shape[1]))
 
 
 class WeightSteps:

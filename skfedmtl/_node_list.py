@@ -6,7 +6,7 @@ asked. Sums are numpy's, in an order that no number of threads can change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +19,10 @@ from skfedmtl._losses import Array
 if TYPE_CHECKING:
     from skfedmtl._protocol import Node
 
-MIN_NODES = 128  #: so many are taken together
-
 
 def stack(nodes: list[Node], name: str) -> Any:
     """An array of every node, one after another."""
-    return np.concatenate([getattr(node, name) for node in nodes])
+    return np.concatenate(list(map(attrgetter(name), nodes)))
 
 
 def assign(nodes: list[Node], alpha: Array) -> None:
@@ -42,8 +40,8 @@ class NodeList(list["Node"]):
 
     Parameters
     ----------
-    make : callable
-        Makes the node of a slice of rows; its rows, targets and weights are views of what follows.
+    nodes : list of Node
+        Their rows, targets and weights are views of what follows.
     X : ndarray of shape (n, d), or sparse
     y, weight : ndarray of shape (n,)
     starts : ndarray of shape (m + 1,)
@@ -52,7 +50,7 @@ class NodeList(list["Node"]):
 
     def __init__(
         self,
-        make: Callable[[slice], Node],
+        nodes: list[Node],
         X: Any,
         y: Array,
         weight: Array,
@@ -60,8 +58,8 @@ class NodeList(list["Node"]):
     ) -> None:
         self.X, self.y, self.weight, self.starts = X, y, weight, starts
         self.parts = _rows.slices(np.diff(starts).tolist())
-        super().__init__(map(make, self.parts))
-        self.are_many = len(self) >= MIN_NODES and isinstance(X, np.ndarray)
+        super().__init__(nodes)
+        self.are_dense = isinstance(X, np.ndarray)
 
     # -- what each node is asked, of all of them --------------------------------------------
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from skfedmtl import _rows
 from skfedmtl._log import NOBODY, Solution, Watch
@@ -77,16 +78,34 @@ class FederatedProblem:
         centred = intercept == "centred"
         self._x_mean = np.zeros((m, self._rows.shape[1]))
         self._y_mean = np.zeros(m)
-
-        def make(part: slice) -> Node:
-            rows = _rows.part_of(self._rows, part)
-            return Node(rows, self._targets[part], self._weight[part], loss, centred=centred)
-
-        self.nodes = NodeList(make, self._rows, self._targets, self._weight, self._starts)
-        self.server = Server(relationship, self._rows.shape[1])
+        parts = _rows.slices(np.diff(self._starts).tolist())
+        rows = _rows.parts_of(self._rows, parts)
         if centred:
-            self._centre(range(m))
+            self._centre(np.arange(m))
+            for l, own in enumerate(rows if issparse(X) else ()):
+                self._x_mean[l] = own.centre(self._weight[parts[l]])
+        self.nodes = self._make_nodes(rows, parts, loss)
+        self.server = Server(relationship, self._rows.shape[1])
         self.solution: Solution | None = None
+
+    def _make_nodes(self, rows: list[Any], parts: list[slice], loss: Loss) -> NodeList:
+        """With one look at all rows in the place of one a node."""
+        y, weight, centred = self._targets, self._weight, self.intercept == "centred"
+        alpha = np.where(weight > 0, loss.start(y), 0.0)
+        norms = _rows.squared_norms_by_node(self._rows, parts, rows)
+        nodes = [
+            Node(
+                own,
+                y[part],
+                weight[part],
+                loss,
+                centred=centred,
+                alpha=alpha[part],
+                squared_norm=squares,
+            )
+            for own, part, squares in zip(rows, parts, norms, strict=True)
+        ]
+        return NodeList(nodes, self._rows, y, weight, self._starts)
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""
@@ -104,16 +123,11 @@ class FederatedProblem:
         more = [self.intercept_scaling] if self.intercept == "feature" else []
         return _rows.sorted_rows(X, order, np.array(more))
 
-    def _centre(self, which: range | NDArray[np.int64]) -> None:
-        """Subtract the weighted means of the rows of these nodes."""
-        X, y = self._given
-        for l in which:
-            node, part = self.nodes[l], slice(self._starts[l], self._starts[l + 1])
-            _rows.refill(node.X, X, self._order[part])
-            node.y[:] = y[self._order[part]]
-            self._x_mean[l] = _rows.centre(node.X, node.weight)
-            self._y_mean[l] = _rows.centre(node.y, node.weight)
-            node.refresh()
+    def _centre(self, which: NDArray[np.int64]) -> None:
+        """Subtract the weighted means of the rows of these nodes, of sparse ones the targets'."""
+        if isinstance(self._rows, np.ndarray):
+            _rows.centre_by_node(self._rows, self._starts, which, self._weight, self._x_mean)
+        _rows.centre_by_node(self._targets, self._starts, which, self._weight, self._y_mean)
 
     # -- the caller's coordinates ---------------------------------------------------------
 
@@ -144,7 +158,7 @@ class FederatedProblem:
     def _node_intercepts(self, W: Array) -> Array:
         """b_l = mean y - mean x . w_l; a node without weight takes the mean of the others."""
         x_mean, y_mean = self._x_mean.copy(), self._y_mean.copy()
-        empty = np.array([not node.weight.any() for node in self.nodes])
+        empty = np.bincount(self._codes, self._weight, minlength=len(W)) == 0.0
         if empty.any() and not empty.all():
             x_mean[empty] = x_mean[~empty].mean(axis=0)
             y_mean[empty] = y_mean[~empty].mean()
@@ -213,14 +227,24 @@ class FederatedProblem:
         touched = np.unique(self._codes[places])
         if self.intercept == "centred":
             self._replace_given(index, X, y)
+            self._refill(touched)
             self._centre(touched)
-            return {int(l): np.arange(len(self.nodes[l].y)) for l in touched}
-        self._rows[places, : self.n_features] = X
-        if y is not None:
-            self._targets[places] = y
+            moved = {int(l): np.arange(len(self.nodes[l].y)) for l in touched}
+        else:
+            self._rows[places, : self.n_features] = X
+            if y is not None:
+                self._targets[places] = y
+            moved = {int(l): places[self._codes[places] == l] - self._starts[l] for l in touched}
         for l in touched:
             self.nodes[l].refresh()
-        return {int(l): places[self._codes[places] == l] - self._starts[l] for l in touched}
+        return moved
+
+    def _refill(self, which: NDArray[np.int64]) -> None:
+        """Put the caller's rows and targets back in the place of centred ones."""
+        X, y = self._given
+        for l in which:
+            part = self.nodes.parts[l]
+            self._rows[part], self._targets[part] = X[self._order[part]], y[self._order[part]]
 
     def _replace_given(self, index: NDArray[np.intp], X: Array, y: Array | None) -> None:
         if not self._owned:

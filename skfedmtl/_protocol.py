@@ -86,24 +86,38 @@ class Answer(NamedTuple):
 
 
 class Node:
-    """Rows, targets, weights and dual variables of one node."""
+    """Rows, targets, weights and dual variables of one node.
+
+    Who makes many nodes hands over what to begin with, and the rows' squared lengths.
+    """
 
     __slots__ = (
         "X",
+        "_live",
         "alpha",
         "centred",
-        "live",
         "loss",
         "squared_norm",
         "weight",
         "y",
     )
 
-    def __init__(self, X: Any, y: Array, weight: Array, loss: Loss, *, centred: bool) -> None:
+    def __init__(
+        self,
+        X: Any,
+        y: Array,
+        weight: Array,
+        loss: Loss,
+        *,
+        centred: bool,
+        alpha: Array | None = None,
+        squared_norm: Array | None = None,
+    ) -> None:
         self.X, self.y, self.weight, self.loss = X, y, weight, loss
         self.centred = centred
-        self.alpha = self.start()
-        self.refresh()
+        self.alpha = self.start() if alpha is None else alpha
+        self._live: NDArray[np.intp] | None = None
+        self.squared_norm = _rows.squared_norms(X) if squared_norm is None else squared_norm
 
     def start(self) -> Array:
         """The dual variables to begin with."""
@@ -111,8 +125,15 @@ class Node:
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
+        self._live = None
         self.squared_norm = _rows.squared_norms(self.X)
-        self.live: NDArray[np.intp] = (self.weight > 0).nonzero()[0]
+
+    @property
+    def live(self) -> NDArray[np.intp]:
+        """The rows of some weight."""
+        if self._live is None:
+            self._live = (self.weight > 0).nonzero()[0]
+        return self._live
 
     def relax(self, rows: NDArray[np.intp], curvature: float, alpha: Array, w: Array) -> int:
         """One pass over these rows of a sparse node, those that move listed first; their number."""
@@ -190,12 +211,19 @@ class Server:
     def __init__(self, relationship: Relationship, n_features: int) -> None:
         self.relationship = relationship
         self.V = np.zeros((relationship.n_nodes, n_features))
-        self.response: ExactResponse = relationship.respond(self.V)
+        self._response: ExactResponse | None = None
         self.bytes = 0
+
+    @property
+    def response(self) -> ExactResponse:
+        """What follows from V, once it is asked for."""
+        if self._response is None:
+            self._response = self.relationship.respond(self.V)
+        return self._response
 
     def gather(self, nodes: list[Node]) -> None:
         """Rebuild V from the nodes' moments and W from V, free of accumulated rounding."""
-        many = _many(nodes)
+        many = _together(nodes)
         self.set_moments(
             np.array([node.moment() for node in nodes]) if many is None else many.moments()
         )
@@ -210,16 +238,17 @@ class Server:
         self.gather(nodes)
 
     def set_moments(self, V: Array) -> None:
-        """Take new moments, and W from them."""
-        self.set_response(V, self.relationship.respond(V))
+        """Take new moments, from which W follows."""
+        self.V, self._response = V, None
 
     def set_response(self, V: Array, response: ExactResponse) -> None:
         """Take new moments, and what has already been found to follow from them."""
-        self.V, self.response = V, response
+        self.set_moments(V)
+        self._response = response
 
     def certify(self, nodes: list[Node]) -> Certificate:
         """Price the current weights against the current dual variables."""
-        many = _many(nodes)
+        many = _together(nodes)
         if many is None:
             for node in nodes:
                 node.tighten()
@@ -230,14 +259,15 @@ class Server:
     def price(self, nodes: list[Node], W: Array | None = None) -> Certificate:
         """Price weights, by default those that belong to the dual variables, against these."""
         self.gather(nodes)
+        penalty = self.response.penalty if W is None else self.relationship.penalty(W)
         W = self.response.W if W is None else W
-        many, conjugate = _many(nodes), _conjugate(nodes)
+        many, conjugate = _together(nodes), _conjugate(nodes)
         if many is None:
             loss = sum(node.loss_at(w) for node, w in zip(nodes, W, strict=True))
         else:
             loss = many.loss_at(W)
         self.count(len(nodes), vectors=1, scalars=2)
-        penalty, value = self.relationship.penalty(W), self.response.value
+        value = self.response.value
         magnitude = loss + penalty + abs(conjugate) + abs(value)
         return Certificate(loss + penalty, -conjugate - value, magnitude)
 
@@ -257,14 +287,14 @@ class Server:
         self.bytes += 8 * n_messages * (vectors * self.V.shape[1] + scalars)
 
 
-def _many(nodes: list[Node]) -> NodeList | None:
-    """The nodes, if there are so many that they are taken together."""
-    return nodes if isinstance(nodes, NodeList) and nodes.are_many else None
+def _together(nodes: list[Node]) -> NodeList | None:
+    """The nodes, if their rows are dense and lie in one table: they are taken together."""
+    return nodes if isinstance(nodes, NodeList) and nodes.are_dense else None
 
 
 def _conjugate(nodes: list[Node]) -> float:
     """The sum of the nodes' conjugates at their dual variables."""
-    many = _many(nodes)
+    many = _together(nodes)
     if many is None:
         return sum(node.conjugate_at(node.alpha) for node in nodes)
     return many.conjugate()

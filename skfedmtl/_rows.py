@@ -67,36 +67,29 @@ def _sorted_sparse(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -
     return csr_array((data, indices, ends.astype(kind)), shape=(n, d + k))
 
 
-def part_of(rows: Any, part: slice) -> Any:
-    """The rows of one node: views of all rows, which lie sorted by node."""
+def parts_of(rows: Any, parts: list[slice]) -> list[Any]:
+    """The rows of every node: views of all rows, which lie sorted by node."""
     if isinstance(rows, np.ndarray):
-        return rows[part]
+        return [rows[part] for part in parts]
+    return [_sparse_part(rows, part) for part in parts]
+
+
+def _sparse_part(rows: Any, part: slice) -> SparseRows:
     first, last = rows.indptr[part.start], rows.indptr[part.stop]
     where = rows.indptr[part.start : part.stop + 1] - first
     return SparseRows(rows.data[first:last], rows.indices[first:last], where, rows.shape[1])
 
 
-def centre(rows: Any, weight: Array) -> Any:
-    """Take the weighted mean off the rows, or off an array of numbers, in place; returns it."""
-    if isinstance(rows, SparseRows):
-        return rows.centre(weight)
-    total = np.zeros(rows.shape[1:])
-    for _ in range(2):  # once more for what rounding left
-        mean = weight @ rows
-        rows -= mean
-        # what is left of a constant by rounding becomes zero
-        rows[np.abs(rows) <= NOISE * np.abs(mean)] = 0.0
-        total += mean
-    return total
+def centre_by_node(
+    rows: Array, starts: NDArray[np.intp], which: NDArray[np.intp], weight: Array, mean: Array
+) -> None:
+    """Take the weighted mean off dense rows of these nodes, in place, and put it into `mean`.
 
-
-def refill(rows: Any, X: Any, index: NDArray[np.intp]) -> None:
-    """Put the caller's rows, which may have changed, back in the place of centred ones.
-
-    Sparse ones never change.
+    Rows are those of all nodes, which begin at `starts`; they may be numbers.
     """
-    if not isinstance(rows, SparseRows):
-        rows[:] = X[index]
+    if rows.ndim == 1:
+        rows, mean = rows[:, None], mean[:, None]
+    _sdca.centre_by_node(rows, starts, which, weight, NOISE, mean)
 
 
 # -- for coordinate ascent --------------------------------------------------------------------
@@ -153,6 +146,14 @@ def squared_norms(rows: Any) -> Array:
     if isinstance(rows, SparseRows):
         return rows.squared_norms()
     return np.einsum("ij,ij->i", rows, rows)
+
+
+def squared_norms_by_node(table: Any, parts: list[slice], rows: list[Any]) -> list[Array]:
+    """The same of every node, whose rows of the table are given as well."""
+    if isinstance(table, np.ndarray):
+        norms = squared_norms(table)
+        return [norms[part] for part in parts]
+    return [own.squared_norms() for own in rows]
 
 
 def cross(E: Any, F: Any) -> Array:

@@ -11,8 +11,8 @@ from estimators import LOSSES
 from skfedmtl import _rows
 from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
-from skfedmtl._node_list import MIN_NODES
 from skfedmtl._problem import FederatedProblem
+from skfedmtl._protocol import Node
 
 LAMBDAS = (0.1, 0.05)
 losses = pytest.mark.parametrize("loss", LOSSES)
@@ -62,9 +62,44 @@ def test_sums_are_those_of_the_nodes(loss, seed):
 
 
 def test_who_is_taken_together():
-    for sparse, m in ((False, MIN_NODES), (False, MIN_NODES - 1), (True, MIN_NODES)):
-        problem, _ = make_problem("hinge", 0, m=m, sparse=sparse)
-        assert problem.nodes.are_many is (m == MIN_NODES and not sparse)
+    for sparse in (False, True):
+        problem, _ = make_problem("hinge", 0, sparse=sparse)
+        assert problem.nodes.are_dense is not sparse
+
+
+@losses
+@pytest.mark.parametrize("sparse", [False, True])
+@given(seed=seeds)
+def test_nodes_made_at_once_are_those_made_alone(loss, sparse, seed):
+    problem, _ = make_problem(loss, seed, sparse=sparse)
+    nodes = problem.nodes
+    for node, part in zip(nodes, nodes.parts, strict=True):
+        kept = node.squared_norm.copy(), node.live.copy()
+        alone = Node(node.X, node.y, node.weight, node.loss, centred=node.centred)
+        node.refresh()
+        for other in (kept, (node.squared_norm, node.live)):
+            assert_allclose(other[0], alone.squared_norm, rtol=1e-14, atol=1e-300)
+            assert_array_equal(other[1], alone.live)
+        assert_array_equal(nodes.start()[part], alone.alpha)
+
+
+@given(seed=seeds)
+def test_rows_are_centred_node_by_node(seed):
+    """Constants, of which rounding leaves something, become zero."""
+    rng = np.random.default_rng(seed)
+    starts = np.array([0, 4, 4, 9])
+    X, y = rng.normal(size=(9, 3)), rng.normal(size=9)
+    X[:, 1], weight = 0.1 + 1e3 * rng.random(), np.array([0.1] * 3 + [0.7] + [0.2] * 5)
+    given, mean, level = X.copy(), np.full((3, 3), 7.0), np.full(3, 7.0)
+    which = np.array([2, 1])
+    _rows.centre_by_node(X, starts, which, weight, mean)
+    _rows.centre_by_node(y, starts, which, weight, level)
+    assert_array_equal(X[:4], given[:4])
+    assert_array_equal(mean[:2], [[7.0] * 3, [0.0] * 3])
+    assert_allclose(X[4:], given[4:] - given[4:].mean(axis=0), atol=1e-12)
+    assert_allclose(mean[2], given[4:].mean(axis=0), rtol=1e-12)
+    assert_array_equal(X[4:, 1], np.zeros(5))
+    assert_allclose(weight[4:] @ y[4:], 0.0, atol=1e-15)
 
 
 @pytest.mark.parametrize("chunk", [1, 9, 10**6])

@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from estimators import ESTIMATOR_OF, ESTIMATORS, LOSSES
 from skfedmtl import FMTLClassifier, FMTLRegressor, from_nodes
-from skfedmtl._rows import centre, cross, fills, outer, squared_norms
+from skfedmtl._rows import cross, fills, outer, squared_norms
 from skfedmtl._sparse import SparseRows
 from skfedmtl.model_selection import train_test_split_nodes
 
@@ -253,7 +253,7 @@ def sparse_rows(draw):
     rows = SparseRows(matrix.data, matrix.indices, matrix.indptr, d)
     if draw(st.booleans()):
         share = rng.dirichlet(np.ones(n))
-        mean = centre(rows, share)
+        mean = rows.centre(share)
         assert_allclose(mean, share @ dense, atol=1e-14)
         dense = dense - mean
     scale = rng.standard_normal((n, 1))

@@ -78,6 +78,14 @@ def accumulate_by_node(
     coefficient: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None: ...
+def centre_by_node(
+    X: NDArray[np.float64],
+    starts: NDArray[np.intp],
+    which: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    noise: float,
+    mean: NDArray[np.float64],
+) -> None: ...
 def sparse_visit(
     loss: LossKernel,
     data: NDArray[np.float64],

@@ -26,10 +26,10 @@ w_l, local view       ``w``                                   (d,)
 """
 
 cimport cython
-from libc.math cimport exp, log
+from libc.math cimport exp, fabs, log
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 
 @cython.final
@@ -561,6 +561,50 @@ def accumulate_by_node(
         with nogil:
             for node in range(starts.shape[0] - 1):
                 _accumulate(X, starts[node], starts[node + 1], coefficient, &out[node, 0])
+
+
+cdef inline void _take_off(
+    const double* mean, double* row, Py_ssize_t d, double noise
+) noexcept nogil:
+    """What is left of a constant by rounding becomes zero."""
+    cdef Py_ssize_t j
+    for j in range(d):
+        row[j] -= mean[j]
+        if fabs(row[j]) <= noise * fabs(mean[j]):
+            row[j] = 0.0
+
+
+def centre_by_node(
+    double[:, ::1] X,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] which,
+    const double[::1] weight,
+    double noise,
+    double[:, ::1] mean,
+):
+    """Take the weighted mean off the rows of every node in ``which``, and put it into ``mean``.
+
+    Twice: once more for what rounding left.
+    """
+    cdef Py_ssize_t d = X.shape[1], place, node, turn, i, j
+    cdef double* part
+    if d == 0:
+        return
+    part = <double*>malloc(d * sizeof(double))
+    if part == NULL:
+        raise MemoryError()
+    with nogil:
+        for place in range(which.shape[0]):
+            node = which[place]
+            memset(&mean[node, 0], 0, d * sizeof(double))
+            for turn in range(2):
+                memset(part, 0, d * sizeof(double))
+                _accumulate(X, starts[node], starts[node + 1], weight, part)
+                for i in range(starts[node], starts[node + 1]):
+                    _take_off(part, &X[i, 0], d, noise)
+                for j in range(d):
+                    mean[node, j] += part[j]
+    free(part)
 
 
 ctypedef fused Index:
