@@ -45,7 +45,7 @@ class Anderson:
 
     def forget(self) -> None:
         """Begin anew: the iteration has become another one."""
-        self._states: list[Array] = []
+        self._steps: list[Array] = []  #: dT + s dr
         self._residuals: list[Array] = []
         self._gram = np.zeros((0, 0))
         self._last: tuple[Array, Array] | None = None
@@ -62,18 +62,19 @@ class Anderson:
         ridge = self._ridge * float(np.trace(self._gram)) + _TINY
         mix = np.linalg.solve(self._gram + ridge * np.eye(len(against)), against)
         mixed = plain.copy()
-        for share, dT, dr in zip(mix.tolist(), self._states, self._residuals, strict=True):
-            mixed -= share * dT
-            mixed -= (share * self._relaxation) * dr
+        for share, step in zip(mix.tolist(), self._steps, strict=True):
+            mixed -= share * step
         longest = self._longest * self._relaxation * float(np.linalg.norm(residual))
         return mixed if float(np.linalg.norm(mixed - T)) < longest else plain
 
     def _note(self, T: Array, residual: Array) -> None:
         if self._last is not None:
             drop = len(self._residuals) == self._memory
-            self._states = [*self._states[drop:], T - self._last[0]]
-            self._residuals = [*self._residuals[drop:], residual - self._last[1]]
-            newest = self._residuals[-1]
+            newest = residual - self._last[1]
+            step = T - self._last[0]
+            step += self._relaxation * newest
+            self._steps = [*self._steps[drop:], step]
+            self._residuals = [*self._residuals[drop:], newest]
             products = np.array([float(np.vdot(dr, newest)) for dr in self._residuals])
             gram = np.empty((len(products), len(products)))
             gram[:-1, :-1] = self._gram[drop:, drop:]

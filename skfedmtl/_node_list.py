@@ -46,6 +46,8 @@ class NodeList(list["Node"]):
     y, weight : ndarray of shape (n,)
     starts : ndarray of shape (m + 1,)
         Where each node's rows begin, and where the last one's end.
+    parts : list of slice
+        The rows of each node.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class NodeList(list["Node"]):
         y: Array,
         weight: Array,
         starts: NDArray[np.intp],
+        parts: list[slice],
     ) -> None:
-        self.X, self.y, self.weight, self.starts = X, y, weight, starts
-        self.parts = _rows.slices(np.diff(starts).tolist())
+        self.X, self.y, self.weight = X, y, weight
+        self.starts, self.parts = starts, parts
         super().__init__(nodes)
         self.are_dense = isinstance(X, np.ndarray)
 
@@ -94,19 +97,23 @@ class NodeList(list["Node"]):
             own = slice(self.starts[l] - starts[0], self.starts[l + 1] - starts[0])
             V[l] = _rows.accumulate(self[l].X, coefficient[own])
 
-    def margins(self, W: Array) -> Array:
-        """``x_i . w`` of every row with the weights of its node."""
-        margins = np.zeros(len(self.y))
-        self.put_margins(W, margins, 0, len(self))
-        return margins
-
-    def put_margins(self, W: Array, margins: Array, first: int, last: int) -> None:
-        """Put those of the nodes from `first` to before `last` into their part of `margins`."""
+    def margins(self, W: Array, first: int = 0, last: int | None = None) -> Array:
+        """``x_i . w`` of every row of the nodes from `first` to before `last`, its node's w."""
+        last = len(self) if last is None else last
+        starts = self.starts[first : last + 1]
+        rows = slice(starts[0], starts[-1])
         if isinstance(self.X, np.ndarray):
-            _sdca.margins_by_node(self.X, self.starts[first : last + 1], W[first:last], margins)
-            return
-        for l in range(first, last):
-            margins[self.parts[l]] = _rows.margins(self[l].X, W[l])
+            margins = np.zeros(rows.stop - rows.start)
+            _sdca.margins_by_node(self.X[rows], starts - starts[0], W[first:last], margins)
+            return margins
+        parts = [_rows.margins(self[l].X, W[l]) for l in range(first, last)]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def put_losses(self, W: Array, losses: Array, first: int, last: int) -> None:
+        """Put the weighted losses of these nodes' rows into their part of `losses`."""
+        rows = slice(self.starts[first], self.starts[last])
+        value = self[0].loss.value(self.y[rows], self.margins(W, first, last))
+        np.multiply(self.weight[rows], value, out=losses[rows])
 
     def loss_at(self, W: Array) -> float:
         """The sum of `Node.loss_at`."""

@@ -108,7 +108,7 @@ class _Step(NamedTuple):
     least: int
     seeds: NDArray[np.uint64]
     asked: Array | None
-    margins: Array  #: there, to be found
+    losses: Array  #: of all rows there, to be found
 
 
 class Passes(_WithRows):
@@ -158,11 +158,11 @@ class Passes(_WithRows):
         seeds = rng.integers(2**63, size=len(self._nodes)).astype(np.uint64)
         self.W = base + self.V / rho
         self.V = np.zeros_like(self.V)
-        margins = np.zeros(len(self.alpha))
-        step = _Step(base, rho, close, least, seeds, asked, margins)
+        losses = np.zeros(len(self.alpha))
+        step = _Step(base, rho, close, least, seeds, asked, losses)
         self._workers.run(self._run_block, [(step, *block) for block in self._blocks])
         self.told = self.W if asked is None else asked
-        self.loss = self._nodes.loss_of(margins)
+        self.loss = float(np.sum(losses))
 
     def _run_block(self, step: _Step, first: int, last: int) -> None:
         """Let the nodes from `first` to before `last` do all that is theirs."""
@@ -174,7 +174,7 @@ class Passes(_WithRows):
                 self._run_sparse(l, step)
         nodes.put_moments(self.alpha, self.V, first, last)
         self.W[first:last] = step.base[first:last] + self.V[first:last] / step.rho
-        nodes.put_margins(self.W if step.asked is None else step.asked, step.margins, first, last)
+        nodes.put_losses(self.W if step.asked is None else step.asked, step.losses, first, last)
 
     def _pass_over(self, step: _Step, first: int, last: int) -> None:
         nodes = self._nodes

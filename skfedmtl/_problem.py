@@ -105,7 +105,7 @@ class FederatedProblem:
             )
             for own, part, squares in zip(rows, parts, norms, strict=True)
         ]
-        return NodeList(nodes, self._rows, y, weight, self._starts)
+        return NodeList(nodes, self._rows, y, weight, self._starts, parts)
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""

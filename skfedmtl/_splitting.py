@@ -191,8 +191,10 @@ class _Run:
 
     def _update(self, Z: Array) -> None:
         """Take the next state."""
-        steps, residual = self._steps, np.zeros_like(Z)
-        residual[steps.which] = steps.W[steps.which] - Z[steps.which]
+        steps = self._steps
+        residual = steps.W - Z
+        if isinstance(steps.which, np.ndarray):  # who has not answered stays where it is
+            residual[np.delete(np.arange(len(Z)), steps.which)] = 0.0
         self._residual = float(np.linalg.norm(residual)) / np.sqrt(len(Z))
         self._at.advance(Z, steps.V, residual)
 
