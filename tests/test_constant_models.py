@@ -66,12 +66,14 @@ def test_small_slopes_that_a_fit_has_certified_are_none(loss):
 
 
 @pytest.mark.parametrize("target", ["delay", "late"])
-def test_informative_models_at_the_defaults_are_not_constant(target):
+def test_informative_models_are_not_constant(target):
+    """However wide the gap is, unless the ridge makes their worth as small as that."""
     X, y, nodes = load_flights(target, return_X_y_nodes=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     make = FMTLRegressor if target == "delay" else FMTLClassifier
-    for lambda2 in (1e-8, 1e-3, 1e2):
-        model = make(lambda2=lambda2, tol=1e-2, random_state=0).fit(X, y, nodes=nodes)
+    # with lambda2 = 100, slopes of .14 explain less than 1e-4 of a node's delays
+    for lambda2, tol in ((1e-8, 1e-2), (1e-3, 1e-2), (1e2, 1e-5)):
+        model = make(lambda2=lambda2, tol=tol, random_state=0).fit(X, y, nodes=nodes)
         assert not model.is_constant_.any()
 
 
