@@ -3,14 +3,15 @@
 A gap ``g`` proves no more than ``||W - W*||_F <= sqrt(g / lambda2)``: ``P`` grows at least so fast
 around its least value. Slopes ``w_l`` of that size or below may be zero at the optimum. The bound
 is crude: informative slopes may lie below it, too. So a constant model's decisions must also be
-spread over no more than ``sqrt(g / P)`` of what they stand beside::
+spread over no more than ``2 sqrt(g / P)`` of what they stand beside, since a fit and a constant
+model may both be that far from the optimum, on either side of it::
 
     regression       the root mean square of the node's residuals
     classification   the decision of the mean row, intercept and all
 
 For squared errors the variance of such decisions, which is what they can spare a node, is a share
-``g / P`` of its loss. For a classifier whose intercept is penalised, ``sqrt(g / P)`` of that is at
-most the bound above, as ``lambda2 b^2 <= P``. The spread is at least the standard deviation over
+of ``4 g / P`` of its loss. For a classifier whose intercept is penalised, ``sqrt(g / P)`` of that
+is at most the bound above, as ``lambda2 b^2 <= P``. The spread is at least the standard deviation over
 all training rows, as a node may have few; above a hundredth it is never called constant: the wide
 gap of a fit that was stopped early shows nothing.
 """
@@ -55,7 +56,7 @@ def constant_models(
     constant: NDArray[np.bool_] = np.linalg.norm(coef, axis=1) <= np.sqrt(gap / lambda2)
     if not constant.any():
         return constant
-    share = min(np.sqrt(gap / objective), _SMALL) if objective > 0.0 else 0.0
+    share = min(2.0 * np.sqrt(gap / objective), _SMALL) if objective > 0.0 else 0.0
     mean, deviation = _moments(X)
     spread = np.abs(coef) @ deviation
     if classify:
