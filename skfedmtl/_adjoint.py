@@ -121,6 +121,8 @@ class Adjoint:
             if float(np.linalg.norm(residual)) <= max(tol * float(np.linalg.norm(dZ)), nothing):
                 break
             dT = anderson.advance(dT, residual)
+        if not np.isfinite(dZ).all():  # beyond the arithmetic there is no slope to follow
+            dT = dZ = np.zeros_like(G)
         self.last = dT
         return dZ, parts.answers(dZ)
 
@@ -156,7 +158,7 @@ class _Curved:
         d = nodes.X.shape[1]
         self._by_features: list[int] = []
         self._by_rows: list[tuple[int, Array, Callable[[Array], Array]]] = []
-        inverses = []
+        systems = []
         for l, part in enumerate(nodes.parts):
             strength = np.square(scale[part]) * nodes[l].squared_norm / rho
             kept = np.flatnonzero(strength > tol * _NEGLIGIBLE)
@@ -164,11 +166,11 @@ class _Curved:
                 H = _rows.cross(nodes[l].X, nodes[l].X * np.square(scale[part])[:, None])
                 H[np.diag_indices(d)] += rho
                 self._by_features.append(l)
-                inverses.append(H)
+                systems.append(H)
             elif len(kept):
                 factored = _factor(nodes[l], kept, scale[part][kept], rho, gram(l), tol)
                 self._by_rows.append((l, *factored))
-        self._inverses = np.linalg.inv(np.array(inverses)) if inverses else np.zeros((0, d, d))
+        self._inverses = _rows.inverses(np.array(systems)) if systems else np.zeros((0, d, d))
 
     def solve(self, q: Array) -> Array:
         """dW, a row each."""

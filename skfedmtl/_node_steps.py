@@ -365,12 +365,7 @@ class _Shifted:
         return np.matmul(self._inverse, rhs[:, :, None])[:, :, 0]
 
     def _invert(self, grams: Array) -> Array:
-        shifted = grams + self._shift * np.eye(grams.shape[1])
-        try:
-            inverse = np.linalg.inv(shifted)
-        except np.linalg.LinAlgError:  # rounding has swallowed the shift
-            inverse = np.linalg.pinv(shifted, hermitian=True)
-        return np.asarray(inverse, dtype=np.float64)
+        return _rows.inverses(grams + self._shift * np.eye(grams.shape[1]))
 
 
 class _ByFeatures:

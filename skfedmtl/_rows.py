@@ -180,6 +180,15 @@ def outer(E: Any, scale: float) -> Array:
     return product
 
 
+def inverses(systems: Array) -> Array:
+    """Of positive definite matrices; where rounding has made one singular, their pseudo-inverses."""
+    try:
+        found = np.linalg.inv(systems)
+    except np.linalg.LinAlgError:
+        found = np.linalg.pinv(systems, hermitian=True)
+    return np.asarray(found, dtype=np.float64)
+
+
 def fills(E: Any) -> bool:
     """Whether the smaller of ``E' E`` and ``E E'`` needs far more memory than the rows."""
     return isinstance(E, SparseRows) and min(E.shape) ** 2 > _FILL * (len(E.data) + len(E))
