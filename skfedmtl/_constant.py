@@ -11,9 +11,9 @@ model may both be that far from the optimum, on either side of it::
 
 For squared errors the variance of such decisions, which is what they can spare a node, is a share
 of ``4 g / P`` of its loss. For a classifier whose intercept is penalised, ``sqrt(g / P)`` of that
-is at most the bound above, as ``lambda2 b^2 <= P``. The spread is at least the standard deviation over
-all training rows, as a node may have few; above a hundredth it is never called constant: the wide
-gap of a fit that was stopped early shows nothing.
+is at most the bound above, as ``lambda2 b^2 <= P``. The spread is at least the standard deviation
+over all training rows, as a node may have few; above a hundredth it is never called constant: the
+wide gap of a fit that was stopped early shows nothing.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def outer(E: Any, scale: float) -> Array:
 
 
 def inverses(systems: Array) -> Array:
-    """Of positive definite matrices; where rounding has made one singular, their pseudo-inverses."""
+    """Of positive definite matrices; pseudo-inverses where rounding has made one singular."""
     try:
         found = np.linalg.inv(systems)
     except np.linalg.LinAlgError:
