@@ -7,7 +7,7 @@ seconds are wall clock, on one thread unless said otherwise.
 ``one``
     A direct attack of 60 steps (``--steps``) on all thirty volunteers of human activity, in its
     parts: seconds in a part but not in another one below it. The victim fitted to the clean rows
-    and to all rows in the end; on the way smoothed victims after every step, gradients of H and
+    and to all rows in the end; on the way victims that follow every step, gradients of H and
     projections onto what rows may hold; real victims that judge start and end; and the rest.
     Twice: as above, and as in ``paper/``, with features in [0, 1], no intercept, the largest
     norm of all rows as the radius and victims to a gap of 1e-3. The error is the targets' test
@@ -51,18 +51,18 @@ from _common import at_least_one, make_parser, print_table, write_csv
 from _timing import median_seconds, watched
 from real_data import ATTACKS, DATA, compute, prepare
 
+from skfedmtl._follower import Follower
 from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._constraints import FeasibleSet
-from skfedmtl.attack._continuation import SmoothBilevel
 from skfedmtl.attack._victim import Victim
 
 OPTIONS = {"init": "clean", "optimize_labels": False}
 WATCHED = {
     "victim of the clean rows": (Victim, "fit"),
-    "smoothed victims": (SmoothBilevel, "value"),
+    "victims that follow": (Follower, "solve"),
     "gradients": (Bilevel, "gradient"),
     "projections": (FeasibleSet, "project"),
-    "victims that judge": (Bilevel, "value"),
+    "victims that judge": (Bilevel, "_solve"),
     "victim of all rows": (Victim, "fit_behind"),
 }
 MANY = ("landmine", "parkinsons_total", "parkinsons_motor")

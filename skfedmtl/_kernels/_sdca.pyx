@@ -586,7 +586,7 @@ def centre_by_node(
 
     Twice: once more for what rounding left.
     """
-    cdef Py_ssize_t d = X.shape[1], place, node, turn, i, j
+    cdef Py_ssize_t d = X.shape[1], place, node, _turn, i, j
     cdef double* part
     if d == 0:
         return
@@ -597,7 +597,7 @@ def centre_by_node(
         for place in range(which.shape[0]):
             node = which[place]
             memset(&mean[node, 0], 0, d * sizeof(double))
-            for turn in range(2):
+            for _turn in range(2):
                 memset(part, 0, d * sizeof(double))
                 _accumulate(X, starts[node], starts[node + 1], weight, part)
                 for i in range(starts[node], starts[node + 1]):
