@@ -90,7 +90,7 @@ def test_one_step_solves_a_quadratic_problem(kind):
     assert abs(model.dual_gap_) <= 1e-12 * model.objective_
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"hinge"}))
 @pytest.mark.parametrize("kind", KINDS)
 def test_ordinary_problems_need_no_splitting(loss, kind, monkeypatch):
     estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier

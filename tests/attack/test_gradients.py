@@ -180,7 +180,8 @@ def test_gradients_against_finite_differences(loss, kind, gradient):
 
     check()
     assert seen["compared"] >= 0.7 * seen["drawn"], seen
-    assert seen["not zero"] >= 0.25 * seen["drawn"], seen
+    # about a quarter of the hinge's, whose rows often all rest
+    assert seen["not zero"] >= 0.15 * seen["drawn"], seen
 
 
 @pytest.mark.parametrize("loss", LOSSES)

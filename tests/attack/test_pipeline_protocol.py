@@ -44,11 +44,11 @@ every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("output", ["default", "pandas"])
 @every_poisoner
 @every_victim
-def test_frames(make, estimator, output):
+def test_frames(make, estimator, output, exact_ascents):
     X, y, nodes = uneven(estimator, strings=True)
-    plain = poisoner(make, pipeline([StandardScaler()], estimator)).fit(X, y, nodes=nodes)
-    victim = pipeline([StandardScaler()], estimator).set_output(transform=output)
-    attack = poisoner(make, victim)
+    victim = pipeline([StandardScaler()], estimator)
+    plain = poisoner(make, victim, victim_tol=1e-10).fit(X, y, nodes=nodes)
+    attack = poisoner(make, clone(victim).set_output(transform=output), victim_tol=1e-10)
     data = attack.poison(frame(X), pd.Series(y), nodes=pd.Series(nodes))
     assert_frame_equal(data.X[: len(X)], frame(X))
     # here and below: sums over the columns of a frame round otherwise
@@ -64,16 +64,15 @@ def test_frames(make, estimator, output):
 @pytest.mark.parametrize("strings", [False, True])
 @every_poisoner
 @every_victim
-def test_a_node_column_never_meets_a_scaler(make, estimator, strings):
+def test_a_node_column_never_meets_a_scaler(make, estimator, strings, exact_ascents):
     X, y, nodes = uneven(estimator, strings=strings)
     victim = pipeline([StandardScaler(), MinMaxScaler()], estimator)
     # tables are summed in another order, which only victims solved to the end do not show
-    exact = {"smoothing": 0.0, "victim_tol": 1e-10} if make is PoisoningAttacker else {}
-    plain = poisoner(make, victim, **exact)
+    plain = poisoner(make, victim, victim_tol=1e-10)
     data = plain.poison(X, y, nodes=nodes)
     table = frame(X)
     table.insert(1, "node", nodes)
-    attack = poisoner(make, victim, node_column="node", **exact)
+    attack = poisoner(make, victim, node_column="node", victim_tol=1e-10)
     rows, target = attack.fit_resample(table, y)
     assert_allclose(rows.drop(columns="node"), data.X, rtol=1e-5)
     assert_array_equal(rows["node"], data.nodes)

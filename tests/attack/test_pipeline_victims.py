@@ -122,7 +122,7 @@ def test_the_random_attack_is_that_on_scaled_rows(estimator, scalers, box):
     "scaler", [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler()]
 )
 @every_victim
-def test_the_ascent_is_that_on_scaled_rows(estimator, scaler, step):
+def test_the_ascent_is_that_on_scaled_rows(estimator, scaler, step, exact_ascents):
     """With one scale for all features the spaces differ by a shift, which no huge ball sees."""
     rng = np.random.default_rng(3)
     _, y, nodes = make_rows(estimator, (20, 15, 18))
