@@ -12,22 +12,22 @@ from sklearn.svm import LinearSVC
 __all__ = ["fit_clarabel", "fit_independent", "fit_lbfgs"]
 
 
-def fit_independent(X, y, nodes, loss, *, lambda2=LAMBDA2):
+def fit_independent(X, y, nodes, loss, *, lambda2=LAMBDA2, tol=1e-4):
     """``coef_`` and ``intercept_`` of one scikit-learn model a node, unrelated to the others.
 
-    ``LinearSVC(loss="hinge", tol=1e-4)``, ``LogisticRegression(solver="liblinear", tol=1e-4)`` or
-    ``Ridge``, their penalties those of lambda2: all three minimise the same objective as
-    ``relationship="none"``.
+    ``LinearSVC(loss=loss)``, ``LogisticRegression(solver="liblinear")`` or ``Ridge``, their
+    penalties those of lambda2: all minimise the same objective as ``relationship="none"``. `tol` is
+    liblinear's.
     """
     models = []
     for label in np.unique(nodes):
         own = nodes == label
         C = 1.0 / (2.0 * lambda2 * own.sum())
-        options = {"C": C, "tol": 1e-4, "max_iter": 100_000, "random_state": 0}
+        options = {"C": C, "tol": tol, "max_iter": 100_000, "random_state": 0}
         if loss == "squared_error":
             model = Ridge(alpha=lambda2 * own.sum())
-        elif loss == "hinge":
-            model = LinearSVC(loss="hinge", dual=True, intercept_scaling=1.0, **options)
+        elif loss.endswith("hinge"):
+            model = LinearSVC(loss=loss, dual=True, intercept_scaling=1.0, **options)
         else:
             model = LogisticRegression(solver="liblinear", intercept_scaling=1.0, **options)
         models.append(model.fit(X[own], y[own]))
