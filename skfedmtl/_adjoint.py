@@ -43,6 +43,8 @@ _MEMORY, _RIDGE = 40, 1e-14  #: of the extrapolation: all steps of a usual solut
 _ROUNDING = 1e-14  #: of what u is made of: where u is zero, no residual falls below
 _NEGLIGIBLE = 1e-4  #: of the accuracy: rows whose own part of E E'/rho is less are left out
 _ROUGH = 1e-3  #: an accuracy for which single precision is enough
+_LOST_IN_SINGLE = 1e6  #: a number beside which single precision keeps too little of one
+_SOUND = 1.001  #: times what an inverse may have on its diagonal; beyond that it is rounding
 _RANK = 1e-10  #: singular values of rows on the margin below this share of the largest are none
 
 
@@ -170,7 +172,7 @@ class _Curved:
             elif len(kept):
                 factored = _factor(nodes[l], kept, scale[part][kept], rho, gram(l), tol)
                 self._by_rows.append((l, *factored))
-        self._inverses = _rows.inverses(np.array(systems)) if systems else np.zeros((0, d, d))
+        self._inverses = _inverses(np.array(systems).reshape(-1, d, d), rho)
 
     def solve(self, q: Array) -> Array:
         """dW, a row each."""
@@ -188,6 +190,20 @@ class _Curved:
         return [answers[part] for part in self._nodes.parts]
 
 
+def _inverses(systems: Array, least: float) -> Array:
+    """Inverses of symmetric matrices whose eigenvalues are at least that, if not for rounding."""
+    try:
+        inverses: Array = np.linalg.inv(systems)
+    except np.linalg.LinAlgError:
+        inverses = np.full_like(systems, np.nan)
+    diagonals = np.diagonal(inverses, axis1=1, axis2=2)
+    sound = (diagonals > 0.0) & (diagonals <= _SOUND / least)
+    for place in np.flatnonzero(~sound.all(axis=1)):
+        values, Q = linalg.eigh(systems[place])
+        inverses[place] = (Q / np.maximum(values, least)) @ Q.T
+    return inverses
+
+
 def _factor(
     node: Node, kept: NDArray[np.intp], scale: Array, rho: float, K: Array, tol: float
 ) -> tuple[Array, Callable[[Array], Array]]:
@@ -195,16 +211,32 @@ def _factor(
     E = node.X[kept] * scale[:, None]
     M = K[np.ix_(kept, kept)] * (scale[:, None] * (scale / rho))
     M[np.diag_indices(len(kept))] += 1.0
-    if tol >= _ROUGH:
-        E, M = _rows.in_single(E, node.squared_norm), _rows.in_single(M, np.diagonal(M))
+    if tol >= _ROUGH and float(np.diagonal(M).max()) < _LOST_IN_SINGLE:
+        solve = _cholesky(_rows.in_single(M, np.diagonal(M)))
+        if solve is not None:
+            return _rows.in_single(E, node.squared_norm), solve
+    return E, _cholesky(M) or _spectral(M)
+
+
+def _cholesky(M: Array) -> Callable[[Array], Array] | None:
+    """The solver of a definite system in its precision; None where rounding makes it another."""
     potrf, potrs = linalg.get_lapack_funcs(("potrf", "potrs"), (M,))
-    factor, _ = potrf(M, lower=True, overwrite_a=True)
+    factor, failure = potrf(M, lower=True)
+    if failure:
+        return None
 
     def solve(t: Array) -> Array:
         solution: Array = potrs(factor, t.astype(M.dtype, copy=False), lower=True)[0]
-        return solution.astype(E.dtype, copy=False)
+        return solution.astype(t.dtype, copy=False)
 
-    return E, solve
+    return solve
+
+
+def _spectral(M: Array) -> Callable[[Array], Array]:
+    """The solver of ``I`` and what rows alike have added to it, which rounding made indefinite."""
+    values, Q = linalg.eigh(M)
+    scaled = Q / np.maximum(values, 1.0)
+    return lambda t: scaled @ (t @ Q)
 
 
 class _OnMargin:

@@ -345,3 +345,36 @@ def test_kept_kernels_serve_in_the_place_of_rows(loss):
     assert_array_equal(u, expected)
     assert len(asked) == len(set(asked))
     assert bool(asked) == (loss != "hinge")
+
+
+def copies_of_a_row(n, d, loss="squared_hinge", *, rho):
+    """A node of equal rows that all respond, and weights of which nothing ties it to others."""
+    row = np.array([1.3, -0.7, 2.1, 0.4, -1.9, 0.6, 1.1])[:d]
+    X, y = np.tile(row, (n, 1)), np.ones(n)
+    problem = FederatedProblem(
+        X,
+        y,
+        np.zeros(n, dtype=np.int64),
+        np.ones(n),
+        loss=LOSS_OF[loss](),
+        relationship=Independent(1, 0.5 * rho),
+        intercept="none",
+    )
+    problem.nodes[0].alpha = np.ones(n)
+    solved = Solved.at(problem.nodes, np.zeros((1, d)), rho)
+    adjoint = Adjoint(problem.server.relationship, problem.nodes)
+    return adjoint, solved, row
+
+
+@pytest.mark.parametrize("tol", [1e-12, 1e-2])  # the latter leads to single precision
+@pytest.mark.parametrize("shape", [(3, 5), (6, 3)])
+@pytest.mark.parametrize("rho", [1e-9, 1e-17, 1e-20])
+def test_equal_rows_beside_a_small_regulariser(shape, tol, rho):
+    n, d = shape
+    adjoint, solved, row = copies_of_a_row(n, d, rho=rho)
+    u, answers = adjoint.solve(solved, row[None, :], frozen=False, tol=tol, max_iter=100)
+    assert np.isfinite(u).all() and np.isfinite(answers[0]).all()
+    if rho >= 1e-9:  # else the answer along the row is rounding of what is orthogonal to it
+        # H = 2 x x', each row of weight 1/n: along the row u is G / (2 |x|^2)
+        assert_allclose(row @ u[0], 0.5, rtol=1e-2)
+        assert_allclose(np.sum(answers[0]), 1.0, rtol=1e-2)
