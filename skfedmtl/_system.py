@@ -173,6 +173,8 @@ def _corrected(solve: Product, image: Product, rhs: Array) -> Array | None:
     """A direct solution, once corrected if need be; None where it leaves more than rounding."""
     t, size = solve(rhs), float(np.linalg.norm(rhs))
     for correct in (True, False):
+        if not np.isfinite(t).all():  # a factor that rounding has spoiled
+            return None
         left = rhs - image(t)
         if float(np.linalg.norm(left)) <= _EXACT * size:
             return t

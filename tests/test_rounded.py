@@ -109,3 +109,14 @@ def test_a_system_through_the_weights(shape, kind, seed, decades):
             continue
         left = u + response.product(np.einsum("lij,lj->li", G, u)) - b
         assert np.linalg.norm(left) <= 1e-8 * np.linalg.norm(b)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_system_that_rounding_has_spoiled_is_left():
+    """Two alike rows, the weights' own term lost beside them: no answer, and nothing overflows."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        row = rng.normal(size=(3, 1, 4)) * 10.0 ** rng.integers(-8, 9, size=4)
+        G = 1e3 * (row.transpose(0, 2, 1) @ row)
+        u = solve_through_weights(Independent(3, 1e-8).respond(np.ones((3, 4))), G, np.ones((3, 4)))
+        assert u is None or np.isfinite(u).all()
