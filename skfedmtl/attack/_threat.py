@@ -97,7 +97,8 @@ def _codes(chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int6
     unknown = [label for label in chosen.tolist() if label not in known]
     if unknown:
         raise ValueError(
-            f"`{name}` holds labels that no row has: {unknown}; allowed are {listing(labels)}."
+            f"`{name}` holds labels that no row has: {unknown}; allowed are "
+            f"{listing(labels[n_rows > 0])}."
         )
     return np.sort(np.array([known[label] for label in chosen.tolist()], dtype=np.int64))
 

@@ -403,3 +403,11 @@ def test_folders_that_take_no_files(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=f"`checkpoint` must be a folder.*{words}"):
             attack.fit(X, y, nodes=nodes)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_nodes_without_rows_are_not_said_to_be_allowed():
+    X, nodes = np.arange(8.0)[:, None], np.repeat(["a", "b"], 4)
+    victim = FMTLRegressor(node_labels=["a", "b", "empty"])
+    attacker = PoisoningAttacker(victim, target_nodes=["empty"])
+    with pytest.raises(ValueError, match=r"\['empty'\]; allowed are 'a', 'b'\.$"):
+        attacker.fit(X, X[:, 0], nodes=nodes)
