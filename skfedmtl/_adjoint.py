@@ -96,14 +96,20 @@ class Adjoint:
     def solve(
         self, solved: Solved, G: Array, *, frozen: bool, tol: float, max_iter: int
     ) -> tuple[Array, list[Array]]:
-        """u and the answers.
+        """u and the answers; those of the least residual, if none is small enough.
 
         Parameters
         ----------
+        solved : Solved
+            Where the victim rests.
+        G : ndarray of shape (m, d)
+            The slope.
         frozen : bool
             Whether the relationship of the nodes is held still.
         tol : float
             Of the residual ``||dW - dZ||``, as a share of ``||dZ||``.
+        max_iter : int
+            Iterations at most.
         """
         if not G.any():  # no residual is small as a share of zero
             return np.zeros_like(G), [np.zeros(len(node.y)) for node in self._nodes]
@@ -115,25 +121,28 @@ class Adjoint:
         anderson = Anderson(_MEMORY, relaxation_of(relationship), _RIDGE, longest=np.inf)
         strength = float(np.linalg.norm(G)) / rho
         dT = self.last if self.last.any() else G / rho
+        least, found, pulled = np.inf, np.zeros_like(G), np.zeros_like(G)
         for _ in range(max_iter):
             dZ = rho * derivative(dT)
-            dW = parts.solve(G + rho * (2.0 * dZ - dT))
-            residual = dW - dZ
+            pull = G + rho * (2.0 * dZ - dT)
+            residual = parts.solve(pull) - dZ
+            length = float(np.linalg.norm(residual))
+            if not np.isfinite(length):
+                break
+            if length < least:
+                least, found, pulled, self.last = length, dZ, pull, dT
             nothing = _ROUNDING * max(float(np.linalg.norm(dT)), strength)
-            if float(np.linalg.norm(residual)) <= max(tol * float(np.linalg.norm(dZ)), nothing):
+            if length <= max(tol * float(np.linalg.norm(dZ)), nothing):
                 break
             dT = anderson.advance(dT, residual)
-        if not np.isfinite(dZ).all():  # beyond the arithmetic there is no slope to follow
-            dT = dZ = np.zeros_like(G)
-        self.last = dT
-        return dZ, parts.answers(dZ)
+        return found, parts.answers(found, pulled)
 
 
 class _Parts(Protocol):
     """The nodes' side of the linearised iteration."""
 
     def solve(self, q: Array) -> Array: ...  #: dW
-    def answers(self, u: Array) -> list[Array]: ...
+    def answers(self, u: Array, q: Array) -> list[Array]: ...  #: of a u, and what led to it
 
 
 def _parts(nodes: NodeList, solved: Solved, gram: Callable[[int], Array], tol: float) -> _Parts:
@@ -184,7 +193,7 @@ class _Curved:
             dW[l] -= (solve(E @ dW[l].astype(E.dtype, copy=False)) @ E) / self._rho
         return dW
 
-    def answers(self, u: Array) -> list[Array]:
+    def answers(self, u: Array, q: Array) -> list[Array]:
         """s L'' / c_l times x_i . u_l."""
         answers = np.square(self._scale) * self._nodes.margins(u)
         return [answers[part] for part in self._nodes.parts]
@@ -251,20 +260,17 @@ class _OnMargin:
                 U, s, Q = linalg.svd(nodes[l].X[rows], full_matrices=False)
                 some = s > _RANK * s[0]
                 self._held.append((l, rows, U[:, some] / s[some], Q[some]))
-        self._pulls: dict[int, Array] = {}
 
     def solve(self, q: Array) -> Array:
         """dW, a row each."""
         dW: Array = q / self._rho
         for l, _, _, Q in self._held:
-            inner = Q @ q[l]
-            self._pulls[l] = inner
-            dW[l] -= (inner @ Q) / self._rho
+            dW[l] -= ((Q @ q[l]) @ Q) / self._rho
         return dW
 
-    def answers(self, u: Array) -> list[Array]:
+    def answers(self, u: Array, q: Array) -> list[Array]:
         """What holds the rows on the margin."""
         answers = [np.zeros(len(node.y)) for node in self._nodes]
-        for l, rows, U, _ in self._held:
-            answers[l][rows] = U @ self._pulls[l]
+        for l, rows, U, Q in self._held:
+            answers[l][rows] = U @ (Q @ q[l])
         return answers

@@ -4,7 +4,9 @@ No weights are priced on the way: the iteration ends by its residual. At rest ``
 
     rho (T - Z) - V = rho (Z - W)
 
-so that ``||W - Z|| max(1 / ||Z||, rho / ||V||)`` is how far weights and moments may be off.
+so that ``||(W - Z) D|| / ||Z D||`` and ``rho ||W - Z|| / ||V||`` are how far weights and moments
+may be off. D holds the sizes of the features: a large weight of a small feature, an intercept
+beside features in the thousands, would hide the others.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Follower:
         self, relationship: Relationship, nodes: NodeList, loss: Loss | SmoothLoss, W: Array
     ) -> None:
         self._steps = _make_steps(nodes, loss)
+        self._sizes = _sizes(nodes.X)
         rho = first_rho(relationship, W, self._steps.V)
         self._at = Iteration(relationship, W + self._steps.V / rho, rho, 0, MEMORY)
         self.is_near = True  #: whether the last solution is as near as was asked,
@@ -96,8 +99,11 @@ class Follower:
             residual = steps.W - Z
             length = float(np.linalg.norm(residual))
             spread = length / np.sqrt(len(Z))
-            sizes = np.linalg.norm(Z), np.linalg.norm(steps.V) / at.rho
-            self.is_near = length <= tol * min(sizes)
+            off = float(np.linalg.norm(residual * self._sizes))
+            self.is_near = (
+                off <= tol * np.linalg.norm(Z * self._sizes)
+                and length <= tol * np.linalg.norm(steps.V) / at.rho
+            )
             if self.is_near or at.is_lost:
                 break
             at.advance(Z, steps.V, residual)
@@ -115,6 +121,12 @@ def first_rho(relationship: Relationship, W: Array, V: Array) -> float:
         return relationship.own_rho
     size, strength = float(np.linalg.norm(W)), float(np.linalg.norm(V))
     return strength / size if size > 0.0 and strength > 0.0 else 1.0
+
+
+def _sizes(X: Array) -> Array:
+    """Root mean squares of the features; 1 where there is nothing but zeros."""
+    sizes: Array = np.sqrt(np.einsum("ij,ij->j", X, X) / max(len(X), 1))
+    return np.where(sizes > 0.0, sizes, 1.0)
 
 
 def _make_steps(nodes: NodeList, loss: Loss | SmoothLoss) -> ExactSteps | KernelPasses | Passes:

@@ -58,7 +58,7 @@ class FollowedBilevel(Bilevel):
 
     def __init__(self, *args, smoothing: float, inner_iter: int | None = None, **kwargs) -> None:
         self._smoothing, self._inner_iter = smoothing, inner_iter
-        self._is_hard = False
+        self._is_hard, self._is_near = False, True
         super().__init__(*args, **kwargs)
         targets, sources = args[3], args[2].codes
         self.accuracy = _ROUGH if self._is_wide() and np.isin(targets, sources).all() else _FINE
@@ -91,23 +91,37 @@ class FollowedBilevel(Bilevel):
         """Solve victims as they are, and to this gap, from now on; none is followed any more."""
         super().harden(tol)
         if not self._is_hard:
-            solved, nodes = self._solved, self._problem.nodes
-            assign(nodes, self._loss.clip(nodes.y, solved.alpha))
-            self._iterate = Iterate(solved.T, stack(nodes, "alpha"), solved.rho, 0, None)
+            self._begin_from(self._solved)
             self._upper = self._objective(self._loss)
             self._is_hard, self.doubt = True, 0.0
 
     def _solve(self, moved: Moved) -> Solved:
         if self._is_hard:
             return super()._solve(moved)
-        self._follower.refresh(moved)
+        follower = self._follower
+        follower.refresh(moved)
         if self._inner_iter is not None:
-            return self._follower.solve(0.0, self._inner_iter, self._rng)
-        return self._follower.solve(self.accuracy.victim, _MOST, self._rng)
+            return follower.solve(0.0, self._inner_iter, self._rng)
+        solved = follower.solve(self.accuracy.victim, _MOST, self._rng)
+        self._is_near = follower.is_near
+        if self._is_near or self.doubt > 0.0:
+            return solved
+        # features of many scales, which second-order steps do not mind
+        self._begin_from(solved)
+        solved = super()._solve(moved)
+        self._is_near = self._problem.solution.converged
+        follower.place(solved.T, solved.alpha, solved.rho, moved)
+        return solved
+
+    def _begin_from(self, solved: Solved) -> None:
+        """Let the next victim that is solved to a gap begin here."""
+        nodes = self._problem.nodes
+        assign(nodes, self._loss.clip(nodes.y, solved.alpha))
+        self._iterate = Iterate(solved.T, stack(nodes, "alpha"), solved.rho, 0, None)
 
     @property
     def is_near(self) -> bool:
-        return self._follower.is_near
+        return self._is_near
 
     # -- to stop and go on ----------------------------------------------------------------
 
@@ -117,6 +131,7 @@ class FollowedBilevel(Bilevel):
             "T": self._follower.T,
             "alpha": self._follower.alpha.copy(),
             "rho": np.array(self._follower.rho),
+            "W": self._solved.W,
             "share": np.array(self._share),
             "adjoint": self._adjoint.last,
             "rng": np.array(as_text(self._rng)),
@@ -127,7 +142,7 @@ class FollowedBilevel(Bilevel):
         moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self.advance(float(state["share"]))
         T, alpha, rho = state["T"], state["alpha"], float(state["rho"])
-        self._solved = self._follower.place(T, alpha, rho, moved)
+        self._solved = self._follower.place(T, alpha, rho, moved)._replace(W=state["W"])
         self._adjoint.last = state["adjoint"]
         set_state(self._rng, str(state["rng"]))
 
@@ -137,6 +152,7 @@ class FollowedBilevel(Bilevel):
             "T": like(self._follower.T),
             "alpha": like(self._follower.alpha),
             "rho": Field((), "float64", 0.0),
+            "W": like(self._follower.T),
             "share": Field((), "float64", 0, 1),
             "adjoint": like(self._adjoint.last),
             "rng": state_field(self._rng),

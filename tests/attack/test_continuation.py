@@ -255,3 +255,14 @@ def test_no_attack_ends_below_its_start(loss, inner_iter):
         attack = PoisoningAttacker(victim, max_iter=8, inner_iter=inner_iter, **params)
         attack.fit(rows, y, nodes=nodes)
         assert attack.objective_ >= 0.999 * start.objective_ - 1e-6
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared_hinge"])
+def test_features_of_other_units_than_the_intercept(loss):
+    """Its large weight would hide how far the others are off; H of the way was twice that."""
+    rng = np.random.default_rng(0)
+    X, nodes = 3e4 * rng.normal(size=(150, 5)), np.repeat(np.arange(6), 25)
+    y = X @ rng.normal(size=5) + 1e4 * rng.normal(size=150) > 0
+    model = PoisoningAttacker(FMTLClassifier(loss=loss), max_iter=3, random_state=0)
+    model.fit(X, y, nodes=nodes)
+    assert_allclose(model.objective_history_[-1], model.objective_, rtol=1e-2)
