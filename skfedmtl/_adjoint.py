@@ -65,6 +65,10 @@ class Solved(NamedTuple):
         V = nodes.moments_of(alpha)
         return cls(nodes[0].loss, W, alpha, V, W + V / rho, rho)
 
+    def stiffness(self, nodes: NodeList) -> tuple[Array, float]:
+        """`Loss.stiffness` of all rows."""
+        return self.loss.stiffness(nodes.y, nodes.margins(self.W), self.alpha, nodes.weight)
+
     def proximal_response(self, relationship: Relationship) -> ExactResponse:
         """The proximal step at T as a response to ``rho T``: with rho/2 added to lambda2."""
         return relationship.ridged(0.5 * self.rho).respond(self.rho * self.T)
@@ -90,7 +94,7 @@ class Adjoint:
         gram: Callable[[int], Array] | None = None,
     ) -> None:
         self._relationship, self._nodes = relationship, nodes
-        self._gram = gram or (lambda l: _rows.gram(nodes[l].X))
+        self._gram = gram or nodes.gram
         self.last = np.zeros((len(nodes), nodes.X.shape[1]))  #: dT of the last solution
 
     def solve(
@@ -146,9 +150,7 @@ class _Parts(Protocol):
 
 
 def _parts(nodes: NodeList, solved: Solved, gram: Callable[[int], Array], tol: float) -> _Parts:
-    scale, softness = solved.loss.stiffness(
-        nodes.y, nodes.margins(solved.W), solved.alpha, nodes.weight
-    )
+    scale, softness = solved.stiffness(nodes)
     if softness == 0.0:
         return _OnMargin(nodes, scale, solved.rho)
     return _Curved(nodes, scale, solved.rho, gram, tol)
@@ -169,19 +171,16 @@ class _Curved:
         d = nodes.X.shape[1]
         self._by_features: list[int] = []
         self._by_rows: list[tuple[int, Array, Callable[[Array], Array]]] = []
-        systems = []
         for l, part in enumerate(nodes.parts):
             strength = np.square(scale[part]) * nodes[l].squared_norm / rho
             kept = np.flatnonzero(strength > tol * _NEGLIGIBLE)
             if len(kept) >= d:
-                H = _rows.cross(nodes[l].X, nodes[l].X * np.square(scale[part])[:, None])
-                H[np.diag_indices(d)] += rho
                 self._by_features.append(l)
-                systems.append(H)
             elif len(kept):
                 factored = _factor(nodes[l], kept, scale[part][kept], rho, gram(l), tol)
                 self._by_rows.append((l, *factored))
-        self._inverses = _inverses(np.array(systems).reshape(-1, d, d), rho)
+        H = nodes.hessians(np.square(scale), self._by_features)
+        self._inverses = _inverses(H + rho * np.eye(d), rho)
 
     def solve(self, q: Array) -> Array:
         """dW, a row each."""

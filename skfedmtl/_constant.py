@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl import _rows
 from skfedmtl._log import Solution
 from skfedmtl._losses import Array
 from skfedmtl._problem import FederatedProblem
 
-_CHUNK = 2**16  #: numbers that are copied at a time, which a cache holds
 _SMALL = 1e-2  #: spread that is never called constant, relative
 _ROUNDING = 2.0**-52  #: relative gap below which rounding has the say
 
@@ -74,9 +74,8 @@ def _moments(X: Any) -> tuple[Array, Array]:
     mean = np.asarray(X.mean(axis=0)).ravel()
     if isinstance(X, np.ndarray):
         squares = np.zeros(d)
-        step = max(1, _CHUNK // max(1, d))
-        for start in range(0, n, step):  # no second table
-            part = X[start : start + step] - mean
+        for some in _rows.chunks(n, d):  # no second table
+            part = X[some] - mean
             squares += np.einsum("ij,ij->j", part, part)
         return mean, np.sqrt(squares / n)
     if not X.has_canonical_format:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from skfedmtl import _rows
 from skfedmtl._losses import Array
 from skfedmtl._node_list import NodeList
 
@@ -38,9 +37,9 @@ class DenseSystem:
 
     def __init__(self, nodes: NodeList, hessian: Array, bend: Array) -> None:
         d = nodes.X.shape[1]
-        for l, part in enumerate(nodes.parts):
-            X, block = nodes[l].X, slice(l * d, (l + 1) * d)
-            hessian[block, block] += _rows.cross(X, X * bend[part, None])
+        for l, own in enumerate(nodes.hessians(bend)):
+            block = slice(l * d, (l + 1) * d)
+            hessian[block, block] += own
         self._shape = len(nodes), d
         self.diagonal: Array = np.maximum(np.diag(hessian), _TINY).reshape(self._shape)
         self._scale = 1.0 / np.sqrt(self.diagonal.ravel())

@@ -53,7 +53,6 @@ class State(NamedTuple):
     tol: float
     max_iter: int
     is_cold: bool  #: whether nothing is known yet
-    u: Array  #: weights to begin with
 
     def begin_round(self) -> bool:
         return self.log.begin_round(self.tol, self.max_iter)
@@ -97,7 +96,9 @@ class _WeightRounds:
         self._state = state
         self._start = [node.alpha for node in state.nodes]
         self._least = state.log.best.dual_objective
-        self._newton = _weights.WeightNewton(state.server, state.nodes, state.u)
+        server = state.server
+        u = np.zeros_like(server.V) if state.is_cold else server.response.W
+        self._newton = _weights.WeightNewton(server, state.nodes, u)
         self._alone = _ALONE if state.is_cold else 0  #: rounds that may solve nodes on their own
         self._slow_steps = 0
 
@@ -162,9 +163,7 @@ class SmoothSteps:
     """Newton's method on a smoothed primal; the last resort."""
 
     def applies(self, state: State) -> bool:
-        # what is met already has no use for the first step's system
-        goes_on = not state.log.is_last(state.tol, state.max_iter)
-        return goes_on and state.server.V.size <= MAX_WEIGHTS
+        return state.server.V.size <= MAX_WEIGHTS
 
     def run(self, state: State) -> None:
         server, nodes, log = state.server, state.nodes, state.log

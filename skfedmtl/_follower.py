@@ -17,7 +17,7 @@ from skfedmtl._adjoint import Solved
 from skfedmtl._iteration import Iteration
 from skfedmtl._kernel_steps import KernelPasses
 from skfedmtl._losses import Array, Loss, SmoothLoss
-from skfedmtl._node_list import NodeList
+from skfedmtl._node_list import NodeList, stack
 from skfedmtl._node_steps import ExactSteps, Moved, Passes, is_cheap
 from skfedmtl._regulariser import Relationship
 from skfedmtl._splitting import MEMORY
@@ -41,7 +41,7 @@ class Follower:
     def __init__(
         self, relationship: Relationship, nodes: NodeList, loss: Loss | SmoothLoss, W: Array
     ) -> None:
-        self._steps = _make_steps(nodes, loss)
+        self._nodes, self._steps = nodes, _make_steps(nodes, loss)
         self._sizes = _sizes(nodes.X)
         rho = first_rho(relationship, W, self._steps.V)
         self._at = Iteration(relationship, W + self._steps.V / rho, rho, 0, MEMORY)
@@ -63,7 +63,9 @@ class Follower:
 
     def gram(self, l: int) -> Array:
         """``X X'`` of a node's rows."""
-        return self._steps.gram(l)
+        if isinstance(self._steps, KernelPasses):
+            return self._steps.gram(l)
+        return self._nodes.gram(l)
 
     def refresh(self, moved: Moved) -> None:
         """Take note of rows that have changed."""
@@ -130,9 +132,9 @@ def _sizes(X: Array) -> Array:
 
 
 def _make_steps(nodes: NodeList, loss: Loss | SmoothLoss) -> ExactSteps | KernelPasses | Passes:
-    alpha = np.concatenate([node.alpha for node in nodes])
+    alpha: Array = stack(nodes, "alpha")
     if loss.constant_curvature and is_cheap(nodes):
-        return ExactSteps(nodes, alpha)
-    if np.diff(nodes.starts).max() < nodes.X.shape[1]:
+        return ExactSteps(nodes, alpha, tells=False)
+    if nodes.are_wide:
         return KernelPasses(nodes, alpha, loss)
     return Passes(nodes, alpha, Workers(None), loss)

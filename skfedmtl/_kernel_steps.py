@@ -12,7 +12,7 @@ from skfedmtl import _rows
 from skfedmtl._kernels import _sdca
 from skfedmtl._losses import Array, Loss, SmoothLoss
 from skfedmtl._node_list import NodeList
-from skfedmtl._node_steps import ACCURACY, BETWEEN, FIRST, MOST, Moved
+from skfedmtl._node_steps import Moved, effort_of
 
 
 class KernelPasses:
@@ -61,8 +61,7 @@ class KernelPasses:
     def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None:
         """Improve the dual variables until the weights rest; no losses are told."""
         nodes, loss = self._nodes, self.curve
-        close = ACCURACY * residual
-        least = 1 if np.isfinite(close) else FIRST
+        effort = effort_of(loss, residual)
         seeds = rng.integers(2**63, size=len(nodes)).tolist()
         margins = nodes.margins(base)
         for l, part in enumerate(nodes.parts):
@@ -75,10 +74,7 @@ class KernelPasses:
                 self._orders[l],
                 seeds[l],
                 1.0 / rho,
-                close,
-                least,
-                loss.most_passes or MOST,
-                0 if loss.most_passes else BETWEEN,
+                *effort,
                 self.alpha[part],
                 f,
             )

@@ -6,6 +6,7 @@ asked. Sums are numpy's, in an order that no number of threads can change.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,22 @@ class NodeList(list["Node"]):
         self.starts, self.parts = starts, parts
         super().__init__(nodes)
         self.are_dense = isinstance(X, np.ndarray)
+
+    @property
+    def are_wide(self) -> bool:
+        """Whether every node has fewer rows than features."""
+        return int(np.diff(self.starts).max(initial=0)) < self.X.shape[1]
+
+    def gram(self, l: int) -> Array:
+        """``X X'`` of a node's rows."""
+        return _rows.gram(self[l].X)
+
+    def hessians(self, bend: Array, which: Iterable[int] | None = None) -> Array:
+        """``X' diag(bend) X`` of these nodes, or of all; a curvature of every row is given."""
+        which = range(len(self)) if which is None else which
+        grams = [_rows.cross(self[l].X, self[l].X * bend[self.parts[l], None]) for l in which]
+        d = self.X.shape[1]
+        return np.array(grams, dtype=np.float64).reshape(-1, d, d)
 
     # -- what each node is asked, of all of them --------------------------------------------
 

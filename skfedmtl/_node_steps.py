@@ -68,14 +68,22 @@ class Steps(Protocol):
         """Improve the dual variables; tell the losses at weights asked about, or at those found."""
 
 
-class _WithRows:
-    """What steps that keep no kernel have in common."""
+class Effort(NamedTuple):
+    """How long a node passes over its rows."""
 
-    _nodes: NodeList
+    close: float  #: a move of the weights that is none
+    least: int  #: passes over all rows,
+    most: int
+    between: int  #: and over those that have moved, between two of them
 
-    def gram(self, l: int) -> Array:
-        """``X X'`` of a node's rows."""
-        return _rows.gram(self._nodes[l].X)
+
+def effort_of(loss: Loss | SmoothLoss, residual: float) -> Effort:
+    """What the last residual asks for; infinite: nothing is known."""
+    close = ACCURACY * residual
+    least = 1 if np.isfinite(close) else FIRST
+    if loss.most_passes:
+        return Effort(close, least, loss.most_passes, 0)
+    return Effort(close, least, MOST, BETWEEN)
 
 
 def make_steps(
@@ -104,17 +112,17 @@ class _Step(NamedTuple):
 
     base: Array
     rho: float
-    close: float
-    least: int
+    effort: Effort
     seeds: NDArray[np.uint64]
     asked: Array | None
-    losses: Array  #: of all rows there, to be found
+    losses: Array | None  #: of all rows there, to be found; None: nobody asks
 
 
-class Passes(_WithRows):
+class Passes:
     """Coordinate passes; blocks of nodes to workers, with the same bits for any number of them.
 
-    While a cache holds a block's rows, their moments and margins are found, too.
+    While a cache holds a block's rows, their moments and losses are found, too; with a `curve`, a
+    loss in the place of the nodes' own, no losses are told.
     """
 
     def __init__(
@@ -126,15 +134,14 @@ class Passes(_WithRows):
     ) -> None:
         self._nodes, self._workers = nodes, workers
         self.curve: Loss | SmoothLoss = curve or nodes[0].loss
+        self._tells = curve is None
         self.alpha = alpha
         live = nodes.weight > 0.0
-        self._order = np.flatnonzero(live)
         self._ends = np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(live)])[nodes.starts]
-        self._norms = stack(nodes, "squared_norm")
         self._blocks = list(_blocks(nodes))
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)
-        self.V = nodes.moments_of(alpha)
+        self.refresh({})
         self.W = np.zeros_like(self.V)
         self.told, self.loss = self.W, np.inf
 
@@ -153,16 +160,16 @@ class Passes(_WithRows):
         asked: Array | None = None,
     ) -> None:
         """Improve the dual variables until the weights rest, as measured by the last residual."""
-        close = ACCURACY * residual
-        least = 1 if np.isfinite(close) else FIRST
+        effort = effort_of(self.curve, residual)
         seeds = rng.integers(2**63, size=len(self._nodes)).astype(np.uint64)
         self.W = base + self.V / rho
         self.V = np.zeros_like(self.V)
-        losses = np.zeros(len(self.alpha))
-        step = _Step(base, rho, close, least, seeds, asked, losses)
+        losses = np.zeros(len(self.alpha)) if self._tells else None
+        step = _Step(base, rho, effort, seeds, asked, losses)
         self._workers.run(self._run_block, [(step, *block) for block in self._blocks])
-        self.told = self.W if asked is None else asked
-        self.loss = float(np.sum(losses))
+        if losses is not None:
+            self.told = self.W if asked is None else asked
+            self.loss = float(np.sum(losses))
 
     def _run_block(self, step: _Step, first: int, last: int) -> None:
         """Let the nodes from `first` to before `last` do all that is theirs."""
@@ -174,7 +181,9 @@ class Passes(_WithRows):
                 self._run_sparse(l, step)
         nodes.put_moments(self.alpha, self.V, first, last)
         self.W[first:last] = step.base[first:last] + self.V[first:last] / step.rho
-        nodes.put_losses(self.W if step.asked is None else step.asked, step.losses, first, last)
+        if step.losses is not None:
+            W = self.W if step.asked is None else step.asked
+            nodes.put_losses(W, step.losses, first, last)
 
     def _pass_over(self, step: _Step, first: int, last: int) -> None:
         nodes = self._nodes
@@ -190,10 +199,7 @@ class Passes(_WithRows):
             self._order,
             step.seeds,
             1.0 / step.rho,
-            step.close,
-            step.least,
-            self.curve.most_passes or MOST,
-            0 if self.curve.most_passes else BETWEEN,
+            *step.effort,
             self.alpha,
             self.W,
         )
@@ -201,7 +207,7 @@ class Passes(_WithRows):
     def _run_sparse(self, l: int, step: _Step) -> None:
         """The same for one node of sparse rows: `_sdca.relax_by_node` in Python."""
         nodes, node = self._nodes, self._nodes[l]
-        curvature, close, most = 1.0 / step.rho, step.close, self.curve.most_passes or MOST
+        curvature, (close, least, most, between) = 1.0 / step.rho, step.effort
         live = slice(self._ends[l], self._ends[l + 1])
         order, alpha, w = self._order[live] - nodes.starts[l], self.alpha[nodes.parts[l]], self.W[l]
         before, state = w.copy(), int(step.seeds[l]) | 1
@@ -216,9 +222,9 @@ class Passes(_WithRows):
         for n_passes in range(1, most + 1) if len(order) else ():
             state = _sdca.shuffle(order, state)
             n_moved, moved = pass_over(order)
-            if (moved <= close and n_passes >= step.least) or n_passes == most:
+            if (moved <= close and n_passes >= least) or n_passes == most:
                 break
-            for _ in range(0 if self.curve.most_passes else BETWEEN):
+            for _ in range(between):
                 if n_moved == 0 or moved <= 0.1 * close:
                     break
                 n_moved, moved = pass_over(order[:n_moved])
@@ -277,11 +283,14 @@ class ScheduledPasses:
         self.loss = float(self._losses.sum())
 
 
-class ExactSteps(_WithRows):
-    """The squared error: solutions by the inverse of every node's Gram matrix."""
+class ExactSteps:
+    """The squared error: solutions by the inverse of every node's Gram matrix.
 
-    def __init__(self, nodes: NodeList, alpha: Array) -> None:
-        self._nodes, self.alpha = nodes, alpha
+    Losses are found only if these `tells` them.
+    """
+
+    def __init__(self, nodes: NodeList, alpha: Array, *, tells: bool = True) -> None:
+        self._nodes, self.alpha, self._tells = nodes, alpha, tells
         self.curve: Loss | SmoothLoss = nodes[0].loss
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
@@ -327,8 +336,9 @@ class ExactSteps(_WithRows):
         self.alpha = np.where(nodes.weight > 0.0, alpha, 0.0)
         self.V = nodes.moments_of(self.alpha)
         self.W = base + self.V / rho
-        self.told = self.W if asked is None else asked
-        self.loss = nodes.loss_at(self.told)
+        if self._tells:
+            self.told = self.W if asked is None else asked
+            self.loss = nodes.loss_at(self.told)
 
 
 def _alike(nodes: NDArray[np.intp], n: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -373,23 +383,16 @@ class _ByFeatures:
 
     def __init__(self, nodes: NodeList, block: NDArray[np.intp]) -> None:
         self._nodes, self._block = nodes, block
-        self._shifted = _Shifted(self._grams(block))
+        self._shifted = _Shifted(nodes.hessians(nodes.weight, block))
         self._pull = nodes.moments_of(nodes.y)[block]
-
-    def _grams(self, which: NDArray[np.intp]) -> Array:
-        nodes, d = self._nodes, self._nodes.X.shape[1]
-        grams = np.empty((len(which), d, d))
-        for place, l in enumerate(which):
-            X = nodes[l].X
-            grams[place] = _rows.cross(X, X * nodes.weight[nodes.parts[l], None])
-        return grams
 
     def refresh(self, which: NDArray[np.intp]) -> None:
         """Take note of the rows of these nodes, as far as they are of the block."""
         places = np.flatnonzero(np.isin(self._block, which))
-        self._shifted.replace(places, self._grams(self._block[places]))
+        nodes = self._nodes
+        self._shifted.replace(places, nodes.hessians(nodes.weight, self._block[places]))
         for place in places:
-            node = self._nodes[self._block[place]]
+            node = nodes[self._block[place]]
             self._pull[place] = _rows.accumulate(node.X, node.weight * node.y)
 
     def solve(self, base: Array, rho: float, W: Array) -> None:

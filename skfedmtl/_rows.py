@@ -6,6 +6,7 @@ A dense node has an array of shape (n, d), a sparse one `SparseRows`. Both take 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,20 @@ def slices(lengths: list[int]) -> list[slice]:
 # -- from the caller's table ------------------------------------------------------------------
 
 
+def chunks(n: int, d: int) -> Iterator[slice]:
+    """Consecutive rows of n by d numbers, so few that a cache holds a copy."""
+    step = max(1, _CHUNK // max(1, d))
+    return (slice(start, start + step) for start in range(0, n, step))
+
+
 def sorted_rows(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -> Any:
     """These rows, with the same numbers `more` at the end of each: a copy if dense."""
     if issparse(X):
         return _sorted_sparse(X, order, more)
     d = X.shape[1]
     rows = np.empty((len(order), d + len(more)))
-    step = max(1, _CHUNK // max(1, d))
-    for start in range(0, len(order), step):  # no second copy of all rows
-        rows[start : start + step, :d] = X[order[start : start + step]]
+    for part in chunks(len(order), d):  # no second copy of all rows
+        rows[part, :d] = X[order[part]]
     rows[:, d:] = more
     return rows
 

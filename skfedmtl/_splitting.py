@@ -111,12 +111,11 @@ class SplittingSolver:
         """A state whose log knows weights of zero, and those of the last fit."""
         nothing = np.zeros_like(server.V)
         is_cold = np.array_equal(stack(nodes, "alpha"), nodes.start())
-        u = nothing if is_cold else server.response.W
         log.offer(nothing, nodes.loss_of(np.zeros(len(nodes.y))))
         if self.iterate is not None and self.iterate.W is not None:
             W = self.iterate.W
             log.offer(W, nodes.loss_at(W) + server.relationship.penalty(W))
-        return State(server, nodes, log, self.tol, self.max_iter, is_cold, u)
+        return State(server, nodes, log, self.tol, self.max_iter, is_cold)
 
     def _first_iterate(self, state: State) -> Iterate:
         """The state that would lead to the best weights and dual variables."""

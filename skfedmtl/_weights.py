@@ -34,7 +34,7 @@ import numpy as np
 from skfedmtl import _rows
 from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
-from skfedmtl._node_list import assign, stack
+from skfedmtl._node_list import NodeList, assign
 from skfedmtl._protocol import ROUNDING, Node, Server
 from skfedmtl._regulariser import ExactResponse
 from skfedmtl._system import is_small, solve_through_weights
@@ -74,10 +74,9 @@ class _Point(NamedTuple):
 class WeightNewton:
     """Improves weights ``u`` and the dual variables that belong to them."""
 
-    def __init__(self, server: Server, nodes: list[Node], u: Array) -> None:
+    def __init__(self, server: Server, nodes: NodeList, u: Array) -> None:
         self._server, self._nodes, self._loss = server, nodes, nodes[0].loss
-        self._parts = _rows.slices([len(node.y) for node in nodes])
-        self._y, self._weight = stack(nodes, "y"), stack(nodes, "weight")
+        self._y, self._weight = nodes.y, nodes.weight
         self._bend, self._G = np.empty(0), np.empty((0, 0, 0))
         self._now = self._point(u, self._margins(u))
 
@@ -144,7 +143,7 @@ class WeightNewton:
         """What follows from weights and their decision values."""
         loss, y = self._loss, self._y
         alpha = np.where(self._weight > 0, loss.clip(y, -loss.derivative(y, f)), 0.0)
-        pairs = zip(self._nodes, self._parts, strict=True)
+        pairs = zip(self._nodes, self._nodes.parts, strict=True)
         V = np.array([_rows.moment(node.X, node.weight, alpha[part]) for node, part in pairs])
         self._server.count(len(V), vectors=2, scalars=2)
         value = self._loss_at(f)
@@ -159,10 +158,7 @@ class WeightNewton:
         """One matrix a node; of a loss of constant curvature it is made once."""
         bend = self._weight * self._loss.curvature(self._y, self._now.f)
         if not np.array_equal(bend, self._bend):
-            pairs = zip(self._nodes, self._parts, strict=True)
-            self._G = np.array(
-                [_rows.cross(node.X, node.X * bend[part, None]) for node, part in pairs]
-            )
+            self._G = self._nodes.hessians(bend)
             self._bend = bend
             d = self._G.shape[1]
             self._server.count(len(self._G), scalars=d * (d + 1) // 2)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl._learned import Learned
+from skfedmtl._quadratic import Fixed, Independent
 from skfedmtl.attack._bilevel import Bilevel
 from skfedmtl.attack._one_vs_rest import make_game
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
@@ -39,6 +41,20 @@ RELATIONSHIPS = {"learned": lambda m: "learned", "none": lambda m: "none", **BUI
 def relationship_of(problem, kind):
     """The value of `relationship=` for a drawn problem; "omega" is the problem's own matrix."""
     return problem.Omega if kind == "omega" else kind
+
+
+def make_relationship(kind, rng, m, lambda1, lambda2, *, ridge=0.0):
+    """A drawn relationship of the solvers, and what the oracles call it.
+
+    Without `ridge` a given precision may have almost any condition.
+    """
+    if kind == "none":
+        return Independent(m, lambda2), "none"
+    if kind == "learned":
+        return Learned(m, lambda1, lambda2), "learned"
+    half = rng.normal(size=(m, m))
+    Omega = half @ half.T / m + ridge * np.eye(m)
+    return Fixed(Omega, lambda1, lambda2), Omega
 
 
 def estimator_of(problem, kind="learned", **params):

@@ -12,15 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import KINDS, LOSSES
+from estimators import KINDS, LOSSES, make_relationship
 from oracles.regularisers import conjugate_of
 from oracles.system import slopes
 from skfedmtl import _rows
 from skfedmtl._adjoint import Adjoint, Solved
-from skfedmtl._learned import Learned
 from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._problem import FederatedProblem
-from skfedmtl._quadratic import Fixed, Independent
+from skfedmtl._quadratic import Independent
 
 WIDTH = 0.7  #: of the smoothed kink
 SMOOTH = "smoothed hinge"
@@ -77,7 +76,7 @@ def make_task(loss, kind, seed, *, m=4, d=3, most=6, rank=None, lambdas=(0.1, 0.
     """Any V is at rest: with ``Z = grad R*(V)`` and ``T = Z + V / rho``."""
     rng = np.random.default_rng(seed)
     X, codes, weight = rows_of(rng, m, d, most)
-    relationship, name = make_relationship(kind, rng, m, *lambdas)
+    relationship, name = make_relationship(kind, rng, m, *lambdas, ridge=0.1)
     base = "hinge" if loss == SMOOTH else loss
     y = rng.normal(size=len(codes)) if base == "squared_error" else rng.choice([-1.0, 1.0], len(X))
     problem = FederatedProblem(
@@ -103,17 +102,6 @@ def make_task(loss, kind, seed, *, m=4, d=3, most=6, rank=None, lambdas=(0.1, 0.
     G = rng.normal(size=(m, d)) * (rng.random((m, 1)) < 0.7)
     G[0] += 1.0
     return Task(Adjoint(relationship, nodes), solved, nodes, relationship, lambdas, name, G)
-
-
-def make_relationship(kind, rng, m, lambda1, lambda2):
-    """A relationship, and what the oracles call it."""
-    if kind == "none":
-        return Independent(m, lambda2), "none"
-    if kind == "learned":
-        return Learned(m, lambda1, lambda2), "learned"
-    half = rng.normal(size=(m, m))
-    Omega = half @ half.T / m + 0.1 * np.eye(m)
-    return Fixed(Omega, lambda1, lambda2), Omega
 
 
 # -- the oracle -------------------------------------------------------------------------------

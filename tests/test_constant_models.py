@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-from skfedmtl import FMTLClassifier, FMTLRegressor, _constant
+from skfedmtl import FMTLClassifier, FMTLRegressor, _constant, _rows
 from skfedmtl._report_data import DATASETS
 from skfedmtl._report_work import Settings, Split, _scores, _split, _victim
 from skfedmtl.datasets import load_flights
@@ -143,7 +143,7 @@ def test_the_report_takes_the_auc_of_a_constant_for_what_it_is():
 
 @pytest.mark.parametrize("chunk", [1, 9, 10**6])
 def test_moments_of_rows_are_taken_a_few_at_a_time(chunk, monkeypatch):
-    monkeypatch.setattr(_constant, "_CHUNK", chunk)
+    monkeypatch.setattr(_rows, "_CHUNK", chunk)
     X = 5.0 + np.random.default_rng(0).normal(size=(20, 3))
     mean, deviation = _constant._moments(X)
     assert_allclose(mean, X.mean(axis=0))

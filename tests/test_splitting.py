@@ -10,7 +10,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
 from certificates import check_certificate, dual, worth_of_nothing
-from estimators import ESTIMATORS, KINDS, LOSSES, estimator_of, fit, make_rows, oracle_task
+from estimators import (
+    ESTIMATORS,
+    KINDS,
+    LOSSES,
+    estimator_of,
+    fit,
+    make_relationship,
+    make_rows,
+    oracle_task,
+)
 from oracles import kernels, regularisers
 from oracles.objective import optimum, regulariser
 from oracles.strategies import problems
@@ -21,7 +30,6 @@ from skfedmtl._losses import LOSSES as LOSS_OF
 from skfedmtl._node_steps import ExactSteps, Passes, make_steps
 from skfedmtl._pricing import bound_of
 from skfedmtl._problem import FederatedProblem
-from skfedmtl._quadratic import Fixed, Independent
 from skfedmtl._workers import Workers
 
 losses = pytest.mark.parametrize("loss", LOSSES)
@@ -31,17 +39,6 @@ rhos = st.sampled_from([1e-3, 0.1, 1.0, 30.0])
 
 
 # -- the server's step ------------------------------------------------------------------------
-
-
-def make_relationship(kind, rng, m, lambda1, lambda2):
-    """A relationship, and what the oracles call it."""
-    if kind == "none":
-        return Independent(m, lambda2), "none"
-    if kind == "learned":
-        return Learned(m, lambda1, lambda2), "learned"
-    half = rng.normal(size=(m, m))
-    Omega = half @ half.T / m  # of almost any condition
-    return Fixed(Omega, lambda1, lambda2), Omega
 
 
 SHAPES = [(1, 1), (1, 6), (5, 1), (4, 4), (3, 9), (9, 3), (400, 30), (30, 400)]

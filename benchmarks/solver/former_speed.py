@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _cells import read_rows
 from _common import at_least_one, make_parser, print_table, write_csv
 from _former import COMMIT, check_package, environment, install
+from speed import COLUMNS as SPEED_COLUMNS
 from speed import DATA
 
 RESULTS = Path(__file__).with_name("results")
@@ -47,11 +48,7 @@ AT_LEAST = 0.05  #: seconds of a measurement
 OURS, INDEPENDENT = "skfedmtl", "independent"
 CELL = ("data", "loss", "problem", "method", "asked")
 COLUMNS = {
-    "data": "s",
-    "loss": "s",
-    "problem": "s",
-    "method": "s",
-    "asked": ".1e",
+    **{name: SPEED_COLUMNS[name] for name in CELL},
     "former s": ".4f",
     "s": ".4f",
     "ratio": ".2f",

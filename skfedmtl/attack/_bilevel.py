@@ -162,8 +162,7 @@ class Bilevel:
     def signature(self) -> tuple[int, bytes]:
         """What must stay for H to be smooth: the rank of W, and the rows that respond."""
         solved, nodes = self._solved, self._problem.nodes
-        margins = nodes.margins(solved.W)
-        scale, _ = solved.loss.stiffness(nodes.y, margins, solved.alpha, nodes.weight)
+        scale, _ = solved.stiffness(nodes)
         rank = solved.proximal_response(self._problem.server.relationship).rank
         return rank, (scale > 0.0).tobytes()
 

@@ -61,7 +61,8 @@ class FollowedBilevel(Bilevel):
         self._is_hard, self._is_near = False, True
         super().__init__(*args, **kwargs)
         targets, sources = args[3], args[2].codes
-        self.accuracy = _ROUGH if self._is_wide() and np.isin(targets, sources).all() else _FINE
+        is_direct = np.isin(targets, sources).all()
+        self.accuracy = _ROUGH if self._problem.nodes.are_wide and is_direct else _FINE
         self._n_targets = len(targets)
         self._share = 0.0
         self.advance(0.0)
@@ -71,11 +72,6 @@ class FollowedBilevel(Bilevel):
         self._loss = LOSSES[self._victim.model.loss]()
         self._follower = Follower(relationship, nodes, self._loss, W)
         self._adjoint = Adjoint(relationship, nodes, self._follower.gram)
-
-    def _is_wide(self) -> bool:
-        """Whether every node has fewer rows than features."""
-        nodes = self._problem.nodes
-        return int(np.diff(nodes.starts).max()) < nodes.X.shape[1]
 
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
