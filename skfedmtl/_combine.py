@@ -35,6 +35,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,6 @@ from scipy import linalg
 
 from skfedmtl._losses import Array
 from skfedmtl._regulariser import Relationship, Response
-from skfedmtl._system import conjugate_gradient
 
 _STEPS = 40
 _HALVINGS = 20
@@ -58,6 +58,9 @@ _TINY = float(np.finfo(float).tiny)
 _MAX_DENSE = 64  #: weights whose system is built and factored
 _CG_TOL, _CG_STEPS = 1e-4, 200
 _RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-4)  #: tried until a scaled system is positive definite
+
+
+_Product = Callable[[Array], Array]
 
 
 class Answers(NamedTuple):
@@ -146,8 +149,7 @@ class _Mixture:
         def precondition(t: Array) -> Array:
             return np.einsum("mjk,mk->mj", inverse, t.reshape(rhs.shape)).ravel()
 
-        t = conjugate_gradient(product, rhs.ravel(), precondition, tol=_CG_TOL, max_iter=_CG_STEPS)
-        return t.reshape(rhs.shape)
+        return _conjugate_gradient(product, rhs.ravel(), precondition).reshape(rhs.shape)
 
     def _dense_step(self, response: Response, blocks: Array, rhs: Array) -> Array:
         m, k, d = self.E.shape
@@ -268,3 +270,30 @@ def _longest(value: Array, change: Array) -> float:
 
 def _barrier(t: Array, s: Array) -> float:
     return float(np.log(t).sum() + np.log(s).sum())
+
+
+def _conjugate_gradient(product: _Product, rhs: Array, precondition: _Product) -> Array:
+    """Solve a positive semidefinite system to ``||residual|| <= _CG_TOL ||rhs||``.
+
+    On a singular, consistent system it finds one solution.
+    """
+    x = np.zeros_like(rhs)
+    residual = rhs.copy()
+    target = _CG_TOL * float(np.linalg.norm(rhs))
+    direction = precondition(residual)
+    rho = float(residual @ direction)
+    for _ in range(_CG_STEPS):
+        if float(np.linalg.norm(residual)) <= target:
+            break
+        image = product(direction)
+        bend = float(direction @ image)
+        if bend <= 0.0:
+            break
+        step = rho / bend
+        x += step * direction
+        residual -= step * image
+        z = precondition(residual)
+        following = float(residual @ z)
+        direction = z + (following / rho) * direction
+        rho = following
+    return x

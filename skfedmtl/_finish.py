@@ -1,12 +1,11 @@
 """Second-order steps before and after the splitting, on one machine, where problems are small.
 
-===========================  ==========================================  =======================
-when                         where                                       what
-===========================  ==========================================  =======================
-before                       curved, small (`_weights.applies`)          `WeightSteps`
-after iterations to `CLOSE`  tol below `_PRECISE`, small (`is_small`)    `DualSteps`
-after `PATIENCE` iterations  at most `MAX_WEIGHTS` weights               `SmoothSteps`
-===========================  ==========================================  =======================
+===========================  ==================================  =============
+when                         where                               what
+===========================  ==================================  =============
+before                       curved, small (`_weights.applies`)  `WeightSteps`
+after `PATIENCE` iterations  at most `MAX_WEIGHTS` weights       `SmoothSteps`
+===========================  ==================================  =============
 
 Each keeps what is best of weights and dual variables, so that none loses ground; the splitting goes
 on from there.
@@ -23,19 +22,15 @@ from skfedmtl._dense_system import MAX_WEIGHTS
 from skfedmtl._inside_path import InsidePath
 from skfedmtl._log import Log, takes_others
 from skfedmtl._losses import Array
-from skfedmtl._newton import NewtonStepper
 from skfedmtl._node_list import NodeList, assign, stack
 from skfedmtl._pricing import bound_of
 from skfedmtl._protocol import Server
 from skfedmtl._smooth_path import SmoothPath
-from skfedmtl._system import is_small
 
 PATIENCE = 50  #: iterations of the splitting that come first,
 ENOUGH = 0.1  #: and as many again while they leave less of the gap
-CLOSE = 1e-5  #: a relative gap from which Newton's steps on the dual lead to the last digits
 
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
-_POLISHING = 10  #: last steps
 _MANY_NODES = 128  #: of which the splitting may make more than second-order steps
 _FAR = 0.1  #: a relative gap beyond which weights tell nothing
 _ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
@@ -143,22 +138,6 @@ class _WeightRounds:
         log.settle(server, nodes, tol)
 
 
-class DualSteps:
-    """Projected Newton steps on the joint dual, for the last digits of what rests at bounds."""
-
-    def applies(self, state: State) -> bool:
-        return state.tol < _PRECISE and is_small(state.server.response)
-
-    def run(self, state: State) -> None:
-        server, nodes, log = state.server, state.nodes, state.log
-        stepper, slow_steps = NewtonStepper(), 0
-        while slow_steps < _SLOW_STEPS and state.begin_round():
-            before = log.best.gap
-            stepper.step(server, nodes)
-            log.certify(server, nodes)
-            slow_steps = slow_steps + 1 if log.best.gap > _STALLED * before else 0
-
-
 class SmoothSteps:
     """Newton's method on a smoothed primal; the last resort."""
 
@@ -201,26 +180,7 @@ def _path(state: State) -> SmoothPath | InsidePath:
     return InsidePath(*begin, state.tol) if nodes[0].loss.linear else SmoothPath(*begin)
 
 
-def polish(state: State) -> None:
-    """A few more steps where only the weights of the dual variables themselves will do."""
-    server, nodes, log, tol = state.server, state.nodes, state.log, state.tol
-    if takes_others(tol) or not log.meets(tol) or log.rounds == 0:
-        return
-    best, least = [node.alpha for node in nodes], server.certify(nodes).gap
-    # of a curved loss the first step is exact where gaps are nothing but rounding
-    trusted, stepper = not nodes[0].loss.linear, NewtonStepper()
-    for _ in range(_POLISHING if is_small(server.response) else 0):
-        stepper.step(server, nodes)
-        now = server.certify(nodes)
-        if not (now.gap < least or (trusted and now.meets(tol))):
-            break
-        best, least, trusted = [node.alpha for node in nodes], now.gap, False
-    server.restore(nodes, best)
-    log.prefer_own(server, nodes, tol)
-
-
 BEFORE: tuple[Finish, ...] = (WeightSteps(),)
-NEAR: tuple[Finish, ...] = (DualSteps(),)
 AFTER: tuple[Finish, ...] = (SmoothSteps(),)
 
 

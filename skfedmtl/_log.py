@@ -142,10 +142,12 @@ class Log:
         return now
 
     def prefer_own(self, server: Server, nodes: list[Node], tol: float) -> None:
-        """End with the weights of the dual variables, if they meet the tolerance.
+        """End with the weights of the dual variables where no others can be held to the tolerance.
 
-        At the last digits no others can be held to it.
+        That is at the last digits, if these weights meet it.
         """
+        if takes_others(tol) or not self.meets(tol) or self.rounds == 0:
+            return
         now = server.certify(nodes)
         if now.meets(tol):
             self.W, self.best = server.response.W, now

@@ -10,8 +10,6 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``derivative(y, f)``         dL/df, one subgradient where there is a kink
 ``curvature(y, f)``          d2L/df2, zero at a kink
 ``conjugate(y, a)``          L*(-a) = sup over f of ( -a f - L(y, f) ), a in the domain
-``conjugate_slope(y, a)``    its derivative with respect to a
-``conjugate_curvature(y,a)`` its second derivative
 ``start(y)``                 dual variables to begin with
 ``clip(y, a)``               the nearest point of the domain
 ``limit(y, old, new)``       the farthest point towards ``new`` that a long step may reach
@@ -45,7 +43,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, xlog1py, xlogy
+from scipy.special import expit, xlog1py, xlogy
 
 from skfedmtl._kernels import _sdca
 
@@ -70,8 +68,6 @@ class Loss(Protocol):
     def derivative(self, y: Array, f: Array) -> Array: ...
     def curvature(self, y: Array, f: Array) -> Array: ...
     def conjugate(self, y: Array, a: Array) -> Array: ...
-    def conjugate_slope(self, y: Array, a: Array) -> Array: ...
-    def conjugate_curvature(self, y: Array, a: Array) -> Array: ...
     def start(self, y: Array) -> Array: ...
     def clip(self, y: Array, a: Array) -> Array: ...
     def limit(self, y: Array, old: Array, new: Array) -> Array: ...
@@ -139,12 +135,6 @@ class _Squared(_Smooth):
     def conjugate(self, y: Array, a: Array) -> Array:
         return a * (0.25 * a - y)
 
-    def conjugate_slope(self, y: Array, a: Array) -> Array:
-        return 0.5 * a - y
-
-    def conjugate_curvature(self, y: Array, a: Array) -> Array:
-        return np.full_like(a, 0.5)
-
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
         bend = conjugate + linear + penalty
         return max(0.0, 0.5 * linear / bend) if bend > 0.0 else 1.0
@@ -207,12 +197,6 @@ class Hinge(_Margin, _Plain):
 
     def conjugate(self, y: Array, a: Array) -> Array:
         return -y * a
-
-    def conjugate_slope(self, y: Array, a: Array) -> Array:
-        return -y
-
-    def conjugate_curvature(self, y: Array, a: Array) -> Array:
-        return np.zeros_like(a)
 
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.clip(y * a, 0.0, 1.0)
@@ -318,13 +302,6 @@ class Logistic(_Margin, _Smooth):
     def conjugate(self, y: Array, a: Array) -> Array:
         b = y * a
         return np.asarray(xlogy(b, b) + xlog1py(1.0 - b, -b), dtype=np.float64)
-
-    def conjugate_slope(self, y: Array, a: Array) -> Array:
-        return y * logit(np.clip(y * a, *self._INSIDE))
-
-    def conjugate_curvature(self, y: Array, a: Array) -> Array:
-        b = np.clip(y * a, *self._INSIDE)
-        return 1.0 / (b * (1.0 - b))
 
     def start(self, y: Array) -> Array:
         return 0.5 * y

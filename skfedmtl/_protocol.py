@@ -271,17 +271,6 @@ class Server:
         magnitude = loss + penalty + abs(conjugate) + abs(value)
         return Certificate(loss + penalty, -conjugate - value, magnitude)
 
-    def dual_objective(self, nodes: list[Node]) -> float:
-        """The dual objective at the nodes' current dual variables."""
-        return self.rounded_dual(nodes)[0]
-
-    def rounded_dual(self, nodes: list[Node]) -> tuple[float, float]:
-        """The same, and what rounding may hide of it."""
-        self.gather(nodes)
-        self.count(len(nodes), scalars=1)
-        conjugate, value = _conjugate(nodes), self.response.value
-        return -conjugate - value, ROUNDING * (abs(conjugate) + abs(value))
-
     def count(self, n_messages: int, *, vectors: int = 0, scalars: int = 0) -> None:
         """Add the bytes of messages of so many d-vectors and scalars, eight bytes a number."""
         self.bytes += 8 * n_messages * (vectors * self.V.shape[1] + scalars)

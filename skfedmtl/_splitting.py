@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._finish import AFTER, BEFORE, CLOSE, ENOUGH, NEAR, PATIENCE, State, polish, run_first
+from skfedmtl._finish import AFTER, BEFORE, ENOUGH, PATIENCE, State, run_first
 from skfedmtl._iteration import Iteration
 from skfedmtl._log import NOBODY, Log, Solution, Watch
 from skfedmtl._losses import Array
@@ -95,15 +95,12 @@ class SplittingSolver:
             if is_laboratory and self.iterate is None:
                 run_first(BEFORE, state)
             run = _Run(state, self.iterate or self._first_iterate(state), self, workers)
-            if is_laboratory and any(method.applies(state) for method in NEAR):
-                run.go_on(rng, PATIENCE, CLOSE)
-                run_first(NEAR, state)
             if is_laboratory and any(method.applies(state) for method in AFTER):
                 self._split_while_it_pays(run, rng)
                 run_first(AFTER, state)
             run.go_on(rng, self.max_iter)
         if is_laboratory:
-            polish(state)
+            log.prefer_own(server, nodes, self.tol)
         self.iterate = run.iterate()
         return log.solution(self.tol)
 
@@ -152,16 +149,12 @@ class _Run:
         )
         self._residual = np.inf
 
-    def go_on(self, rng: np.random.Generator, most: int, enough: float = -np.inf) -> None:
-        """At most so many iterations, or to a relative gap.
-
-        The nodes end with the best dual variables.
-        """
+    def go_on(self, rng: np.random.Generator, most: int) -> None:
+        """At most so many iterations; the nodes end with the best dual variables."""
         server, nodes, log = self._server, self._nodes, self.state.log
         best: Array = stack(nodes, "alpha")
         for _ in range(most):
-            reached = log.best.relative_gap <= enough
-            if self._at.is_lost or reached or not self.state.begin_round():
+            if self._at.is_lost or not self.state.begin_round():
                 break
             Z = self._advance(rng)
             W, objective = self._price(Z)

@@ -99,14 +99,3 @@ def test_clip(loss, y, a, u):
     # an open domain ends a hair before its bounds
     assert_allclose(loss.clip(y, other), other, rtol=1e-15, atol=1e-300)
     assert abs(inside - a) <= abs(other - a) + 1e-300
-
-
-@losses
-@given(y=numbers, u=st.floats(0.1, 0.9))
-def test_the_slopes_of_the_conjugate(loss, y, u):
-    y, u = one(draw_target(loss, y), u)
-    a, h = loss.sign(y) * u, 1e-4
-    slope = (loss.conjugate(y, a + h) - loss.conjugate(y, a - h)) / (2 * h)
-    assert_allclose(loss.conjugate_slope(y, a), slope, atol=1e-5)
-    bend = (loss.conjugate_slope(y, a + h) - loss.conjugate_slope(y, a - h)) / (2 * h)
-    assert_allclose(loss.conjugate_curvature(y, a), bend, rtol=1e-4, atol=1e-8)

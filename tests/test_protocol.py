@@ -246,7 +246,7 @@ def test_adding_the_answers_up_lowers_the_dual():
         W, curvature = server.response.W.copy(), server.response.curvature()
         for l, node in enumerate(parts):
             node.alpha = node.answer(Order(W[l], W[l], curvature[l], 20.0, seed)).alpha
-        duals.append(server.dual_objective(parts))
+        duals.append(server.price(parts)).dual_objective
     assert min(np.diff(duals)) < 0
     model = estimator.set_params(solver="mocha", max_iter=4, tol=0, local_epochs=20.0)
     history = model.fit(X, y, nodes=nodes).history_

@@ -11,6 +11,7 @@ from oracles.objective import regulariser
 from skfedmtl._learned import Learned
 from skfedmtl._quadratic import Fixed, Independent
 from skfedmtl._system import solve_through_weights
+from skfedmtl._woodbury import make_solver
 
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 6))
 seeds = st.integers(0, 2**32 - 1)
@@ -120,3 +121,29 @@ def test_a_system_that_rounding_has_spoiled_is_left():
         G = 1e3 * (row.transpose(0, 2, 1) @ row)
         u = solve_through_weights(Independent(3, 1e-8).respond(np.ones((3, 4))), G, np.ones((3, 4)))
         assert u is None or np.isfinite(u).all()
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+@given(shape=st.tuples(st.integers(1, 9), st.integers(1, 9)), seed=seeds)
+def test_the_derivative_in_its_spectral_form(shape, rounded, seed):
+    """J[dV] = dV Z diag(rho) Z' + U D[U' dV Z] Z' for no more features than nodes."""
+    m, d = shape
+    rng = np.random.default_rng(seed)
+    V = rng.normal(size=shape)
+    relationship = Learned(m, 0.3, 0.2)
+    response = relationship.respond(V)
+    response = response.rounded(0.1) if rounded else response
+    form = response.spectral()
+    assert (form is None) == (m < d)
+    if form is None:
+        return
+    dV, (U, Zt, rho, inside) = rng.normal(size=shape), form
+    M = U.T @ dV @ Zt.T
+    expected = dV @ (Zt.T * rho) @ Zt + U @ (inside(M) - M * rho) @ Zt
+    assert_allclose(response.product(dV), expected, atol=1e-10 * np.abs(expected).max())
+    blocks = rng.normal(size=(m, d, d))
+    blocks = blocks @ blocks.transpose(0, 2, 1)
+    b = response.product(rng.normal(size=shape))
+    u = make_solver(form, blocks)(b)
+    image = u + response.product(np.einsum("ljk,lk->lj", blocks, u))
+    assert_allclose(image, b, atol=1e-6 * np.linalg.norm(b))

@@ -28,7 +28,6 @@ from oracles.strategies import problems
 from oracles.system import build_system
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._losses import LOSSES as LOSS_OF
-from skfedmtl._newton import NewtonStepper
 from skfedmtl._schedule import make_schedule
 from skfedmtl._splitting import SplittingSolver
 
@@ -50,7 +49,7 @@ class Solvers(RuleBasedStateMachine):
     def start(self, problem, kind):
         self.task = federated(problem, kind)
         self.server, self.nodes = self.task.server, self.task.nodes
-        self.rng, self.newton = np.random.default_rng(0), NewtonStepper()
+        self.rng = np.random.default_rng(0)
         centred = replace(problem, X=self.task.join([node.X for node in self.nodes]))
         y = self.task.join([node.y for node in self.nodes])
         system = build_system(*oracle_task(centred, kind), problem.m, False, problem.kappa)
@@ -74,9 +73,10 @@ class Solvers(RuleBasedStateMachine):
                 )
         assert_allclose(self.server.response.W, self.weights(), atol=1e-9 * self.size())
 
-    @rule()
-    def second_order(self):
-        self.newton.step(self.server, self.nodes)
+    @rule(n_iter=st.integers(1, 4), tol=st.sampled_from([1e-3, 1e-12]))
+    def laboratory(self, n_iter, tol):
+        """Second-order steps where they pay."""
+        SplittingSolver(tol=tol, max_iter=n_iter).solve(self.server, self.nodes, self.rng)
 
     def weights(self):
         return self.system.conjugate.grad(self.system.V(self.alpha()))
