@@ -241,12 +241,12 @@ def test_adding_the_answers_up_lowers_the_dual():
     estimator.set_params(relationship=precision)
     problem = estimator._problem(X, y, nodes, np.arange(6), np.ones(len(y)))
     server, parts = problem.server, problem.nodes
-    duals = [server.dual_objective(parts)]
+    duals = [server.price(parts).dual_objective]
     for seed in range(4):
         W, curvature = server.response.W.copy(), server.response.curvature()
         for l, node in enumerate(parts):
             node.alpha = node.answer(Order(W[l], W[l], curvature[l], 20.0, seed)).alpha
-        duals.append(server.price(parts)).dual_objective
+        duals.append(server.price(parts).dual_objective)
     assert min(np.diff(duals)) < 0
     model = estimator.set_params(solver="mocha", max_iter=4, tol=0, local_epochs=20.0)
     history = model.fit(X, y, nodes=nodes).history_
