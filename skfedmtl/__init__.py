@@ -2,9 +2,8 @@
 
 from importlib.metadata import version
 
-from skfedmtl._classifier import FMTLClassifier
-from skfedmtl._nodes import from_nodes
-from skfedmtl._regressor import FMTLRegressor
+from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._input import from_nodes
 from skfedmtl.attack import LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
 
 __version__ = version("skfedmtl")

@@ -7,9 +7,8 @@ from sklearn.base import is_regressor
 from sklearn.metrics import root_mean_squared_error, zero_one_loss
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skfedmtl._base import last_step
-from skfedmtl._labels import as_labels
-from skfedmtl._targets import read_truth
+from skfedmtl._input import as_labels, read_truth
+from skfedmtl._tools.sklearn import last_step
 
 __all__ = ["make_node_scorer", "node_errors", "robustness_scorer"]
 

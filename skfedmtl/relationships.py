@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfedmtl._labelled import labelled, read_square_frame, series_names
-from skfedmtl._labels import as_labels
+from skfedmtl._input import MAX_DENSE_NODES, as_labels, labelled, read_square_frame, series_names
+from skfedmtl._typing import Array
 
 __all__ = ["clustered", "graph_laplacian", "mean_regularized"]
-
-Array = NDArray[np.float64]
-
-#: Dense m-by-m matrices are refused above this many nodes.
-MAX_DENSE_NODES = 5000
 
 
 def _check_node_count(m: object, name: str) -> int:

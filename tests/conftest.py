@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from skfedmtl.attack import _continuation
+from skfedmtl.attack._bilevel import continuation
 
 settings.register_profile(
     "ci", max_examples=25, derandomize=True, deadline=None, database=None, print_blob=True
@@ -43,6 +43,6 @@ def no_network(monkeypatch):
 @pytest.fixture
 def exact_ascents(monkeypatch):
     """Victims and gradients of ascents so near that rounding decides nothing."""
-    exact = _continuation.Accuracy(victim=1e-11, adjoint=1e-9)
+    exact = continuation.Accuracy(victim=1e-11, adjoint=1e-9)
     for name in ("_ROUGH", "_FINE"):
-        monkeypatch.setattr(_continuation, name, exact)
+        monkeypatch.setattr(continuation, name, exact)

@@ -20,7 +20,11 @@ from skfedmtl import (
     RandomPoisoner,
     from_nodes,
 )
-from skfedmtl.inspection import ConvergenceDisplay, RelationshipDisplay, SecurityCurveDisplay
+from skfedmtl.inspection import (
+    ConvergenceDisplay,
+    RelationshipDisplay,
+    SecurityCurveDisplay,
+)
 from skfedmtl.metrics import make_node_scorer, node_errors, robustness_scorer
 from skfedmtl.model_selection import NodeKFold, security_curve, train_test_split_nodes
 

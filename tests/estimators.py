@@ -3,10 +3,10 @@
 import numpy as np
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl._learned import Learned
-from skfedmtl._quadratic import Fixed, Independent
-from skfedmtl.attack._bilevel import Bilevel
-from skfedmtl.attack._one_vs_rest import make_game
+from skfedmtl._model.learned import Learned
+from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl.attack._bilevel.lower_level import Bilevel
+from skfedmtl.attack._bilevel.one_vs_rest import make_game
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
 #: Every estimator once.

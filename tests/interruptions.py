@@ -1,6 +1,6 @@
 """Fits that are stopped again and again."""
 
-from skfedmtl.attack._checkpoint import Checkpoint
+from skfedmtl.attack._bilevel.checkpoint import Checkpoint
 
 
 def fit_in_pieces(attack, X, y, nodes, monkeypatch, n_stops):

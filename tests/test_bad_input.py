@@ -8,8 +8,8 @@ from sklearn.exceptions import NotFittedError
 
 from estimators import ESTIMATORS, make_rows
 from skfedmtl import FMTLClassifier, FMTLRegressor, RandomPoisoner, from_nodes
-from skfedmtl._labels import listing, with_article
-from skfedmtl.relationships import MAX_DENSE_NODES, clustered, graph_laplacian, mean_regularized
+from skfedmtl._input.labels import MAX_DENSE_NODES, listing, with_article
+from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
 estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 BAD_NUMBERS = [np.nan, np.inf, -np.inf, "1", None]

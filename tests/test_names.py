@@ -20,11 +20,15 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
-from skfedmtl._figures import as_drawn
-from skfedmtl._report_figure import draw
-from skfedmtl._report_tables import print_tables, summarise, to_csv
-from skfedmtl._report_work import ATTACKS, BASELINES, KINDS, Result, Settings
-from skfedmtl.inspection import ConvergenceDisplay, RelationshipDisplay, SecurityCurveDisplay
+from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS, Result, Settings
+from skfedmtl._report.figure import draw
+from skfedmtl._report.tables import print_tables, summarise, to_csv
+from skfedmtl._tools.figures import as_drawn
+from skfedmtl.inspection import (
+    ConvergenceDisplay,
+    RelationshipDisplay,
+    SecurityCurveDisplay,
+)
 from skfedmtl.model_selection import security_curve
 
 matplotlib = pytest.importorskip("matplotlib")

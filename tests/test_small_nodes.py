@@ -148,7 +148,7 @@ def test_a_curve_names_the_nodes_that_it_draws(monkeypatch):
 )
 def test_a_named_target_of_a_single_row_is_refused_before_any_attack(name, chosen, monkeypatch):
     X, y, nodes = rows(FMTLRegressor)
-    monkeypatch.setattr("skfedmtl._security._measure", None)
+    monkeypatch.setattr("skfedmtl.model_selection._security_curve._measure", None)
     with pytest.raises(ValueError, match=f"`{name}` must .* single row: 2"):
         security_curve(
             RandomPoisoner(FMTLRegressor(), random_state=0, **{name: chosen}),

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from skfedmtl._layout import Field, digest
+from skfedmtl._tools.layout import Field, digest
 from skfedmtl.datasets._source import Member, Source
 
 CONTENTS = {

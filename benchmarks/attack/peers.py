@@ -60,9 +60,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _common import at_least_one, make_parser, print_table, write_csv
 from _timing import watched
 
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl._follower import Follower
-from skfedmtl._problem import FederatedProblem
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
+from skfedmtl._protocol.problem import FederatedProblem
+from skfedmtl._solvers.follower import Follower
 
 SEEDS = (0, 1, 2)
 N_TRAIN, N_VALIDATION, N_INJECTED = 100, 100, 10

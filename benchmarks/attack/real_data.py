@@ -60,7 +60,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
-from skfedmtl.attack._base import clean_twin
+from skfedmtl.attack._poisoner import clean_twin
 from skfedmtl.model_selection import train_test_split_nodes
 
 #: the fourth is the fifth with ten of its thirty volunteers: its attacks take a third of the time

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _common import make_parser, print_table, write_csv
 
 from skfedmtl import FMTLClassifier, FMTLRegressor
-from skfedmtl._report_data import DATASETS, is_classification
-from skfedmtl._report_work import _constant, _scores, _split
+from skfedmtl._report.data import DATASETS, is_classification
+from skfedmtl._report.experiment import _constant, _scores, _split
 from skfedmtl.model_selection import NodeKFold
 
 LAMBDA1S = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -51,10 +51,10 @@ from _common import at_least_one, make_parser, print_table, write_csv
 from _timing import median_seconds, watched
 from real_data import ATTACKS, DATA, compute, prepare
 
-from skfedmtl._follower import Follower
-from skfedmtl.attack._bilevel import Bilevel
-from skfedmtl.attack._constraints import FeasibleSet
-from skfedmtl.attack._victim import Victim
+from skfedmtl._solvers.follower import Follower
+from skfedmtl.attack._bilevel.lower_level import Bilevel
+from skfedmtl.attack._feasible.feasible_set import FeasibleSet
+from skfedmtl.attack._setting.victim import Victim
 
 OPTIONS = {"init": "clean", "optimize_labels": False}
 WATCHED = {

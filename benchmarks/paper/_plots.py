@@ -6,7 +6,7 @@ import matplotlib as mpl
 from _common import at_least_one, make_parser
 from _protocols import ATTACKS, DATA, LAMBDAS, make_attack
 
-from skfedmtl._figures import STYLE
+from skfedmtl._tools.figures import STYLE
 
 __all__ = ["figure_parser", "new_sheet", "paper_attack", "save", "share_legend"]
 

@@ -25,7 +25,12 @@ from _models import Rows, Setting
 from sklearn.preprocessing import minmax_scale
 
 import skfedmtl
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 from skfedmtl.datasets import make_endad_like
 from skfedmtl.model_selection import train_test_split_nodes
 

@@ -20,7 +20,7 @@ from _cells import cell_of, run_cells
 from _plots import figure_parser, new_sheet, paper_attack, save
 from _protocols import NAMES, STAMP, split, steps_for
 
-from skfedmtl._figures import GREY
+from skfedmtl._tools.figures import GREY
 from skfedmtl.inspection import RelationshipDisplay
 
 CELL = ("dataset", "attack", "steps")

@@ -32,7 +32,7 @@ from _plots import figure_parser, new_sheet, paper_attack, save, share_legend
 from _protocols import NAMES, STAMP, split, steps_for
 from sklearn.base import clone
 
-from skfedmtl.attack import _craft
+from skfedmtl.attack._bilevel import restart
 from skfedmtl.inspection import ConvergenceDisplay
 
 CELL = ("dataset", "attack", "seed", "steps")
@@ -53,7 +53,7 @@ def recorded():
     """Rows, and targets if they move, of an attack fitted inside: its start, then every step."""
     path = []
 
-    class Recording(_craft.Ascent):
+    class Recording(restart.Ascent):
         def run(self, max_iter, after_step, *args):
             def record(ascent):
                 split = getattr(self._feasible, "split", lambda rows: (rows, None))
@@ -66,7 +66,7 @@ def recorded():
             record(self)
             super().run(max_iter, both, *args)
 
-    with mock.patch.object(_craft, "Ascent", Recording):
+    with mock.patch.object(restart, "Ascent", Recording):
         yield path
 
 

@@ -25,11 +25,11 @@ import time
 import numpy as np
 from _common import LAMBDA1, LAMBDA2, is_regression, load_scaled
 
-from skfedmtl._callbacks import Task
-from skfedmtl._learned import Learned
-from skfedmtl._losses import LOSSES
-from skfedmtl._problem import FederatedProblem
-from skfedmtl._splitting import SplittingSolver
+from skfedmtl._model.learned import Learned
+from skfedmtl._model.losses import LOSSES
+from skfedmtl._protocol.problem import FederatedProblem
+from skfedmtl._solvers.splitting import SplittingSolver
+from skfedmtl._tools.task import Task
 
 __all__ = [
     "LAMBDA1",

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from _protocol_peers import LAMBDA1, LAMBDA2, plain_round, safe_curvature
 
-from skfedmtl._mocha import MochaSolver
-from skfedmtl._schedule import Draws
+from skfedmtl._solvers.mocha import MochaSolver
+from skfedmtl._solvers.schedule import Draws
 
 __all__ = ["METHODS", "NETWORKS", "Plan", "run"]
 

@@ -41,10 +41,10 @@ from _cells import run_cells
 from _common import is_regression, load_scaled, make_parser, print_table
 from _protocol_peers import Deadline, make_problem, plain_history
 
-from skfedmtl._log import Watch
-from skfedmtl._mocha import MochaSolver
-from skfedmtl._schedule import make_schedule
-from skfedmtl._splitting import SplittingSolver
+from skfedmtl._protocol.problem import Watch
+from skfedmtl._solvers.mocha import MochaSolver
+from skfedmtl._solvers.schedule import make_schedule
+from skfedmtl._solvers.splitting import SplittingSolver
 
 DATA = ("landmine", "heart_disease", "parkinsons_total", "human_activity")
 PENALTIES = ((1e-3, 1e-3), (1e-2, 1e-5), (0.1, 0.1))

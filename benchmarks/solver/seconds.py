@@ -39,10 +39,10 @@ from _peers import fit_independent
 from _protocol_peers import Deadline, make_problem
 from _timing import median_seconds
 
-from skfedmtl._log import Watch
-from skfedmtl._mocha import MochaSolver
-from skfedmtl._schedule import make_schedule
-from skfedmtl._splitting import SplittingSolver
+from skfedmtl._protocol.problem import Watch
+from skfedmtl._solvers.mocha import MochaSolver
+from skfedmtl._solvers.schedule import make_schedule
+from skfedmtl._solvers.splitting import SplittingSolver
 
 PROBLEMS = {"human_activity": "logistic", "parkinsons_total": "squared_error"}
 PENALTIES = ((1e-3, 1e-3), (1e-2, 1e-5))

@@ -9,16 +9,24 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfedmtl._callbacks import CallbackSupportMixin, begin_fit
-from skfedmtl._sklearn import Interval, StrOptions, _fit_context
-from skfedmtl.attack._ascent import STEPS
-from skfedmtl.attack._base import BasePoisoner
-from skfedmtl.attack._check import CHECK_TOL, ExactBilevel, compare
-from skfedmtl.attack._checkpoint import Checkpoint, check_folder, fingerprint
-from skfedmtl.attack._craft import Settings, craft
-from skfedmtl.attack._gradients import GRADIENTS
-from skfedmtl.attack._one_vs_rest import make_game, upper_value
-from skfedmtl.attack._upper import UPPER_LOSSES
+from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
+from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
+from skfedmtl.attack._bilevel import (
+    CHECK_TOL,
+    GRADIENTS,
+    STEPS,
+    UPPER_LOSSES,
+    Checkpoint,
+    ExactBilevel,
+    Settings,
+    check_folder,
+    compare,
+    craft,
+    fingerprint,
+    make_game,
+    upper_value,
+)
+from skfedmtl.attack._poisoner import BasePoisoner
 
 __all__ = ["PoisoningAttacker"]
 

@@ -1,11 +1,8 @@
 """Poisoners that do not optimise: what an attack must beat."""
 
-from skfedmtl._base import last_step
-from skfedmtl._sklearn import _fit_context
-from skfedmtl.attack._base import BasePoisoner
-from skfedmtl.attack._start import start_labels
-from skfedmtl.attack._tables import take_rows
-from skfedmtl.attack._threat import draw_distinct_rows
+from skfedmtl._tools.sklearn import _fit_context, last_step
+from skfedmtl.attack._poisoner import BasePoisoner
+from skfedmtl.attack._setting import draw_distinct_rows, start_labels, take_rows
 
 __all__ = ["LabelFlipPoisoner", "RandomPoisoner"]
 

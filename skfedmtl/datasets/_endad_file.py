@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._files import read_npz
-from skfedmtl._labels import as_labels
-from skfedmtl._layout import Field, check_fields
+from skfedmtl._input import as_labels
+from skfedmtl._tools.files import read_npz
+from skfedmtl._tools.layout import Field, check_fields
 
 NODE, TARGET = "node", "lesion"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._files import read_npz, write_whole
-from skfedmtl._layout import check_fields, digest
+from skfedmtl._tools.files import read_npz, write_whole
+from skfedmtl._tools.layout import check_fields, digest
 from skfedmtl.datasets._archives import unpack
 from skfedmtl.datasets._base import DATA_HOME_VARIABLE, get_data_home
 from skfedmtl.datasets._download import download

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skfedmtl._layout import Field
+from skfedmtl._tools.layout import Field
 from skfedmtl.datasets._base import check_download, check_output, make_result
 from skfedmtl.datasets._fetch import fetch_arrays
 from skfedmtl.datasets._source import Member, Source

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfedmtl._layout import Layout
+from skfedmtl._tools.layout import Layout
 
 _MARGIN = 4 * 2**20  # what archives hold besides the members
 

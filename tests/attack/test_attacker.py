@@ -12,7 +12,12 @@ from estimators import ESTIMATOR_OF, ESTIMATORS, KINDS, LOSSES, estimator_of, ma
 from oracles.gradients import dense_gradient
 from oracles.strategies import problems
 from oracles.victim import upper_H
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 
 POISONERS = (PoisoningAttacker, RandomPoisoner)
 

@@ -13,9 +13,9 @@ from hypothesis import settings
 from numpy.testing import assert_array_equal
 
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl._files import read_npz, write_npz
-from skfedmtl.attack._checkpoint import Checkpoint
-from skfedmtl.attack._generator import as_text, is_state, set_state
+from skfedmtl._tools.files import read_npz, write_npz
+from skfedmtl.attack._bilevel.checkpoint import Checkpoint
+from skfedmtl.attack._bilevel.generator import as_text, is_state, set_state
 
 N_FLIPS = 4 * settings().max_examples
 rng = np.random.default_rng(0)

@@ -10,8 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 from estimators import make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._constraints import FeasibleSet
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
+from skfedmtl.attack._feasible.feasible_set import FeasibleSet
 
 SIZES = (10, 4, 7)
 DTYPES = [np.float64, np.float32]

@@ -10,8 +10,13 @@ from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, estimator_of, make_rows
 from oracles.strategies import problems
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._continuation import Accuracy, FollowedBilevel
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
+from skfedmtl.attack._bilevel.continuation import Accuracy, FollowedBilevel
 
 STEP = 1e-5
 

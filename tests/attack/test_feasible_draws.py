@@ -9,14 +9,14 @@ from numpy.testing import assert_array_equal
 from scipy.stats import chisquare, ks_2samp
 
 from oracles.feasible import check_stored, feasible_problems, feasible_set
-from skfedmtl.attack import _sampling
+from skfedmtl.attack._feasible import sampling
 
 
 @given(drawn=feasible_problems((np.float64,)))
 @pytest.mark.parametrize("tries", [30, 0])
 def test_samples_are_inside(tries, drawn):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_sampling, "_TRIES", tries)
+        patch.setattr(sampling, "_TRIES", tries)
         X = drawn.feasible.sample(np.random.default_rng(0), drawn.X.shape[1])
     assert (np.linalg.norm(X, axis=1) <= drawn.radius * (1 + 1e-12)).all()
     drawn = drawn._replace(radius=drawn.radius * (1 + 1e-12))
@@ -35,7 +35,7 @@ BOXES = {
 @pytest.mark.parametrize("box", BOXES)
 def test_samples_are_uniform(box, tries, monkeypatch):
     """As points of a cube around the ball that happen to be inside."""
-    monkeypatch.setattr(_sampling, "_TRIES", tries)
+    monkeypatch.setattr(sampling, "_TRIES", tries)
     (low, high), rng = BOXES[box], np.random.default_rng(0)
     X = feasible_set(np.ones(4000), low, high).sample(rng, 3)
     cube = rng.uniform(-1.0, 1.0, size=(200_000, 3))
@@ -46,7 +46,7 @@ def test_samples_are_uniform(box, tries, monkeypatch):
 
 @pytest.mark.parametrize("tries", [30, 0], ids=["proposals", "chain"])
 def test_samples_of_whole_numbers_and_groups_are_uniform(tries, monkeypatch):
-    monkeypatch.setattr(_sampling, "_TRIES", tries)
+    monkeypatch.setattr(sampling, "_TRIES", tries)
     low, high = [-np.inf, -1.0, 0.0, 0.0, -5.0], [np.inf, 9.0, 1.0, 1.0, 5.0]
     clean = np.zeros((4000, 5))
     clean[:, 4] = 1.5
@@ -68,7 +68,7 @@ def test_samples_of_whole_numbers_and_groups_are_uniform(tries, monkeypatch):
 @pytest.mark.parametrize("tries", [30, 0], ids=["proposals", "chain"])
 def test_samples_of_many_features_reach_the_sphere(tries, monkeypatch):
     """In high dimension nearly all of the volume is there; the chain must have got that far."""
-    monkeypatch.setattr(_sampling, "_TRIES", tries)
+    monkeypatch.setattr(sampling, "_TRIES", tries)
     X = feasible_set(np.full(500, 2.0), [-2.0] * 60, [2.0] * 60).sample(
         np.random.default_rng(0), 60
     )

@@ -17,10 +17,10 @@ from oracles.feasible import (
     nearest,
     projection_error,
 )
-from skfedmtl.attack._bounds import row_bounds
-from skfedmtl.attack._constraints import FeasibleSet
-from skfedmtl.attack._projection import pull_in
-from skfedmtl.attack._storage import Storage
+from skfedmtl.attack._feasible.boxes import row_bounds
+from skfedmtl.attack._feasible.feasible_set import FeasibleSet
+from skfedmtl.attack._feasible.projection import pull_in
+from skfedmtl.attack._feasible.storage import Storage
 
 #: combinations are many: more examples than elsewhere
 more = settings(max_examples=6 * settings().max_examples)

@@ -22,16 +22,16 @@ from oracles.gradients import dense_gradient
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
 from skfedmtl import FMTLClassifier, FMTLRegressor
-from skfedmtl._adjoint import Adjoint, Solved
-from skfedmtl._follower import first_rho
-from skfedmtl._learned import Learned
-from skfedmtl._losses import LOSSES as LOSS_OF
-from skfedmtl._problem import FederatedProblem
-from skfedmtl._quadratic import Fixed, Independent
-from skfedmtl._splitting import SplittingSolver
-from skfedmtl.attack._check import CHECK_TOL
-from skfedmtl.attack._gradients import Damage, UpperObjective
-from skfedmtl.attack._upper import upper_loss
+from skfedmtl._model.learned import Learned
+from skfedmtl._model.losses import LOSSES as LOSS_OF
+from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl._protocol.problem import FederatedProblem
+from skfedmtl._solvers.adjoint import Adjoint, Solved
+from skfedmtl._solvers.follower import first_rho
+from skfedmtl._solvers.splitting import SplittingSolver
+from skfedmtl.attack._bilevel.gradient_check import CHECK_TOL
+from skfedmtl.attack._bilevel.objective import Damage, UpperObjective
+from skfedmtl.attack._bilevel.upper_loss import upper_loss
 from skfedmtl.datasets import (
     fetch_heart_disease,
     fetch_human_activity,

@@ -14,7 +14,12 @@ from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATORS, make_rows
 from pipelines import frame, model, pipeline, uneven
-from skfedmtl import FMTLClassifier, FMTLRegressor, LabelFlipPoisoner, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    RandomPoisoner,
+)
 
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 

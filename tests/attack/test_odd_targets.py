@@ -7,7 +7,12 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from skfedmtl import FMTLRegressor, LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
+from skfedmtl import (
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 
 RNG = np.random.default_rng(0)
 N = 32

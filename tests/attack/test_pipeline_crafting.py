@@ -10,8 +10,7 @@ from estimators import ESTIMATOR_OF, ESTIMATORS, Watched
 from interruptions import fit_in_pieces
 from pipelines import frame, model, pipeline, poisoner, scaled, uneven
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl.attack._start import target_ranges
-from skfedmtl.attack._upper import Evaluation
+from skfedmtl.attack._setting.start import Evaluation, target_ranges
 
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 

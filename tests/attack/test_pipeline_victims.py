@@ -11,9 +11,9 @@ from estimators import ESTIMATOR_OF, ESTIMATORS, LOSSES, Watched, make_rows
 from oracles.victim import upper_H
 from pipelines import SCALERS, fitted_scalers, model, pipeline, poisoner, scaled, uneven
 from skfedmtl import PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._bilevel import Bilevel
-from skfedmtl.attack._one_vs_rest import make_game
-from skfedmtl.attack._victim import Victim
+from skfedmtl.attack._bilevel.lower_level import Bilevel
+from skfedmtl.attack._bilevel.one_vs_rest import make_game
+from skfedmtl.attack._setting.victim import Victim
 
 both = pytest.mark.parametrize("make", (PoisoningAttacker, RandomPoisoner))
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -17,8 +17,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from estimators import make_rows
 from interruptions import fit_in_pieces
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl.attack._checkpoint import fingerprint
-from skfedmtl.attack._craft import craft
+from skfedmtl.attack._bilevel.checkpoint import fingerprint
+from skfedmtl.attack._bilevel.restart import craft
 
 ATTRIBUTES = ("poison_X_", "poison_y_", "poison_nodes_", "objective_history_", "objective_")
 

@@ -20,7 +20,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
-from skfedmtl.attack._victim import Victim
+from skfedmtl.attack._setting.victim import Victim
 from skfedmtl.model_selection import NodeKFold, security_curve
 
 POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)

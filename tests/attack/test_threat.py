@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from estimators import make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._threat import draw_threat
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
+from skfedmtl.attack._setting.threat import draw_threat
 
 SIZES = (10, 4, 7, 9, 6)
 

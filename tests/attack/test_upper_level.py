@@ -7,9 +7,8 @@ from numpy.testing import assert_allclose
 from estimators import ESTIMATOR_OF, Watched, make_rows
 from oracles.victim import solve_victim
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl.attack._bilevel import WithTargets
-from skfedmtl.attack._start import target_ranges
-from skfedmtl.attack._upper import Evaluation
+from skfedmtl.attack._bilevel.lower_level import WithTargets
+from skfedmtl.attack._setting.start import Evaluation, target_ranges
 
 STEP = 1e-5
 

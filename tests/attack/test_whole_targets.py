@@ -8,9 +8,14 @@ from numpy.testing import assert_array_equal
 from scipy.stats import chisquare
 from sklearn.base import clone
 
-from skfedmtl import FMTLRegressor, LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
-from skfedmtl._targets import read_targets
-from skfedmtl.attack._start import CleanData, as_targets, start_labels
+from skfedmtl import (
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
+from skfedmtl._input.targets import read_targets
+from skfedmtl.attack._setting.start import CleanData, as_targets, start_labels
 
 WHOLE = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 LABELS = ("random", "extreme", "keep")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skfedmtl._layout import digest
+from skfedmtl._tools.layout import digest
 from skfedmtl.datasets import (
     fetch_heart_disease,
     fetch_human_activity,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from numpy.testing import assert_array_equal
 
-from skfedmtl._files import write_npz
+from skfedmtl._tools.files import write_npz
 from skfedmtl.datasets import load_endad
 from skfedmtl.datasets._archives import unpack
 from skfedmtl.datasets._fetch import fetch_arrays

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from skfedmtl.attack._bounds import row_bounds
-from skfedmtl.attack._constraints import FeasibleSet
-from skfedmtl.attack._features import Limits
-from skfedmtl.attack._storage import Storage
+from skfedmtl.attack._feasible.boxes import row_bounds
+from skfedmtl.attack._feasible.feasible_set import FeasibleSet
+from skfedmtl.attack._feasible.limits import Limits
+from skfedmtl.attack._feasible.storage import Storage
 
 DTYPES = (np.float64, np.float32)
 KINDS = ("free", "range", "frozen", "whole", "whole range", "frozen whole")

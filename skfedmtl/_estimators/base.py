@@ -1,0 +1,448 @@
+"""What the estimators share: validation, the call of the solver, prediction by node."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfedmtl._estimators.constant import constant_models
+from skfedmtl._estimators.precision import check_precision
+from skfedmtl._input import (
+    MAX_DENSE_NODES,
+    check_nodes,
+    encode_nodes,
+    lookup_nodes,
+    oddly_scaled,
+    read_targets,
+    read_weights,
+    refuse_masked,
+    take_nodes,
+)
+from skfedmtl._model import LOSSES, Fixed, Independent, Learned, Relationship
+from skfedmtl._protocol import LARGEST, FederatedProblem, Watch
+from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
+from skfedmtl._tools.callbacks import CallbackSupportMixin
+from skfedmtl._tools.doc_link import DocLinkMixin
+from skfedmtl._tools.sklearn import Interval, StrOptions
+from skfedmtl._tools.task import Task
+
+_NAMED = 5  #: columns that a warning lists
+NO_NODE = 0  #: the one label of a model fitted without nodes
+
+
+class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+    """One linear model a node, tied by a relationship matrix; see the subclasses."""
+
+    __metadata_request__fit = {"nodes": True}
+    __metadata_request__predict = {"nodes": True}
+    __metadata_request__decision_function = {"nodes": True}
+    __metadata_request__score = {"nodes": True}
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "lambda1": [Interval(Real, 0, None, closed="left")],
+        "lambda2": [Interval(Real, 0, None, closed="neither")],
+        "relationship": [StrOptions({"learned", "none"}), "array-like"],
+        "node_labels": [StrOptions({"auto"}), "array-like"],
+        "fit_intercept": ["boolean"],
+        "solver": [StrOptions({"splitting", "mocha"})],
+        "local_epochs": [None, Interval(Real, 0, None, closed="neither"), tuple, dict],
+        "participation": [Interval(Real, 0, 1, closed="right")],
+        "n_jobs": [None, Integral],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "node_column": [None, Integral, str],
+        "handle_unknown": [StrOptions({"error", "mean"})],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    # -- input ----------------------------------------------------------------------------
+
+    def _check_fit(self, X, y, nodes, sample_weight):
+        """Checked rows, targets, node labels with the rows' positions, and weights."""
+        y_numeric = self._intercept_kind == "centred"
+        refuse_masked(X=X, sample_weight=sample_weight)
+        X, nodes = take_nodes(self, X, nodes, reset=True)
+        y = read_targets(y, "y", numeric=y_numeric)
+        if self.node_column is None:
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=np.float64, y_numeric=y_numeric
+            )
+        else:
+            X, y = check_X_y(
+                X, y, accept_sparse="csr", dtype=np.float64, y_numeric=y_numeric, estimator=self
+            )
+        refuse_huge("X", X.data if issparse(X) else X)
+        if y_numeric:
+            y = y.astype(np.float64, copy=False)
+            refuse_huge("y", y)
+        labels, codes = self._encode(nodes, X.shape[0])
+        sample_weight = read_weights(sample_weight, X)
+        if not sample_weight.any():
+            raise ValueError("sample_weight must hold positive weights, got zeros only.")
+        return X, y, labels, codes, sample_weight
+
+    def _check_predict(self, X, nodes):
+        """Checked rows and the positions of their nodes, -1 for the mean model."""
+        check_is_fitted(self)
+        refuse_masked(X=X)
+        X, nodes = take_nodes(self, X, nodes, reset=False)
+        if self.node_column is None:
+            X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        else:
+            X = check_array(X, accept_sparse="csr", dtype=np.float64, estimator=self)
+        if nodes is not None:
+            nodes = check_nodes(nodes, X.shape[0])
+            return X, lookup_nodes(nodes, self.nodes_, self.handle_unknown)
+        if len(self.nodes_) > 1:
+            raise ValueError(
+                f"`nodes` is missing: this {type(self).__name__} was fitted on "
+                f"{len(self.nodes_)} nodes and needs the node of every row (predict(X, nodes=...), "
+                "or node_column=...). scikit-learn's string scorers and cross_val_predict do not "
+                "pass it on: use node_column there."
+            )
+        return X, np.zeros(X.shape[0], dtype=np.int64)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # -- what an attack may do ------------------------------------------------------------
+
+    def _row_weights(self, y, sample_weight):
+        """Weights of rows with these targets; a classifier's know the class."""
+        return sample_weight
+
+    def _solver_targets(self, y):
+        """Targets as the solver takes them: numbers, or -1 and +1 for classes."""
+        return np.asarray(y, dtype=np.float64)
+
+    def _parts(self):
+        """The fitted models whose losses add up: this one, or one a class."""
+        return [self]
+
+    # -- fit ------------------------------------------------------------------------------
+
+    def _encode(self, nodes, n_samples):
+        """`nodes_` and the position of every row's node."""
+        if nodes is None:
+            if not isinstance(self.node_labels, str):
+                raise ValueError(
+                    "`node_labels` lists nodes, but neither `nodes` nor `node_column` says where "
+                    "the rows belong."
+                )
+            return np.array([NO_NODE]), np.zeros(n_samples, dtype=np.int64)
+        return encode_nodes(check_nodes(nodes, n_samples), self.node_labels)
+
+    def _make_relationship(self, labels) -> Relationship:
+        m, lambda1, lambda2 = len(labels), float(self.lambda1), float(self.lambda2)
+        if isinstance(self.relationship, str):
+            if self.relationship == "none" or lambda1 == 0.0:
+                return Independent(m, lambda2)
+            return Learned(m, lambda1, lambda2)
+        return Fixed(check_precision(self.relationship, labels), lambda1, lambda2)
+
+    def _fit_rows(self, X, signed_y, codes, labels, sample_weight, task: Task, *, whole=True):
+        """Solve and set the fitted attributes that both estimators share; returns the solution.
+
+        The rounds are parts of `task`; `whole` says that the model after one can predict.
+        """
+        problem = self._problem(X, signed_y, codes, labels, sample_weight)
+        iterate = self._last_iterate(problem, labels) if self.warm_start else None
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+
+        def attributes(solution):
+            lambda2, classify = float(self.lambda2), self._intercept_kind == "feature"
+            constant = constant_models(problem, solution, X, lambda2, classify=classify)
+            return {"nodes_": labels, **_attributes(problem, solution), "is_constant_": constant}
+
+        # other nodes and orders than the fits before, whose seed may be the same
+        age = 0 if iterate is None else iterate.age
+        rng = np.random.default_rng([seed, age] if age else seed)
+        watch = Watch(task, attributes if whole else None)
+        solver = self._make_solver(labels, iterate)
+        solution = problem.solve(solver, rng, watch)
+        self._iterate = None
+        if self.warm_start and isinstance(solver, SplittingSolver):
+            self._iterate = problem.iterate_to_keep(solver.iterate)
+        for name, value in attributes(solution).items():
+            setattr(self, name, value)
+        return solution
+
+    def _last_iterate(self, problem, labels):
+        """Where the last fit has ended, as far as it suits this problem; None without one."""
+        if np.shape(getattr(self, "dual_coef_", ())) == problem.y_shape:
+            problem.set_dual_coef(self.dual_coef_)
+        kept = getattr(self, "_iterate", None)
+        if not isinstance(kept, dict) or not np.array_equal(self.nodes_, labels):
+            return None
+        return problem.iterate_from(kept, self.coef_, self.intercept_)
+
+    def _warn_if_short(self, solutions, X):
+        """Say so where a fit, or one of a class, ended by its number of rounds."""
+        if self.tol == 0 or all(one.converged or one.stopped for one in solutions):
+            return
+        epochs = self.local_epochs if isinstance(self.local_epochs, dict) else {}
+        silent = [label for label, count in epochs.items() if count == 0]
+        warnings.warn(
+            f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
+            f"duality gap of {self.dual_gap_:.3g}; tol={self.tol:g} asks for "
+            f"{self.tol * self.objective_:.3g}. Raise max_iter, tol or the "
+            f"lambdas, or scale the features.{self._odd_scales(X)}"
+            + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+    def _odd_scales(self, X):
+        """A sentence about columns that differ from the middle one by decades, if there are any."""
+        odd = oddly_scaled(X)
+        if not len(odd):
+            return ""
+        names = np.delete(np.arange(self.n_features_in_), self._node_place())
+        if hasattr(self, "feature_names_in_"):
+            names = self.feature_names_in_[names]
+        more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+        listed = ", ".join(map(repr, names[odd[:_NAMED]].tolist()))
+        return f" Columns of X whose size differs from the others' by decades: {listed}{more}."
+
+    def _node_place(self):
+        """The position of the node column among those of `X`; an empty list without one."""
+        place = self.node_column
+        if place is None:
+            return []
+        if isinstance(place, str):
+            place = self.feature_names_in_.tolist().index(place)
+        return place % self.n_features_in_
+
+    def _make_solver(self, labels, iterate=None):
+        """The solver that the parameters ask for, to go on from `iterate`."""
+        settings = {"tol": float(self.tol), "max_iter": self.max_iter, "n_jobs": self.n_jobs}
+        epochs, share = self.local_epochs, float(self.participation)
+        is_mocha = self.solver == "mocha"
+        schedule = None
+        if is_mocha or epochs is not None or share < 1.0:
+            schedule = make_schedule(1.0 if epochs is None else epochs, share, labels)
+        if is_mocha:
+            return MochaSolver(schedule=schedule, **settings)
+        return SplittingSolver(schedule=schedule, iterate=iterate, **settings)
+
+    def _problem(self, X, signed_y, codes, labels, sample_weight) -> FederatedProblem:
+        """The fit's problem, not yet solved; attacks build theirs with it."""
+        return FederatedProblem(
+            X,
+            signed_y,
+            codes,
+            sample_weight,
+            loss=LOSSES[self.loss](),
+            relationship=self._make_relationship(labels),
+            intercept=self._intercept_kind if self.fit_intercept else "none",
+            intercept_scaling=float(getattr(self, "intercept_scaling", 1.0)),
+        )
+
+    # -- prediction -----------------------------------------------------------------------
+
+    def _decision(self, X, codes):
+        """x . w + b of every row with its own node's model, a column a class if there are many."""
+        coef = np.concatenate([self.coef_, self.coef_.mean(axis=0, keepdims=True)])
+        mean = self.intercept_.mean(axis=0, keepdims=True)
+        intercept = np.concatenate([self.intercept_, mean])
+        out = np.empty((X.shape[0], *coef.shape[1:-1]))
+        order = np.argsort(codes, kind="stable")
+        present, starts = np.unique(codes[order], return_index=True)
+        for code, rows in zip(present, np.split(order, starts[1:]), strict=True):
+            out[rows] = X[rows] @ coef[code].T + intercept[code]
+        return out
+
+    # -- the features ---------------------------------------------------------------------
+
+    @property
+    def feature_importances_(self):
+        """Mean size of each feature's coefficients over the nodes, and the classes.
+
+        For selectors of features, ``importance_getter="feature_importances_"``: those of
+        scikit-learn look at `coef_` else, which has no column for a node column, and of more than
+        two classes an axis too many. A node column has an entry of its own, above all others, so
+        that a selector keeps it. One that drops columns before it fits, `RFE` for one, shifts those
+        behind: let the node column be the first, ``node_column=0``, or the last, -1.
+
+        Returns
+        -------
+        importances : ndarray of shape (n_columns,)
+            Those of features that differ in scale cannot be compared.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.feature_selection import SelectFromModel
+        >>> from skfedmtl import FMTLRegressor
+        >>> from skfedmtl.datasets import make_federated_regression
+        >>> X, y, nodes = make_federated_regression(
+        ...     n_features=4, random_state=0, return_X_y_nodes=True
+        ... )
+        >>> table = np.column_stack([X, np.zeros(len(X)), nodes])
+        >>> selector = SelectFromModel(
+        ...     FMTLRegressor(node_column=-1),
+        ...     importance_getter="feature_importances_",
+        ...     threshold="0.5*median",
+        ... )
+        >>> selector.fit(table, y).get_support()
+        array([ True,  True,  True,  True, False,  True])
+        """
+        check_is_fitted(self)
+        sizes = np.abs(self.coef_).reshape(-1, self.coef_.shape[-1]).mean(axis=0)
+        if len(sizes) == self.n_features_in_:
+            return sizes
+        # above them also where selectors square them
+        return np.insert(sizes, self._node_place(), max(1.01 * sizes.max(), 1e-150))
+
+    # -- the relationship -----------------------------------------------------------------
+
+    def node_covariance(self):
+        """Covariance Sigma of the nodes: the learned one, or the inverse of the given Omega.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_nodes, n_nodes)
+            In the order of `nodes_`. The learned one has trace 1 [1]_; with
+            ``relationship="none"`` it is the identity over n_nodes. With more than two classes
+            one a class, of shape (n_classes, n_nodes, n_nodes); so are precision and correlation.
+
+        Raises
+        ------
+        ValueError
+            With more than 5000 nodes: use `node_covariance_factor_` instead.
+
+        References
+        ----------
+        .. [1] V. Smith et al., "Federated Multi-Task Learning", NeurIPS 2017.
+
+        Examples
+        --------
+        >>> from skfedmtl import FMTLRegressor, from_nodes
+        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
+        >>> FMTLRegressor().fit(X, y, nodes=nodes).node_covariance().trace().round(6)
+        np.float64(1.0)
+        """
+        check_is_fitted(self)
+        m = len(self.nodes_)
+        if m > MAX_DENSE_NODES:
+            raise ValueError(
+                f"A dense matrix of {m} nodes is refused; at most {MAX_DENSE_NODES} nodes are "
+                "allowed. Use node_covariance_factor_."
+            )
+        factor = self.node_covariance_factor_
+        untied = np.where(factor.any(axis=(-2, -1)), 0.0, 1.0 / m)
+        return factor @ np.swapaxes(factor, -1, -2) + untied[..., None, None] * np.eye(m)
+
+    def node_precision(self):
+        """Precision Omega of the nodes, the (pseudo-)inverse of `node_covariance`.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_nodes, n_nodes)
+            In the order of `nodes_`.
+
+        Raises
+        ------
+        ValueError
+            With more than 5000 nodes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfedmtl import FMTLRegressor, from_nodes
+        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
+        >>> model = FMTLRegressor(relationship=2 * np.eye(2)).fit(X, y, nodes=nodes)
+        >>> model.node_precision().round(6)
+        array([[2., 0.],
+               [0., 2.]])
+        """
+        return np.linalg.pinv(self.node_covariance(), hermitian=True)
+
+    def node_correlation(self):
+        """Correlation of the nodes: `node_covariance` scaled to a unit diagonal.
+
+        Returns
+        -------
+        correlation : ndarray of shape (n_nodes, n_nodes)
+            In the order of `nodes_`; a node of no variance correlates with itself only.
+
+        Raises
+        ------
+        ValueError
+            With more than 5000 nodes.
+
+        Examples
+        --------
+        >>> from skfedmtl import FMTLRegressor, from_nodes
+        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
+        >>> FMTLRegressor().fit(X, y, nodes=nodes).node_correlation().round(3)
+        array([[1., 1.],
+               [1., 1.]])
+        """
+        covariance = self.node_covariance()
+        if covariance.ndim == 3:
+            return np.array([_correlation(one) for one in covariance])
+        return _correlation(covariance)
+
+
+def _attributes(problem, solution):
+    """The fitted attributes of a solution, but for the nodes."""
+    coef, intercept = problem.coefficients(solution.W)
+    return {
+        "coef_": coef,
+        "intercept_": intercept,
+        "dual_coef_": problem.dual_coef(),
+        "objective_": solution.certificate.objective,
+        "dual_objective_": solution.certificate.dual_objective,
+        "dual_gap_": solution.certificate.gap,
+        "history_": solution.history,
+        "n_iter_": len(solution.history["round"]) - 1,
+        "node_covariance_factor_": problem.server.relationship.covariance_factor(solution.W),
+    }
+
+
+def refuse_huge(name, values):
+    """Refuse numbers whose squares would overflow."""
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} holds numbers of up to {largest:.3g} in size; at most {LARGEST:g} are allowed."
+        )
+
+
+@contextmanager
+def whole_or_not_at_all(model):
+    """Give a model that is fitted in vain its former fit back."""
+    before = {name: value for name, value in vars(model).items() if _is_fitted_name(name)}
+    try:
+        yield
+    except BaseException:
+        for name in [name for name in vars(model) if _is_fitted_name(name)]:
+            delattr(model, name)
+        vars(model).update(before)
+        raise
+
+
+def _is_fitted_name(name):
+    return name == "_iterate" or (name.endswith("_") and not name.startswith("_"))
+
+
+def _correlation(covariance):
+    spread = np.sqrt(np.diag(covariance))
+    floor = 1e-12 * spread.max(initial=0.0)
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
+    correlation = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation

@@ -1,0 +1,243 @@
+"""The public regressor: validate, solve, set attributes."""
+
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from skfedmtl._estimators.base import BaseFMTL, whole_or_not_at_all
+from skfedmtl._input import read_truth
+from skfedmtl._tools.callbacks import begin_fit
+from skfedmtl._tools.sklearn import StrOptions, _fit_context
+
+__all__ = ["FMTLRegressor"]
+
+
+class FMTLRegressor(RegressorMixin, BaseFMTL):
+    """Federated multi-task least squares: one linear model a node, tied by a relationship.
+
+    Minimises, over weights ``W`` with one row ``w_l`` a node and intercepts ``b_l`` [1]_::
+
+        P = sum_l (1/c_l) sum_i s_i (y_i - w_l . x_i - b_l)^2
+            + lambda1 tr(W' Omega W) + lambda2 ||W||_F^2
+
+    where ``s_i`` are the row weights and ``c_l`` their sum in node ``l``. With
+    ``relationship="learned"`` the covariance ``Sigma = Omega^-1``, of trace 1, is found
+    together with ``W``, which turns the tie into ``lambda1 ||W||_*^2``. The intercepts are not
+    penalised. The fit ends with a certificate: `objective_` lies at most `dual_gap_` above the
+    least value of ``P``.
+
+    Parameters
+    ----------
+    lambda1 : float, default=1e-3
+        Strength of the tie between the nodes, at least 0.
+    lambda2 : float, default=1e-3
+        Strength of the ridge penalty of every node, above 0.
+    loss : {"squared_error"}, default="squared_error"
+        The loss ``(y - f)^2``.
+    relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
+default="learned"
+        ``"learned"``: the best covariance, found with the weights; with ``lambda1=0`` the same as
+        ``"none"``. ``"none"``: no tie, only `lambda2`. A matrix is the precision Omega, symmetric
+        and positive semidefinite, in the order of `node_labels`; a DataFrame is labelled by the
+        nodes on both axes. `skfedmtl.relationships` builds common ones.
+    node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
+        The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
+        rows is legal: its weights follow from the others that a given Omega ties it to, and are 0
+        where nothing does or Omega is learned.
+    fit_intercept : bool, default=True
+        Whether every node has an intercept.
+    solver : {"splitting", "mocha"}, default="splitting"
+        ``"splitting"`` alternates between the nodes, which see the losses of their own rows, and
+        the server, which sees the relationship. ``"mocha"`` is the federated protocol of [1]_.
+        Both exchange one vector a node and round each way, and reach the same optimum.
+    max_iter : int, default=1000
+        Rounds of the solver at most: exchanges with the nodes, or second-order steps.
+    tol : float, default=1e-4
+        Stop when ``dual_gap_ <= tol * objective_`` or rounding allows no better; 0 runs exactly
+        `max_iter` rounds.
+    local_epochs : None, float, (low, high) or dict, default=None
+        Passes over its rows that a node makes in a round: for all nodes, drawn for each node and
+        round, or by label. Below 1: a part of the rows. A label given 0 never answers. None: with
+        ``"splitting"`` as many as pay, exact steps where those are cheap, and second-order steps
+        on all nodes at once where the problem is small; with ``"mocha"`` 1.
+    participation : float, default=1.0
+        Share of the nodes, drawn anew, that answer in a round.
+    node_column : str, int or None, default=None
+        Name or position of a column of `X` that holds the nodes, instead of the argument
+        `nodes`. It counts in `n_features_in_`, not in `coef_`.
+    handle_unknown : {"error", "mean"}, default="error"
+        What to do at prediction with a node not seen in fit: an error, or the mean of all
+        nodes' models.
+    warm_start : bool, default=False
+        Go on from where the last fit has ended, as far as nodes, features and rows are the same.
+        Rows, weights and penalties may have changed.
+    n_jobs : int or None, default=None
+        Workers among which the nodes are shared, as in joblib; without effect on the result.
+    random_state : int, RandomState instance or None, default=None
+        Draws the order of rows, and who answers; it moves the result within `dual_gap_`.
+
+    Attributes
+    ----------
+    nodes_ : ndarray of shape (n_nodes,)
+        Labels of the nodes, in the order of every array below.
+    coef_ : ndarray of shape (n_nodes, n_features)
+        Weights, one row a node.
+    feature_importances_ : ndarray of shape (n_columns,)
+        Mean size of each feature's weights, for selectors; a node column is above all others.
+    intercept_ : ndarray of shape (n_nodes,)
+        Intercepts; zeros without `fit_intercept`.
+    dual_coef_ : ndarray of shape (n_samples,)
+        Dual variables of the rows.
+    objective_, dual_objective_, dual_gap_ : float
+        ``P`` at the solution, a lower bound of its least value, and their difference.
+    node_covariance_factor_ : ndarray of shape (n_nodes, rank)
+        ``F`` with ``Sigma = F F'``. It has no column, or zeros only, where nothing ties the
+        nodes: with ``relationship="none"`` or zero weights Sigma is the identity over n_nodes.
+    is_constant_ : ndarray of bool of shape (n_nodes,)
+        Whether a model answers alike for every row as far as the gap can tell: its slopes may be
+        zero at the optimum, and move no prediction by more than ``sqrt(dual_gap_ / objective_)``
+        of the root mean square of the node's residuals.
+    history_ : dict of ndarray
+        ``round``, ``objective``, ``dual_objective``, ``bytes_communicated`` (so far, at 8 bytes
+        a number) and ``time`` (seconds), one entry a round, the first before any.
+    n_iter_ : int
+        Rounds made.
+    n_features_in_ : int
+        Columns of `X`.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had names.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a wrong parameter or wrong data; the message names the argument.
+
+    References
+    ----------
+    .. [1] V. Smith, C.-K. Chiang, M. Sanjabi, A. Talwalkar, "Federated Multi-Task Learning",
+       NeurIPS 2017.
+
+    Examples
+    --------
+    >>> from skfedmtl import FMTLRegressor, from_nodes
+    >>> X, y, nodes = from_nodes({
+    ...     "north": ([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]),
+    ...     "south": ([[0.0], [1.0], [2.0]], [0.0, 2.0, 4.0]),
+    ... })
+    >>> model = FMTLRegressor(tol=1e-6).fit(X, y, nodes=nodes)
+    >>> model.predict([[3.0], [3.0]], nodes=["north", "south"]).round(1)
+    array([7., 6.])
+    """
+
+    _intercept_kind = "centred"
+
+    _parameter_constraints = {
+        **BaseFMTL._parameter_constraints,
+        "loss": [StrOptions({"squared_error"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        lambda1=1e-3,
+        lambda2=1e-3,
+        loss="squared_error",
+        relationship="learned",
+        node_labels="auto",
+        fit_intercept=True,
+        solver="splitting",
+        max_iter=1000,
+        tol=1e-4,
+        local_epochs=None,
+        participation=1.0,
+        node_column=None,
+        handle_unknown="error",
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.lambda1 = lambda1
+        self.lambda2 = lambda2
+        self.loss = loss
+        self.relationship = relationship
+        self.node_labels = node_labels
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.local_epochs = local_epochs
+        self.participation = participation
+        self.node_column = node_column
+        self.handle_unknown = handle_unknown
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
+        """Fit one model a node.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows of all nodes, in any order.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows within their node.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row: integers, strings or booleans. None: one node, or the column
+            `node_column`.
+
+        Returns
+        -------
+        self : FMTLRegressor
+            Fitted.
+        """
+        with whole_or_not_at_all(self):
+            rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
+            task = begin_fit(self, self.max_iter, X, y, nodes=nodes, sample_weight=sample_weight)
+            signed_y = self._solver_targets(targets)
+            solution = self._fit_rows(rows, signed_y, codes, labels, weight, task)
+            task.end(dict)
+        self._warn_if_short([solution], rows)
+        return self
+
+    def predict(self, X, *, nodes=None):
+        """Predict with the model of each row's node.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row; needed if the model was fitted on several nodes, unless
+            `node_column` says where it is.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Predictions.
+        """
+        return self._decision(*self._check_predict(X, nodes))
+
+    def score(self, X, y, *, sample_weight=None, nodes=None):
+        """Coefficient of determination over all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            True targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        nodes : array-like of shape (n_samples,), default=None
+            As in `predict`.
+
+        Returns
+        -------
+        score : float
+            ``R^2``, at most 1.
+        """
+        y = read_truth(y, "y", numeric=True)
+        return r2_score(y, self.predict(X, nodes=nodes), sample_weight=sample_weight)

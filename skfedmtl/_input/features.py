@@ -1,0 +1,128 @@
+"""What may be a feature: real numbers, in whatever table holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from skfedmtl._input.labels import is_missing, with_article
+from skfedmtl._input.polars import is_polars
+from skfedmtl._input.targets import is_time, refuse_masked
+
+__all__ = ["has_sparse_columns", "oddly_scaled", "read_features"]
+
+_DECADES = 1e3  #: times or shares of the middle column's size
+
+
+def read_features(X: Any, name: str = "X") -> Any:
+    """Rows as they are, but for columns of odd types, which become floats.
+
+    Text, categories and times are refused; so are objects that are no numbers. What has the wrong
+    shape or is complex is left for scikit-learn to refuse.
+    """
+    refuse_masked(**{name: X})
+    if issparse(X):
+        return X
+    if hasattr(X, "columns"):
+        return _from_polars_columns(X, name) if is_polars(X) else _from_pandas_columns(X, name)
+    try:
+        array = np.asarray(X)
+    except ValueError:  # rows of different lengths
+        return X
+    if array.dtype.kind in "biufc":
+        return X
+    if array.dtype.kind == "O":
+        return _numbers(array, f"`{name}`")
+    raise ValueError(_refusal(f"`{name}`", f"entries of dtype {array.dtype}"))
+
+
+def has_sparse_columns(X: Any) -> bool:
+    """Whether a frame of pandas stores a column of it without its zeros."""
+    return hasattr(X, "iloc") and hasattr(X, "dtypes") and any(map(_is_sparse, _kinds(X)))
+
+
+def _from_pandas_columns(X: Any, name: str) -> Any:
+    kinds = _kinds(X)
+    if kinds and all(_is_sparse(kind) and kind.fill_value == 0 for kind in kinds):
+        return X  # becomes a sparse matrix
+    odd = [j for j, kind in enumerate(kinds) if not _is_plain(kind)]
+    if not odd:
+        return X
+    columns = [X.iloc[:, j] for j in range(len(kinds))]
+    for j in odd:
+        columns[j] = _from_column(columns[j], f"`{name}`, column {X.columns[j]!r},")
+    frame = type(X)({j: np.asarray(column) for j, column in enumerate(columns)})
+    frame.index = X.index
+    frame.columns = X.columns
+    return frame
+
+
+def _kinds(X: Any) -> list[Any]:
+    return list(getattr(X.dtypes, "array", [X.dtypes]))
+
+
+def _is_sparse(kind: Any) -> bool:
+    return hasattr(kind, "fill_value") and hasattr(kind, "subtype")
+
+
+def _is_plain(kind: Any) -> bool:
+    return isinstance(kind, np.dtype) and kind.kind in "biufc"
+
+
+def _from_column(column: Any, where: str) -> NDArray[Any]:
+    """A column of pandas that has another dtype than numpy's for numbers."""
+    kind = column.dtype
+    if getattr(kind, "kind", "O") in "biuf" and not hasattr(kind, "categories"):
+        return np.asarray(column.astype(np.float64))
+    if isinstance(kind, np.dtype) and kind.kind == "O":
+        return _numbers(np.asarray(column), where)
+    raise ValueError(_refusal(where, f"entries of dtype {kind}"))
+
+
+def _from_polars_columns(X: Any, name: str) -> Any:
+    import polars as pl  # whoever has given polars has it
+
+    odd = [column for column, kind in X.schema.items() if not kind.is_numeric()]
+    for column in odd:
+        if X.schema[column] not in (pl.Boolean, pl.Null):
+            where = f"`{name}`, column {column!r},"
+            raise ValueError(_refusal(where, f"entries of dtype {X.schema[column]}"))
+    plain = all(kind.is_integer() or kind.is_float() for kind in X.schema.values())
+    return X if plain else X.cast(pl.Float64)
+
+
+def _numbers(array: NDArray[Any], where: str) -> NDArray[np.float64]:
+    """Objects as floats, NaN where one is missing."""
+    numbers = np.empty(array.shape)
+    for place, value in np.ndenumerate(array):
+        if is_missing(value):
+            numbers[place] = np.nan
+            continue
+        what = f"{with_article(type(value).__name__)}, {value!r}"
+        if isinstance(value, (str, bytes, complex)) or is_time(value):
+            raise ValueError(_refusal(where, what))
+        try:
+            numbers[place] = value
+        except (TypeError, ValueError, OverflowError) as error:
+            raise TypeError(_refusal(where, what)) from error
+    return numbers
+
+
+def _refusal(where: str, what: str) -> str:
+    return (
+        f"{where} holds {what}, could not convert that to numbers: an entry of this argument must "
+        "be no string and no other object, but a real number or a boolean."
+    )
+
+
+def oddly_scaled(X: Any) -> NDArray[np.intp]:
+    """Columns whose root mean square differs from the middle one's by more than three decades."""
+    is_sparse: bool = issparse(X)
+    squares = X.multiply(X).mean(axis=0) if is_sparse else np.einsum("ij,ij->j", X, X) / len(X)
+    size: NDArray[np.float64] = np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
+    middle = float(np.median(size[size > 0.0])) if size.any() else 1.0
+    odd = (size > _DECADES * middle) | ((size > 0.0) & (size * _DECADES < middle))
+    return np.flatnonzero(odd)

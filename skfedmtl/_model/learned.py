@@ -1,0 +1,177 @@
+"""The learned relationship: the best covariance of trace one for every ``W``."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from skfedmtl._model.curved import LearnedCurved, QuadraticCurved
+from skfedmtl._model.regulariser import Curved, ExactResponse, Proximal, Response, Spectral
+from skfedmtl._model.rounded_conjugate import RoundedResponse
+from skfedmtl._model.shrinkage import conjugate, shrink, singular, singular_values
+from skfedmtl._typing import Array
+
+_ROUND = 0.3  #: squared width, as a share of what makes up the excess
+_LEAST_WIDTH = 1e-10  #: of what is rounded off, as a share of the largest singular value
+_ROOT = 1e-3  #: what singular values count at least in `majorant`, as a share of their mean
+_RANK = 1e-12  #: singular values below this share of the largest count as zero
+
+
+class _LearnedResponse:
+    """grad R* by one thin SVD ``V = U diag(nu) Z'``, and its exact derivative."""
+
+    def __init__(self, V: Array, lambda1: float, lambda2: float) -> None:
+        self._lambda1, self._lambda2 = lambda1, lambda2
+        self._U, nu, self._Zt = linalg.svd(V, full_matrices=False, check_finite=False)
+        self.rank, T, omega = shrink(nu, lambda1, lambda2)
+        # of degree two: R at W(V) is what R* is at V
+        self.value = self.penalty = conjugate(nu, T, omega, lambda1, lambda2)
+        self.W = (self._U[:, : self.rank] * omega[: self.rank]) @ self._Zt[: self.rank]
+        self._nu, self._omega = nu, omega
+        self._ratio = np.divide(omega, nu, out=np.zeros_like(nu), where=omega > 0)
+        self._mixing: tuple[Array, Array] | None = None
+
+    def product(self, dV: Array) -> Array:
+        """J[dV], the derivative of W(V): Sigma responds. O(m d min(m, d)).
+
+        `dV` may carry leading axes: a stack of directions.
+        """
+        U, Zt, k = self._U, self._Zt, self.rank
+        right = dV @ Zt.T
+        left = U.T @ dV
+        M = U.T @ right
+        ratio = self._ratio[:k]
+        outside = (right - U @ M)[..., :k] * ratio
+        above = ratio[:, None] * (left - M @ Zt)[..., :k, :]
+        return U @ (self._inside(M) @ Zt) + outside @ Zt[:k] + U[:, :k] @ above
+
+    def rounded(self, excess: float) -> Response:
+        """The same point, with kinks of R* rounded off that change it by about `excess`."""
+        width = float(np.sqrt(_ROUND * self._lambda2 * max(excess, 0.0) / len(self._nu)))
+        if not width > _LEAST_WIDTH * self._nu.max():
+            return self
+        theta = 2.0 * self._lambda1 * float(self._omega.sum())
+        lambdas = self._lambda1, self._lambda2
+        return RoundedResponse(self._U, self._nu, self._Zt, *lambdas, theta, width)
+
+    def _inside(self, M: Array) -> Array:
+        """What J makes of U M Z', in the same bases."""
+        k = self.rank
+        turned = np.swapaxes(M, -1, -2)
+        symmetric, skew = self._mixing_weights()
+        Y = 0.5 * (symmetric * (M + turned) + skew * (M - turned))
+        slope = self._lambda1 / (2.0 * self._lambda2 + 2.0 * self._lambda1 * k)
+        top = np.arange(k)
+        diagonal = M[..., top, top]
+        trace = diagonal.sum(axis=-1, keepdims=True)
+        Y[..., top, top] = (0.5 * diagonal - slope * trace) / self._lambda2
+        return Y
+
+    def spectral(self) -> Spectral | None:
+        if self._U.shape[0] < self._Zt.shape[1]:
+            return None
+        return Spectral(self._U, self._Zt, self._ratio, self._inside)
+
+    def _mixing_weights(self) -> tuple[Array, Array]:
+        """Weights of the symmetric and the skew part of U' dV Z, off the diagonal."""
+        if self._mixing is None:
+            nu, omega, k = self._nu, self._omega, self.rank
+            total = nu[:, None] + nu
+            skew = np.divide(
+                omega[:, None] + omega, total, out=np.zeros_like(total), where=total > 0
+            )
+            skew[k:, k:] = 0.0
+            symmetric = np.zeros_like(skew)
+            symmetric[:k, :k] = 0.5 / self._lambda2
+            symmetric[:k, k:] = omega[:k, None] / (nu[:k, None] - nu[k:])
+            symmetric[k:, :k] = symmetric[:k, k:].T
+            np.fill_diagonal(symmetric, 0.0)
+            self._mixing = symmetric, skew
+        return self._mixing
+
+    def frozen_product(self, dV: Array) -> Array:
+        U = self._U[:, : self.rank]
+        return (U * self._ratio[: self.rank]) @ (U.T @ dV)
+
+    def curvature(self) -> Array:
+        return np.square(self._U) @ self._ratio
+
+
+class Learned:
+    """R(W) = lambda1 ||W||_*^2 + lambda2 ||W||_F^2: the best Sigma for every W."""
+
+    own_rho: float | None = None
+    is_quadratic = False
+
+    def __init__(self, n_nodes: int, lambda1: float, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._lambda1, self._lambda2 = lambda1, lambda2
+
+    def ridged(self, more: float) -> Learned:
+        """The same with that much added to lambda2."""
+        return Learned(self.n_nodes, self._lambda1, self._lambda2 + more)
+
+    def penalty(self, W: Array) -> float:
+        nuclear = float(linalg.svdvals(W, check_finite=False).sum())
+        return self._lambda1 * nuclear**2 + self._lambda2 * float(np.vdot(W, W))
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        """grad R* at ``rho T``, with ``lambda2 + rho/2`` in the place of lambda2."""
+        U, nu, Zt = singular(T)
+        _, _, omega = shrink(rho * nu, self._lambda1, self._lambda2 + 0.5 * rho)
+        kept = omega > 0.0
+        omega = omega[kept]
+        penalty = self._lambda1 * float(omega.sum()) ** 2 + self._lambda2 * float(omega @ omega)
+        right = Zt[kept]
+        if U is not None:
+            return Proximal((U[:, kept] * omega) @ right, penalty)
+        turned = right.T * (omega / nu[kept])
+        if 2 * len(right) > len(Zt):  # one product of all rows in the place of two
+            return Proximal(T @ (turned @ right), penalty)
+        return Proximal((T @ turned) @ right, penalty)
+
+    def curved(self, W: Array, root: float) -> Curved:
+        """Singular values counted as at least about `root`; 0: Sigma held at I/m."""
+        if root == 0.0:
+            bend = 2.0 * (self._lambda1 * self.n_nodes + self._lambda2)
+            return QuadraticCurved(bend * np.eye(self.n_nodes), W)
+        return LearnedCurved(W, self._lambda1, self._lambda2, root)
+
+    def conjugate(self, V: Array) -> float:
+        """R*(V)."""
+        nu = singular_values(V)
+        _, T, omega = shrink(nu, self._lambda1, self._lambda2)
+        return conjugate(nu, T, omega, self._lambda1, self._lambda2)
+
+    def respond(self, V: Array) -> ExactResponse:
+        return _LearnedResponse(V, self._lambda1, self._lambda2)
+
+    def majorant(self, W: Array) -> Array | None:
+        """M of shape (d, d) with ``R(U) <= tr(U M U')``, all but equal at ``U = W``.
+
+        The best relationship of the features for W, ``(W' W)^(1/2) / trace``, in the place of
+        that of the nodes; made a little better conditioned.
+        """
+        squares, Z = linalg.eigh(W.T @ W, check_finite=False)
+        squares = np.maximum(squares, 0.0)
+        root = _ROOT * float(np.sqrt(squares.mean()))
+        r = np.sqrt(squares + (root * root or 1.0))
+        M: Array = self._lambda1 * r.sum() * ((Z / r) @ Z.T)
+        M[np.diag_indices_from(M)] += self._lambda2
+        return M
+
+    def covariance_factor(self, W: Array) -> Array:
+        """F with F F' = (W W')^(1/2) / trace, the best Sigma for W; of no columns for W = 0."""
+        U, singular, _ = linalg.svd(W, full_matrices=False, check_finite=False)
+        kept = singular > _RANK * singular.max(initial=0.0)
+        if not kept.any():
+            return np.zeros((len(W), 0))
+        return U[:, kept] * np.sqrt(singular[kept] / singular[kept].sum())
+
+    def stiffness(self, n_features: int) -> float:
+        """Where all singular values are alike."""
+        return 2.0 * (self._lambda1 * min(self.n_nodes, n_features) + self._lambda2)
+
+    def first_curvature(self) -> Array:
+        """A tenth of what no curvature exceeds."""
+        return np.full(self.n_nodes, 0.05 / self._lambda2)

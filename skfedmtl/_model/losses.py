@@ -1,0 +1,316 @@
+"""Losses, their conjugates, and what the solvers need to know of them.
+
+Conventions
+-----------
+With ``f`` the decision values, ``y`` the targets and ``a`` the dual variables, all of
+shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
+
+===========================  =======================================================
+``value(y, f)``              L
+``derivative(y, f)``         dL/df, one subgradient where there is a kink
+``curvature(y, f)``          d2L/df2, zero at a kink
+``conjugate(y, a)``          L*(-a) = sup over f of ( -a f - L(y, f) ), a in the domain
+``start(y)``                 dual variables to begin with
+``clip(y, a)``               the nearest point of the domain
+``limit(y, old, new)``       the farthest point towards ``new`` that a long step may reach
+``modulus``                  of strong convexity of the conjugate, 0 if it has none
+``steepness``                the size of d2L/df2, of a kink 1
+``constant_curvature``       whether d2L/df2 is the same everywhere
+``best_share(A, c, r)``      the share t of dual variables a whose bound is best: the least of
+                             L*(-t a) + t^2 r in the sum of all rows, for A = sum s y a and
+                             c = sum s L*(-a)
+``most_passes``              over the rows that pay in a proximal step; 0: as many as it takes
+``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
+``linear``                   whether the conjugate is linear, so that rows rest at bounds
+``sign(y)``                  what turns ``a`` into the variable of ``bounds``
+``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
+``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
+``smoothed(width)``          a loss with a second derivative, at most ``width / 8`` above
+===========================  =======================================================
+
+``stiffness`` returns ``(scale, softness)``. A row of scale ``r > 0`` answers the change
+``df`` of its decision value with a change ``db`` of its weighted dual variable such that
+``softness db = r df``: 1 for a smooth loss, with ``r = sqrt(s L'')``; 0 for a row on the
+margin of the hinge, whose decision value cannot change. Rows of scale 0 do not respond.
+
+``kernel`` is the compiled object whose coordinate step the solver runs. A solver reads
+these members only; it never asks which loss it has.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, xlog1py, xlogy
+
+from skfedmtl._kernels import _sdca
+from skfedmtl._typing import Array
+
+_AT_BOUND = 1e-9  #: dual variables closer than this to a bound count as resting on it
+
+
+class Loss(Protocol):
+    """What a solver may use of a loss; see the module's conventions."""
+
+    name: ClassVar[str]
+    kernel: _sdca.LossKernel
+    bounds: ClassVar[tuple[float, float]]
+    linear: ClassVar[bool]
+    modulus: ClassVar[float]
+    steepness: ClassVar[float]
+    constant_curvature: ClassVar[bool]
+    most_passes: ClassVar[int]
+
+    def value(self, y: Array, f: Array) -> Array: ...
+    def derivative(self, y: Array, f: Array) -> Array: ...
+    def curvature(self, y: Array, f: Array) -> Array: ...
+    def conjugate(self, y: Array, a: Array) -> Array: ...
+    def start(self, y: Array) -> Array: ...
+    def clip(self, y: Array, a: Array) -> Array: ...
+    def limit(self, y: Array, old: Array, new: Array) -> Array: ...
+    def sign(self, y: Array) -> Array: ...
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float: ...
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
+    def smoothed(self, width: float) -> SmoothLoss: ...
+
+
+class SmoothLoss(Protocol):
+    """A loss with a second derivative, as a victim may have in the place of its own."""
+
+    excess: float  #: what it may lie above the loss that was smoothed
+    kernel: _sdca.LossKernel
+    constant_curvature: bool
+    most_passes: int
+
+    def value(self, y: Array, f: Array) -> Array: ...
+    def derivative(self, y: Array, f: Array) -> Array: ...
+    def curvature(self, y: Array, f: Array) -> Array: ...
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
+
+
+class _Plain:
+    """What all losses but the logistic share: they start at zero and step into the domain."""
+
+    constant_curvature = False
+    most_passes = 0
+    excess = 0.0
+
+    def start(self, y: Array) -> Array:
+        return np.zeros_like(y)
+
+    def limit(self: Loss, y: Array, old: Array, new: Array) -> Array:
+        return self.clip(y, new)
+
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        """All, where no formula says better."""
+        return 1.0
+
+
+class _Smooth(_Plain):
+    """What follows from two derivatives alone."""
+
+    linear = False
+
+    def slope_at(self: SmoothLoss, y: Array, f: Array, a: Array) -> Array:
+        return self.derivative(y, f)
+
+    def stiffness(self: SmoothLoss, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
+        return np.sqrt(s * self.curvature(y, f)), 1.0
+
+    def smoothed(self: SmoothLoss, width: float) -> SmoothLoss:
+        return self
+
+
+class _Squared(_Smooth):
+    """Losses whose conjugate is a quadratic on its domain."""
+
+    modulus = 0.5
+    steepness = 2.0
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        return a * (0.25 * a - y)
+
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        bend = conjugate + linear + penalty
+        return max(0.0, 0.5 * linear / bend) if bend > 0.0 else 1.0
+
+
+class SquaredError(_Squared):
+    """(f - y)^2, for regression."""
+
+    name = "squared_error"
+    bounds = (-np.inf, np.inf)
+    constant_curvature = True
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.SquaredError()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.square(f - y)
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return 2.0 * (f - y)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.full_like(f, 2.0)
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return a
+
+    def sign(self, y: Array) -> Array:
+        """1: the domain is the same for every target."""
+        return np.ones_like(y)
+
+
+class _Margin:
+    """Losses of ``y f`` for y = -1 or +1: the domain is one of ``y a``."""
+
+    def sign(self, y: Array) -> Array:
+        return y
+
+
+class Hinge(_Margin, _Plain):
+    """max(0, 1 - y f), for y = -1 or +1."""
+
+    name = "hinge"
+    bounds = (0.0, 1.0)
+    linear = True
+    modulus = 0.0
+    steepness = 1.0
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.Hinge()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.maximum(0.0, 1.0 - y * f)
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return np.where(y * f < 1.0, -y, 0.0)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.zeros_like(f)
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        return -y * a
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return y * np.clip(y * a, 0.0, 1.0)
+
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        return min(1.0, 0.5 * linear / penalty) if penalty > 0.0 else 1.0
+
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array:
+        """-a off the margin; a row on it stays there and counts nothing."""
+        return np.where(self._on_margin(y, a), 0.0, -a)
+
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]:
+        return (self._on_margin(y, a) & (s > 0)).astype(float), 0.0
+
+    def smoothed(self, width: float) -> SmoothHinge:
+        return SmoothHinge(width)
+
+    def _on_margin(self, y: Array, a: Array) -> NDArray[np.bool_]:
+        b = y * a
+        return (b > _AT_BOUND) & (b < 1.0 - _AT_BOUND)
+
+
+class SmoothHinge(_Smooth):
+    """The hinge with a parabola in the place of its kink.
+
+    max over b in [0, 1] of b (1 - y f) - width ((b - 1/2)^2 - 1/4) / 2; the parabola lies where
+    |1 - y f| < width / 2.
+
+    Parameters
+    ----------
+    width : float
+    """
+
+    def __init__(self, width: float) -> None:
+        self.width, self.excess = width, width / 8.0
+        self.kernel = _sdca.SmoothHinge(width)
+
+    def _dual(self, y: Array, f: Array) -> Array:
+        return np.clip(0.5 + (1.0 - y * f) / self.width, 0.0, 1.0)
+
+    def value(self, y: Array, f: Array) -> Array:
+        b = self._dual(y, f)
+        paid = 0.5 * self.width * np.square(b - 0.5)
+        return b * (1.0 - y * f) + 0.125 * self.width - paid
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return -y * self._dual(y, f)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        b = self._dual(y, f)
+        return np.where((b > 0.0) & (b < 1.0), 1.0 / self.width, 0.0)
+
+
+class SquaredHinge(_Margin, _Squared):
+    """max(0, 1 - y f)^2, for y = -1 or +1."""
+
+    name = "squared_hinge"
+    bounds = (0.0, np.inf)
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.SquaredHinge()
+
+    def value(self, y: Array, f: Array) -> Array:
+        return np.square(np.maximum(0.0, 1.0 - y * f))
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return -2.0 * y * np.maximum(0.0, 1.0 - y * f)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.where(y * f < 1.0, 2.0, 0.0)
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return y * np.maximum(y * a, 0.0)
+
+
+class Logistic(_Margin, _Smooth):
+    """log(1 + exp(-y f)), for y = -1 or +1."""
+
+    name = "logistic"
+    bounds = (0.0, 1.0)
+    modulus = 4.0
+    steepness = 0.25
+    most_passes = 5
+    _INSIDE = (float(np.finfo(float).tiny), 1.0 - 2.0**-53)
+    _KEPT = 0.1  #: share of its distance to a bound that a row keeps in a long step
+
+    def __init__(self) -> None:
+        self.kernel = _sdca.Logistic()
+
+    def value(self, y: Array, f: Array) -> Array:
+        margin = y * f  # faster than `logaddexp`
+        value: Array = np.maximum(0.0, -margin) + np.log1p(np.exp(-np.abs(margin)))
+        return value
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return -y * expit(-y * f)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        tail = np.exp(-np.abs(f))
+        curvature: Array = tail / np.square(1.0 + tail)
+        return curvature
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        b = y * a
+        return np.asarray(xlogy(b, b) + xlog1py(1.0 - b, -b), dtype=np.float64)
+
+    def start(self, y: Array) -> Array:
+        return 0.5 * y
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return y * np.clip(y * a, *self._INSIDE)
+
+    def limit(self, y: Array, old: Array, new: Array) -> Array:
+        b = y * old
+        return y * np.clip(y * new, self._KEPT * b, 1.0 - self._KEPT * (1.0 - b))
+
+
+LOSSES = {loss.name: loss for loss in (SquaredError, Hinge, SquaredHinge, Logistic)}

@@ -1,0 +1,158 @@
+"""Regularisers that are quadratic: no relationship, or a given one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from copy import copy
+
+import numpy as np
+from scipy import linalg
+
+from skfedmtl._model.curved import QuadraticCurved
+from skfedmtl._model.regulariser import Curved, ExactResponse, Proximal, Response, Spectral
+from skfedmtl._typing import Array
+
+
+class _LinearResponse:
+    """R* is the quadratic (1/4) tr(V' B V): W = (1/2) B V and J = (1/2) B."""
+
+    def __init__(self, relationship: _Quadratic, V: Array) -> None:
+        self._relationship = relationship
+        self.V, self.W = V, relationship.half_inverse(V)
+        self.value = self.penalty = 0.5 * float(np.vdot(V, self.W))
+        self.rank = int(min(V.shape))
+
+    def product(self, dV: Array) -> Array:
+        return self._relationship.half_inverse(dV)
+
+    frozen_product = product
+
+    def rounded(self, excess: float) -> Response:
+        """Itself: R* has no kinks."""
+        return self
+
+    def curvature(self) -> Array:
+        return self._relationship.first_curvature()
+
+    def spectral(self) -> Spectral | None:
+        return None
+
+
+class _Quadratic(ABC):
+    """What the regularisers without a kink have in common: W is linear in V."""
+
+    own_rho: float | None = None
+    is_quadratic = True
+
+    @abstractmethod
+    def half_inverse(self, V: Array) -> Array: ...
+
+    @abstractmethod
+    def first_curvature(self) -> Array: ...
+
+    @abstractmethod
+    def bend(self) -> Array: ...  #: of R, between nodes
+
+    def respond(self, V: Array) -> ExactResponse:
+        return _LinearResponse(self, V)
+
+    def curved(self, W: Array, root: float) -> Curved:
+        """The regulariser itself."""
+        return QuadraticCurved(self.bend(), W)
+
+    def conjugate(self, V: Array) -> float:
+        """R*(V)."""
+        return 0.5 * float(np.vdot(V, self.half_inverse(V)))
+
+    def majorant(self, W: Array) -> Array | None:
+        """None: the regulariser itself is quadratic."""
+        return None
+
+
+class Independent(_Quadratic):
+    """R(W) = lambda2 ||W||_F^2: nothing ties the nodes."""
+
+    def __init__(self, n_nodes: int, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._half = 0.5 / lambda2
+        self.own_rho = 2.0 * lambda2
+        self._lambda2 = lambda2
+
+    def ridged(self, more: float) -> Independent:
+        """The same with that much added to lambda2."""
+        return Independent(self.n_nodes, self._lambda2 + more)
+
+    def penalty(self, W: Array) -> float:
+        return self._lambda2 * float(np.vdot(W, W))
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        W = T / (1.0 + 2.0 * self._lambda2 / rho)
+        return Proximal(W, self.penalty(W))
+
+    def bend(self) -> Array:
+        return 2.0 * self._lambda2 * np.eye(self.n_nodes)
+
+    def half_inverse(self, V: Array) -> Array:
+        return self._half * V
+
+    def first_curvature(self) -> Array:
+        return np.full(self.n_nodes, self._half)
+
+    def stiffness(self, n_features: int) -> float:
+        return 2.0 * self._lambda2
+
+    def covariance_factor(self, W: Array) -> Array:
+        """None, of no columns: Sigma is the identity over the number of nodes."""
+        return np.zeros((self.n_nodes, 0))
+
+
+class Fixed(_Quadratic):
+    """R(W) = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2 for a given precision Omega."""
+
+    def __init__(self, precision: Array, lambda1: float, lambda2: float) -> None:
+        self.n_nodes = len(precision)
+        self._precision = precision
+        self._lambda1, self._lambda2 = lambda1, lambda2
+        values, vectors = linalg.eigh(precision)
+        self._values, self._vectors = np.maximum(values, 0.0), vectors
+        self._half = self._half_inverse()
+
+    def _half_inverse(self) -> Array:
+        """(1/2) (lambda1 Omega + lambda2 I)^-1."""
+        vectors = self._vectors
+        inverse = (vectors / (self._lambda1 * self._values + self._lambda2)) @ vectors.T
+        return 0.25 * (inverse + inverse.T)
+
+    def ridged(self, more: float) -> Fixed:
+        """The same with that much added to lambda2."""
+        other = copy(self)
+        other._lambda2 = self._lambda2 + more
+        other._half = other._half_inverse()
+        return other
+
+    def penalty(self, W: Array) -> float:
+        tied = float(np.vdot(W, self._precision @ W))
+        return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        bend = 2.0 * (self._lambda1 * self._values + self._lambda2)
+        turned = (self._vectors.T @ T) / (1.0 + bend / rho)[:, None]
+        squares = np.einsum("ij,ij->i", turned, turned)
+        return Proximal(self._vectors @ turned, 0.5 * float(bend @ squares))
+
+    def bend(self) -> Array:
+        return 2.0 * (self._lambda1 * self._precision + self._lambda2 * np.eye(self.n_nodes))
+
+    def half_inverse(self, V: Array) -> Array:
+        return self._half @ V
+
+    def first_curvature(self) -> Array:
+        return np.ascontiguousarray(np.diag(self._half))
+
+    def stiffness(self, n_features: int) -> float:
+        return 2.0 * (self._lambda1 * float(self._values.mean()) + self._lambda2)
+
+    def covariance_factor(self, W: Array) -> Array:
+        """F with F F' the (pseudo-)inverse of the precision."""
+        kept = self._values > self.n_nodes * np.finfo(float).eps * self._values.max(initial=0.0)
+        return self._vectors[:, kept] / np.sqrt(self._values[kept])

@@ -1,0 +1,244 @@
+"""The experiment behind ``skfedmtl report``, in independent pieces of work.
+
+A repetition is a split into training and test rows, a draw of target nodes, the models without an
+attack, and six attacks on those targets. Any number of processes gives the same numbers.
+"""
+
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
+
+from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._report.data import is_classification
+from skfedmtl.attack import PoisoningAttacker, RandomPoisoner
+from skfedmtl.model_selection import train_test_split_nodes
+
+ATTACKS = ("direct", "indirect", "hybrid")
+KINDS = ("random", "optimised")
+BASELINES = ("constant", "local", "global")
+
+
+class Settings(NamedTuple):
+    """What the user asked for."""
+
+    dataset: str
+    repeats: int
+    budget: float
+    seed: int
+    max_iter: int
+    lambda1: float
+    lambda2: float
+    loss: str = "hinge"  #: of classes
+
+
+class Piece(NamedTuple):
+    """A piece of work: the models without an attack (kind "clean"), or one attack."""
+
+    repeat: int
+    attack: str
+    kind: str
+
+
+class Result(NamedTuple):
+    """One model of one repetition."""
+
+    repeat: int
+    attack: str  #: an attack, "none", or the name of a baseline
+    kind: str  #: "baseline", "clean", "random" or "optimised"
+    scores: dict[str, np.ndarray]  #: by metric; one a node, NaN where there is none
+    targets: np.ndarray | None  #: mask of the target nodes, for attacks
+    seconds: float
+    constant: np.ndarray | None = None  #: mask of the nodes whose model is, of federated models
+    warnings: tuple[str, ...] = ()
+
+
+class Split(NamedTuple):
+    """Scaled training and test rows."""
+
+    X: np.ndarray
+    X_test: np.ndarray
+    y: np.ndarray
+    y_test: np.ndarray
+    nodes: np.ndarray
+    nodes_test: np.ndarray
+    labels: np.ndarray  #: of all nodes, sorted
+
+    @property
+    def classify(self):
+        return is_classification(self.y)
+
+
+def pieces(repeats: int) -> list[Piece]:
+    """All pieces of work, those that take longest first."""
+    optimised = [Piece(r, a, "optimised") for r in range(repeats) for a in ATTACKS]
+    clean = [Piece(r, "none", "clean") for r in range(repeats)]
+    return optimised + clean + [Piece(r, a, "random") for r in range(repeats) for a in ATTACKS]
+
+
+def run_piece(piece: Piece, X, y, nodes, settings: Settings) -> list[Result]:
+    """Do one piece of work; the same numbers in any process."""
+    seeds = np.random.SeedSequence(settings.seed).generate_state(2 * settings.repeats)
+    split_seed, threat_seed = (int(seed) for seed in seeds.reshape(-1, 2)[piece.repeat])
+    # one thread: sums are taken in the same order however many processes share the cores
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        split = _split(X, y, nodes, split_seed)
+        if piece.kind == "clean":
+            results = _without_attack(piece.repeat, split, settings)
+        else:
+            results = [_attack(piece, split, settings, threat_seed)]
+    messages = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    return [result._replace(warnings=messages) for result in results]
+
+
+def _split(X, y, nodes, seed):
+    *parts, nodes_train, nodes_test = train_test_split_nodes(X, y, nodes, random_state=seed)
+    X_train, X_test, y_train, y_test = parts
+    scaler = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    ).fit(X_train)
+    X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
+    return Split(X_train, X_test, y_train, y_test, nodes_train, nodes_test, np.unique(nodes))
+
+
+def _victim(split, settings):
+    options = {
+        "lambda1": settings.lambda1,
+        "lambda2": settings.lambda2,
+        "tol": 1e-8,
+        "random_state": settings.seed,
+    }
+    if split.classify:
+        return FMTLClassifier(loss=settings.loss, **options)
+    return FMTLRegressor(**options)
+
+
+def _attack(piece, split, settings, seed):
+    options = {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+    if piece.kind == "random":
+        poisoner = RandomPoisoner(_victim(split, settings), **options)
+    else:
+        poisoner = PoisoningAttacker(
+            _victim(split, settings), max_iter=settings.max_iter, **options
+        )
+    start = time.perf_counter()
+    poisoner.fit(split.X, split.y, nodes=split.nodes)
+    seconds = time.perf_counter() - start
+    targets = np.isin(split.labels, poisoner.target_nodes_)
+    victim = poisoner.estimator_
+    return Result(*piece, _scores(victim, split), targets, seconds, _constant(victim, split))
+
+
+def _without_attack(repeat, split, settings):
+    constant = DummyClassifier(strategy="most_frequent") if split.classify else DummyRegressor()
+    linear = LinearSVC(max_iter=10_000, random_state=settings.seed) if split.classify else Ridge()
+    models = {
+        "constant": _PerNode(constant, constant),
+        "local": _PerNode(linear, constant),
+        "global": _Pooled(linear),
+        "none": _victim(split, settings),
+    }
+    results = []
+    for name, model in models.items():
+        start = time.perf_counter()
+        model.fit(split.X, split.y, nodes=split.nodes)
+        seconds = time.perf_counter() - start
+        kind = "clean" if name == "none" else "baseline"
+        constant = _constant(model, split)
+        results.append(Result(repeat, name, kind, _scores(model, split), None, seconds, constant))
+    return results
+
+
+class _Pooled:
+    """One model for all rows."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def fit(self, X, y, *, nodes):
+        self._model.fit(X, y)
+
+    def predict(self, X, *, nodes):
+        return self._model.predict(X)
+
+    def decision_function(self, X, *, nodes):
+        # a constant has no decision values: its answer ranks the rows as well as any
+        return getattr(self._model, "decision_function", self._model.predict)(X)
+
+
+class _PerNode:
+    """A model a node; where a node has one class, the constant."""
+
+    def __init__(self, model, constant):
+        self._model, self._constant = model, constant
+
+    def fit(self, X, y, *, nodes):
+        self._models = {}
+        for label in np.unique(nodes):
+            rows = nodes == label
+            single = is_classification(y) and len(np.unique(y[rows])) == 1
+            model = _Pooled(clone(self._constant if single else self._model))
+            model.fit(X[rows], y[rows], nodes=None)
+            self._models[label] = model
+
+    def predict(self, X, *, nodes):
+        return self._collect("predict", X, nodes)
+
+    def decision_function(self, X, *, nodes):
+        return self._collect("decision_function", X, nodes)
+
+    def _collect(self, method, X, nodes):
+        answer = np.empty(len(X))
+        for label in np.unique(nodes):
+            rows = nodes == label
+            answer[rows] = getattr(self._models[label], method)(X[rows], nodes=None)
+        return answer
+
+
+def _scores(model, split):
+    """The scores of each node's test rows, by metric."""
+    predicted = model.predict(split.X_test, nodes=split.nodes_test)
+    values = predicted
+    if split.classify:
+        values = model.decision_function(split.X_test, nodes=split.nodes_test)
+    metrics = {"error": _error, "auc": _auc} if split.classify else {"rmse": _rmse}
+    scores = {name: np.full(len(split.labels), np.nan) for name in metrics}
+    constant = _constant(model, split)
+    if constant is not None:
+        # how such a model ranks rows is rounding
+        values = np.where(np.isin(split.nodes_test, split.labels[constant]), 0.0, values)
+    for code, label in enumerate(split.labels):
+        rows = split.nodes_test == label
+        if rows.any():
+            for name, metric in metrics.items():
+                scores[name][code] = metric(split.y_test[rows], predicted[rows], values[rows])
+    return scores
+
+
+def _constant(model, split):
+    """The nodes whose model is constant, for models that know."""
+    known = getattr(model, "is_constant_", None)
+    return None if known is None else np.isin(split.labels, model.nodes_[known])
+
+
+def _rmse(y, predicted, values):
+    return np.sqrt(np.mean(np.square(y - predicted)))
+
+
+def _error(y, predicted, values):
+    return 100.0 * np.mean(y != predicted)
+
+
+def _auc(y, predicted, values):
+    return roc_auc_score(y, values) if len(np.unique(y)) == 2 else np.nan

@@ -1,0 +1,180 @@
+"""The figure of ``skfedmtl report``: errors of the target nodes, clean and under attack."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS
+from skfedmtl._report.tables import MODELS, select
+from skfedmtl._tools.figures import GREY, INK, PLAIN, SKY, STYLE, VERMILION, as_drawn
+
+COLOURS = {"random": SKY, "optimised": VERMILION}
+KIND_NAMES = {kind: f"{kind} attack" for kind in KINDS}
+MEAN, ONE = "mean ± standard error", "one repetition"
+WIDTH = 0.36
+OFF_SCALE = 1.6  # baselines so far above the bars are named, not drawn
+ERROR_BAR = {"fmt": "none", "ecolor": INK, "capsize": 4, "elinewidth": 1.2, "zorder": 4}
+DOTS = {"ls": "", "marker": "o", "ms": 4, "mfc": "white", "mec": INK, "mew": 0.8, "zorder": 5}
+ABOVE = {
+    "xytext": (0, 5),
+    "textcoords": "offset points",
+    "ha": "center",
+    "va": "bottom",
+    "fontsize": 9,
+    "zorder": 6,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+}
+WHERE = {"direct": "the targets", "indirect": "other nodes", "hybrid": "some of both"}
+AXIS = {
+    "rmse": "target nodes' test RMSE ({unit})",
+    "error": "target nodes' test error ({unit})",
+    "auc": "target nodes' test AUC",
+}
+
+
+def draw(rows: list[dict[str, Any]], header: Sequence[str]) -> Figure:
+    """Draw bars of random and optimised attacks beside the models without an attack.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What `summarise` returns.
+    header : sequence of str
+        Title and subtitles.
+
+    Returns
+    -------
+    figure : Figure
+        Not tied to any display; one panel a metric.
+    """
+    rows = select(rows, nodes="targets")
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2.2 + 5.8 * len(metrics), 5.4), layout="constrained")
+        panels = np.atleast_1d(figure.subplots(1, len(metrics)))
+        for axes, metric in zip(panels, metrics, strict=True):
+            _panel(axes, select(rows, metric=metric))
+        _write_title(figure, header)
+        _write_legend(figure, panels[0])
+    return figure
+
+
+def _write_title(figure, header: Sequence[str]) -> None:
+    title, *lines = map(as_drawn, header)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    figure.suptitle("\n" * len(lines), fontsize=13)  # keeps the room
+    style = {"ha": "center", "va": "top", **PLAIN}
+    figure.text(0.5, 0.975, title, fontsize=13, weight="bold", **style)
+    figure.text(0.5, 0.925, "\n".join(lines), fontsize=10, color=GREY, **style)
+
+
+def _write_legend(figure, axes) -> None:
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    names = [name for name in (*KIND_NAMES.values(), MEAN, ONE) if name in handles]
+    figure.legend(
+        [handles[name] for name in names],
+        names,
+        loc="outside lower center",
+        ncols=len(names),
+        frameon=False,
+    )
+
+
+def _panel(axes, rows) -> None:
+    metric, unit = rows[0]["metric"], rows[0]["unit"]
+    for shift, kind in zip((-0.5, 0.5), KINDS, strict=True):
+        for position, attack in enumerate(ATTACKS):
+            _bar(axes, position + shift * WIDTH, select(rows, attack=attack, kind=kind))
+    _lines(axes, select(rows, level="aggregate"))
+    axes.set_xticks(range(len(ATTACKS)), [f"{name}\n{WHERE[name]}" for name in ATTACKS])
+    axes.tick_params("x", length=0)
+    axes.set_xlim(-0.6, len(ATTACKS) - 0.4)
+    note = "" if metric == "auc" else "    ×: ratio to no attack"
+    axes.set_xlabel(f"attack, and the nodes that rows are injected into{note}")
+    axes.set_ylabel(as_drawn(AXIS[metric].format(unit=unit)), **PLAIN)
+
+
+def _bar(axes, x: float, rows) -> None:
+    """The mean as a bar with its standard error, the repetitions as dots."""
+    (mean,) = select(rows, level="aggregate")
+    if np.isnan(mean["mean"]):
+        return
+    kind = mean["kind"]
+    label = KIND_NAMES[kind] if mean["attack"] == ATTACKS[0] else None
+    axes.bar(x, mean["mean"], WIDTH, color=COLOURS[kind], label=label, zorder=2)
+    top = mean["mean"]
+    if not np.isnan(mean["se"]):
+        first = label is not None and kind == KINDS[0]
+        names = (MEAN, ONE) if first else (None, None)
+        axes.errorbar(x, top, mean["se"], label=names[0], **ERROR_BAR)
+        dots = [row["mean"] for row in select(rows, level="repeat")]
+        axes.plot(np.full(len(dots), x - 0.25 * WIDTH), dots, label=names[1], **DOTS)
+        top = np.nanmax([top + mean["se"], *dots])
+    digits = 3 if mean["metric"] == "auc" else 2  # as in the tables: 0.997 is not 1.00
+    value = f"{mean['mean']:.{digits}f}"
+    text = value if np.isnan(mean["ratio"]) else f"×{mean['ratio']:.2f}"
+    axes.annotate(text, (x, top), **ABOVE)
+
+
+def _lines(axes, rows) -> None:
+    """The models without an attack: lines across, named in the right margin."""
+    (clean,) = select(rows, kind="clean")
+    axes.axhline(clean["mean"], color=INK, lw=1.6, zorder=3)
+    if not np.isnan(clean["se"]):
+        low, high = clean["mean"] - clean["se"], clean["mean"] + clean["se"]
+        axes.axhspan(low, high, color=INK, alpha=0.15, lw=0, zorder=1)
+    levels = [(clean["mean"], "no attack", INK)]
+    names = MODELS[clean["metric"] != "rmse"]
+    highest = OFF_SCALE * axes.get_ylim()[1]
+    for name in BASELINES:
+        (row,) = select(rows, attack=name)
+        text = names[name]
+        if row["mean"] > highest:
+            text = f"{text}: {row['mean']:.3g} ↑"
+        else:
+            axes.axhline(row["mean"], color=GREY, lw=0.9, ls=(0, (5, 3)), zorder=3)
+        levels.append((row["mean"], text, GREY))
+    axes.set_ylim(0.0, axes.get_ylim()[1] * 1.04)
+    _name_lines(axes, [level for level in levels if not np.isnan(level[0])])
+
+
+def _name_lines(axes, levels) -> None:
+    levels = sorted(levels)
+    top = axes.get_ylim()[1]
+    places = spread([min(level, top) for level, _, _ in levels], 0.05 * top)
+    for (level, name, colour), place in zip(levels, places, strict=True):
+        leader = {"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate(
+            name,
+            (1.0, min(level, top)),
+            xytext=(1.05, place),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            color=colour,
+            fontsize=9,
+            arrowprops=leader if level <= top else None,
+            annotation_clip=False,
+        )
+
+
+def spread(values: Sequence[float], gap: float) -> np.ndarray:
+    """Move ascending values at least `gap` apart, none far, and none below half a gap."""
+    places = np.maximum(np.asarray(values, dtype=float), 0.5 * gap)
+    groups: list[list[float]] = []  # each a run of neighbours that touch
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _low(groups[-1], gap) < _high(groups[-2], gap) + gap:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return np.concatenate([_low(group, gap) + gap * np.arange(len(group)) for group in groups])
+
+
+def _low(group, gap: float) -> float:
+    return max(np.mean(group) - 0.5 * gap * (len(group) - 1), 0.5 * gap)
+
+
+def _high(group, gap: float) -> float:
+    return _low(group, gap) + gap * (len(group) - 1)

@@ -1,0 +1,231 @@
+"""The rows of ``skfedmtl report``: every repetition of every model, their means, and tables."""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS, Result, Settings
+from skfedmtl._tools.figures import as_drawn
+
+NAMES = {"rmse": "RMSE", "error": "error", "auc": "AUC"}
+MODELS = {  # by whether the target is a class
+    False: {
+        "constant": "own mean",
+        "local": "local ridge",
+        "global": "global ridge",
+        "none": "federated MTL",
+    },
+    True: {
+        "constant": "own majority",
+        "local": "local SVM",
+        "global": "global SVM",
+        "none": "federated MTL",
+    },
+}
+
+
+def summarise(results: list[Result], settings: Settings, unit: str | None) -> list[dict[str, Any]]:
+    """The rows of the CSV file: each model's repetitions, and their mean.
+
+    Parameters
+    ----------
+    results : list of Result
+        All models of all repetitions.
+    settings : Settings
+        What was asked for; repeated in every row.
+    unit : str or None
+        Unit of the target, in regression.
+
+    Returns
+    -------
+    rows : list of dict
+        ``level`` is "repeat" or "aggregate"; ``nodes`` says whether ``mean`` is over all nodes or
+        the target nodes. ``ratio`` is to the clean model on the same nodes of the same
+        repetitions; ``se`` is the standard error of the repetitions' means; ``constant`` the share
+        of nodes whose federated model answers alike for every row, so that its AUC is 0.5.
+    """
+    units = {"rmse": unit, "error": "%", "auc": ""}
+    clean = {result.repeat: result for result in results if result.kind == "clean"}
+    targets = {result.repeat: result.targets for result in results if result.targets is not None}
+    rows = []
+    for group in _groups(results):
+        for nodes in ("targets",) if group[0].kind in KINDS else ("all", "targets"):
+            masks = [_mask(result, nodes, targets) for result in group]
+            for metric in group[0].scores:
+                head = {"nodes": nodes, "metric": metric, "unit": units[metric]}
+                rows += [{**head, **row} for row in _measured(group, clean, masks, metric)]
+    tail = {**settings._asdict(), "version": version("skfedmtl")}
+    return [{"dataset": settings.dataset, **row, **tail} for row in rows]
+
+
+def _groups(results) -> Iterator[list[Result]]:
+    """The repetitions of each model, in the order of the report."""
+    names = [(name, "baseline") for name in BASELINES] + [("none", "clean")]
+    names += [(attack, kind) for attack in ATTACKS for kind in KINDS]
+    for name in names:
+        group = [result for result in results if (result.attack, result.kind) == name]
+        yield sorted(group, key=lambda result: result.repeat)
+
+
+def _mask(result, nodes, targets):
+    if nodes == "all":
+        return np.full(len(targets[result.repeat]), True)
+    return targets[result.repeat] if result.targets is None else result.targets
+
+
+def _measured(group, clean, masks, metric):
+    """One row a repetition, then their mean."""
+    means = [_mean(r.scores[metric], mask) for r, mask in zip(group, masks, strict=True)]
+    base = [
+        _mean(clean[r.repeat].scores[metric], mask) for r, mask in zip(group, masks, strict=True)
+    ]
+    model = {"attack": group[0].attack, "kind": group[0].kind}
+    shares = [_share(result.constant, mask) for result, mask in zip(group, masks, strict=True)]
+    for result, mean, reference, share in zip(group, means, base, shares, strict=True):
+        yield model | {
+            "level": "repeat",
+            "repeat": result.repeat,
+            "mean": mean,
+            "se": np.nan,
+            "ratio": _ratio(metric, mean, reference),
+            "seconds": result.seconds,
+            "constant": share,
+        }
+    mean = _mean(means)
+    yield model | {
+        "level": "aggregate",
+        "repeat": "",
+        "mean": mean,
+        "se": np.std(means, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan,
+        "ratio": _ratio(metric, mean, _mean(base)),
+        "seconds": np.mean([result.seconds for result in group]),
+        "constant": _mean(shares),
+    }
+
+
+def _mean(values, mask=True):
+    values = np.asarray(values)[np.broadcast_to(mask, len(values))]
+    values = values[~np.isnan(values)]
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def _share(constant, mask):
+    """The share of these nodes whose model is constant; NaN for models that do not know."""
+    return np.nan if constant is None else float(np.mean(constant[mask]))
+
+
+def _ratio(metric, value, reference):
+    return value / reference if metric != "auc" and reference > 0.0 else np.nan
+
+
+def select(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
+    """The rows that have all the wanted entries."""
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def print_tables(rows: list[dict[str, Any]], header: Sequence[str], classify: bool) -> None:
+    """Print what was done, the models without an attack, and the attacks.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What `summarise` returns.
+    header : sequence of str
+        Lines to print first.
+    classify : bool
+        Whether the target is a class.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)  # names are text
+    plus_minus = "±" if (console.encoding or "").lower().startswith("utf") else "+-"
+    rows = select(rows, level="aggregate")
+    console.print("\n".join(map(as_drawn, header)), end="\n\n", soft_wrap=True)
+    console.print(_models_table(rows, classify, plus_minus))
+    console.print(_attacks_table(rows, plus_minus))
+    if any(not np.isnan(row["se"]) for row in rows):
+        console.print(f"{plus_minus}: standard error over the repetitions; ratio: of the means")
+    for line in _constant_lines(rows):
+        console.print(line, soft_wrap=True)
+
+
+def _models_table(rows, classify: bool, plus_minus: str):
+    from rich.table import Table
+
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    table = Table(title="Without an attack: test rows, mean over nodes", title_justify="left")
+    table.add_column("model")
+    for metric in metrics:
+        for nodes in ("all nodes", "target nodes"):
+            table.add_column(
+                f"{_quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold"
+            )
+    for attack, name in MODELS[classify].items():
+        model = select(rows, attack=attack)
+        cells = [
+            _cell(select(model, metric=metric, nodes=nodes)[0], plus_minus)
+            for metric in metrics
+            for nodes in ("all", "targets")
+        ]
+        table.add_row(name, *cells)
+    return table
+
+
+def _attacks_table(rows, plus_minus: str):
+    from rich.table import Table
+
+    table = Table(title="Under attack: test rows, mean over target nodes", title_justify="left")
+    first, *others = (_quantity(rows, m) for m in dict.fromkeys(row["metric"] for row in rows))
+    table.add_column("attack")
+    for name in (first, "ratio to clean", *others, "seconds"):
+        table.add_column(name, justify="right", overflow="fold")
+    names = [(attack, kind, f"{kind} {attack}") for attack in ATTACKS for kind in KINDS]
+    for attack, kind, name in [("none", "clean", "clean"), *names]:
+        model = select(rows, attack=attack, kind=kind, nodes="targets")
+        first, *others = (_cell(row, plus_minus) for row in model)
+        ratio, seconds = _number(model[0]["ratio"]), f"{model[0]['seconds']:.1f}"
+        table.add_row(name, first, ratio, *others, seconds)
+    return table
+
+
+def _constant_lines(rows) -> Iterator[str]:
+    """What models are the same for every row, in words."""
+    metric = rows[0]["metric"]
+    for row in select(rows, nodes="targets", metric=metric):
+        if row["constant"] > 0.0:
+            name = "clean" if row["kind"] == "clean" else f"{row['kind']} {row['attack']}"
+            auc = ", with an AUC of 0.5" if metric != "rmse" else ""
+            yield (
+                f"constant: the models of {100 * row['constant']:.0f} % of the target nodes"
+                f"{auc} ({name})"
+            )
+
+
+def _quantity(rows, metric: str) -> str:
+    unit = select(rows, metric=metric)[0]["unit"]
+    return f"{NAMES[metric]} ({as_drawn(unit)})" if unit else NAMES[metric]
+
+
+def _cell(row: dict[str, Any], plus_minus: str) -> str:
+    digits = 3 if row["metric"] == "auc" else 2
+    if np.isnan(row["se"]):
+        return _number(row["mean"], digits)
+    return f"{row['mean']:.{digits}f} {plus_minus} {row['se']:.{digits}f}"
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "-" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def to_csv(rows: list[dict[str, Any]]) -> bytes:
+    """The rows as CSV; an empty field is a value that does not exist."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "".join(f"{','.join(map(_field, line))}\n" for line in lines).encode()
+
+
+def _field(value: Any) -> str:
+    """A value in quotes where it needs them; Python's own writer forgets a carriage return."""
+    text = "" if value is None or value != value else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(one in text for one in ',"\r\n') else text

@@ -1,0 +1,21 @@
+"""What improves weights and dual variables: the splitting, its finishes, mocha, the adjoint."""
+
+from skfedmtl._solvers import weight_newton
+from skfedmtl._solvers.adjoint import Adjoint, Solved
+from skfedmtl._solvers.follower import Follower, first_rho
+from skfedmtl._solvers.mocha import MochaSolver
+from skfedmtl._solvers.progress import add_histories
+from skfedmtl._solvers.schedule import make_schedule
+from skfedmtl._solvers.splitting import SplittingSolver
+
+__all__ = [
+    "Adjoint",
+    "Follower",
+    "MochaSolver",
+    "Solved",
+    "SplittingSolver",
+    "add_histories",
+    "first_rho",
+    "make_schedule",
+    "weight_newton",
+]

@@ -1,0 +1,82 @@
+"""Anderson acceleration of a fixed-point iteration (type II).
+
+For ``T <- T + s r(T)`` the differences of former states and residuals, ``dT_j`` and ``dr_j``, say
+which combination of them would have left the smallest residual [1]_::
+
+    mix = argmin ||r - sum_j mix_j dr_j||,      T <- T + s r - sum_j mix_j (dT_j + s dr_j)
+
+References
+----------
+.. [1] H. F. Walker, P. Ni, "Anderson acceleration for fixed-point iterations", SIAM J. Numerical
+   Analysis 49(4), 2011.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfedmtl._typing import Array
+
+_TINY = float(np.finfo(float).tiny)
+
+
+class Anderson:
+    """Remembers the last states of an iteration, and makes the next one of them.
+
+    Parameters
+    ----------
+    memory : int
+        Differences that are kept; 0: none, and no acceleration.
+    relaxation : float
+        s.
+    ridge : float
+        Of the mean square of the differences, so that equal ones do no harm.
+    longest : float
+        Times the plain step; a longer one is not trusted. Linear iterations need no such limit.
+    """
+
+    def __init__(
+        self, memory: int, relaxation: float, ridge: float = 1e-10, longest: float = 100.0
+    ) -> None:
+        self._memory, self._relaxation, self._ridge = memory, relaxation, ridge
+        self._longest = longest
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: the iteration has become another one."""
+        self._steps: list[Array] = []  #: dT + s dr
+        self._residuals: list[Array] = []
+        self._gram = np.zeros((0, 0))
+        self._last: tuple[Array, Array] | None = None
+
+    def advance(self, T: Array, residual: Array) -> Array:
+        """The next state."""
+        plain = T + self._relaxation * residual
+        if self._memory == 0:
+            return plain
+        self._note(T, residual)
+        if len(self._residuals) < 2:
+            return plain
+        against = np.array([float(np.vdot(dr, residual)) for dr in self._residuals])
+        ridge = self._ridge * float(np.trace(self._gram)) + _TINY
+        mix = np.linalg.solve(self._gram + ridge * np.eye(len(against)), against)
+        mixed = plain.copy()
+        for share, step in zip(mix.tolist(), self._steps, strict=True):
+            mixed -= share * step
+        longest = self._longest * self._relaxation * float(np.linalg.norm(residual))
+        return mixed if float(np.linalg.norm(mixed - T)) < longest else plain
+
+    def _note(self, T: Array, residual: Array) -> None:
+        if self._last is not None:
+            drop = len(self._residuals) == self._memory
+            newest = residual - self._last[1]
+            step = T - self._last[0]
+            step += self._relaxation * newest
+            self._steps = [*self._steps[drop:], step]
+            self._residuals = [*self._residuals[drop:], newest]
+            products = np.array([float(np.vdot(dr, newest)) for dr in self._residuals])
+            gram = np.empty((len(products), len(products)))
+            gram[:-1, :-1] = self._gram[drop:, drop:]
+            gram[-1] = gram[:, -1] = products
+            self._gram = gram
+        self._last = T, residual

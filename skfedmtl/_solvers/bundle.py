@@ -1,0 +1,299 @@
+"""The server's choice among answers: the best combination of each node's dual variables.
+
+A node that has answered the server several times holds as many feasible sets of dual
+variables ``a^0 .. a^k``, and every convex combination of them is feasible. The server
+knows their moments ``v^j``, conjugate sums ``c^j`` and inner products, and chooses weights
+``theta``, one point of the simplex a node, that minimise ::
+
+    sum_l [ sum_j theta_lj c_lj - (rho/2) sum_j theta_lj ||a^j - abar||^2 ]  +  R*(V)
+
+with ``abar`` and ``v_l`` the combined dual variables and moment. The conjugate of the loss
+is rho-strongly convex, so this bounds the negative dual objective from above (it equals it
+if the conjugate is a quadratic) and meets it at ``a^0``, the present state: the dual never
+falls. Nodes that are absent take part with the answers they once gave.
+
+With weights ``t_j >= 0`` of ``a^j - a^0`` and slack ``s = 1 - sum_j t_j >= 0`` an
+interior-point method follows [1]_ ::
+
+    g_j - z_j + z_0 = 0,       z_j t_j = mu,       z_0 s = mu
+
+A loss whose dual variables have no bounds needs no limits on the weights either, and
+damped Newton steps suffice.
+
+====================  ==============================================  ===========
+symbol                variable                                        shape
+====================  ==============================================  ===========
+v^j - v^0             ``Answers.moments``                             (m, k, d)
+c^j - c^0             ``Answers.conjugates``                          (m, k)
+<a^i - a^0, a^j-a^0>  ``Answers.gram``, weighted by s / c_l           (m, k, k)
+====================  ==============================================  ===========
+
+References
+----------
+.. [1] J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd edition, 2006, chapter 19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from skfedmtl._model import Relationship, Response
+from skfedmtl._typing import Array
+
+_STEPS = 40
+_HALVINGS = 20
+_ENOUGH = 0.1  #: ends when no more than this share of what was gained is left to gain
+_NOTHING = 1e-15  #: or when rounding hides what is left
+_NOISE = 1e-12  #: what rounding may move a value by, as a share of it
+_WARIER = 100.0  #: times the ridge where the bound is no longer convex
+_CALMER = 0.25  #: what a step that fell as promised leaves of the floor
+_SUFFICIENT = 1e-4  #: share of the predicted fall that a step must reach
+_TO_BOUNDARY = 0.99
+_SHRINK = 0.1  #: of the central path's mu in one step
+_TINY = float(np.finfo(float).tiny)
+_MAX_DENSE = 64  #: weights whose system is built and factored
+_CG_TOL, _CG_STEPS = 1e-4, 200
+_RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-4)  #: tried until a scaled system is positive definite
+
+
+_Product = Callable[[Array], Array]
+
+
+class Answers(NamedTuple):
+    """What the server knows of the answers, each relative to the node's present state."""
+
+    moments: Array
+    conjugates: Array
+    gram: Array
+
+    def change(self, t: Array, modulus: float) -> Array:
+        """The bound on what the weights `t` add to every node's conjugate."""
+        bend = modulus * self.gram
+        linear = self.conjugates - 0.5 * np.einsum("mkk->mk", bend)
+        return np.einsum("mk,mk->m", linear, t) + 0.5 * np.einsum("mj,mjk,mk->m", t, bend, t)
+
+
+def combine(
+    relationship: Relationship, V: Array, answers: Answers, *, modulus: float, free: bool
+) -> Array:
+    """Weights of the answers, one row a node.
+
+    Parameters
+    ----------
+    relationship : Relationship
+    V : ndarray of shape (m, d)
+        Present moments.
+    answers : Answers
+    modulus : float
+        rho, of strong convexity of the loss's conjugate.
+    free : bool
+        Whether the dual variables have no bounds, so that the weights need none.
+
+    Returns
+    -------
+    t : ndarray of shape (m, k)
+        Unless `free`, non-negative, and rows of sum at most one; zeros if nothing is gained.
+    """
+    mixture = _Mixture(relationship, V, answers, modulus)
+    return _newton(mixture) if free else _interior_point(mixture)
+
+
+class _Mixture:
+    """The bound as a function of the weights."""
+
+    def __init__(
+        self, relationship: Relationship, V: Array, answers: Answers, modulus: float
+    ) -> None:
+        self.relationship, self.V, self.E = relationship, V, answers.moments
+        self.bend = modulus * answers.gram
+        self.linear = answers.conjugates - 0.5 * np.einsum("mkk->mk", self.bend)
+        self.shape = self.linear.shape
+
+    def evaluate(self, t: Array) -> tuple[float, Response]:
+        """The bound at ``t`` and the response of the weights of the model."""
+        response = self.relationship.respond(self.V + np.einsum("mk,mkd->md", t, self.E))
+        quadratic = float(np.vdot(t, self._bent(t)))
+        return float(np.vdot(self.linear, t)) + 0.5 * quadratic + response.value, response
+
+    def gradient(self, t: Array, response: Response) -> Array:
+        return self.linear + self._bent(t) + np.einsum("mkd,md->mk", self.E, response.W)
+
+    def _bent(self, t: Array) -> Array:
+        return np.einsum("mjk,mk->mj", self.bend, t)
+
+    def own_curvature(self, response: Response) -> Array:
+        """Each node's own block of the Hessian, the relationship held."""
+        return self.bend + response.curvature()[:, None, None] * self.squares()
+
+    def squares(self) -> Array:
+        """Inner products of each node's moments: its block of the Hessian, were J the identity."""
+        return np.einsum("mjd,mkd->mjk", self.E, self.E)
+
+    def step(self, response: Response, more: Array, rhs: Array) -> Array:
+        """Solve (bend + more + E J E') dt = rhs; `more`, (m, k, k), is positive definite."""
+        blocks = self.bend + more
+        if rhs.size <= _MAX_DENSE:
+            return self._dense_step(response, blocks, rhs)
+        inverse = _inverses(self.own_curvature(response) + more)
+
+        def product(t: Array) -> Array:
+            t = t.reshape(rhs.shape)
+            dW = response.product(np.einsum("mk,mkd->md", t, self.E))
+            out = np.einsum("mjk,mk->mj", blocks, t) + np.einsum("mkd,md->mk", self.E, dW)
+            return out.ravel()
+
+        def precondition(t: Array) -> Array:
+            return np.einsum("mjk,mk->mj", inverse, t.reshape(rhs.shape)).ravel()
+
+        return _conjugate_gradient(product, rhs.ravel(), precondition).reshape(rhs.shape)
+
+    def _dense_step(self, response: Response, blocks: Array, rhs: Array) -> Array:
+        m, k, d = self.E.shape
+        each = np.arange(m * k)
+        units = np.zeros((m * k, m, d))
+        units[each, each // k] = self.E.reshape(m * k, d)
+        tie = np.einsum("nmd,mkd->nmk", response.product(units), self.E).reshape(m * k, m * k)
+        return _solve(0.5 * (tie + tie.T) + linalg.block_diag(*blocks), rhs.ravel()).reshape(m, k)
+
+
+def _inverses(blocks: Array) -> Array:
+    """About the inverses of semidefinite blocks whose rows differ in scale by many decades.
+
+    Answers that coincide make a block singular; here it is as if they differed a little.
+    """
+    diagonal = np.einsum("mkk->mk", blocks)
+    most = diagonal.max(axis=1, initial=0.0, keepdims=True)
+    scale = 1.0 / np.sqrt(np.maximum(diagonal, 1e-100 + 1e-30 * most))
+    between = scale[:, :, None] * scale[:, None, :]
+    return between * np.linalg.inv(between * blocks + _RIDGES[1] * np.eye(blocks.shape[1]))
+
+
+def _solve(system: Array, rhs: Array) -> Array:
+    """Solve a positive definite system whose rows differ in scale by many decades."""
+    diagonal = np.diag(system)
+    # rounding may have left answers that all but coincide a negative square
+    scale = 1.0 / np.sqrt(np.maximum(diagonal, _TINY + 1e-30 * diagonal.max()))
+    system = scale[:, None] * system * scale
+    for ridge in _RIDGES:
+        try:
+            factors = linalg.cho_factor(system + ridge * np.eye(len(rhs)), check_finite=False)
+        except linalg.LinAlgError:
+            continue
+        return scale * linalg.cho_solve(factors, scale * rhs, check_finite=False)
+    return scale * scale * rhs
+
+
+def _newton(mixture: _Mixture) -> Array:
+    """The least bound without limits on the weights.
+
+    R* gains curvature where the rank of W grows, which its derivative J does not see: at V = 0
+    J is zero. What a step finds missing becomes a floor, a multiple of the identity added to J
+    (Levenberg's method). R* has a curvature of at most 1/(2 lambda2), so that no more is ever
+    missing: with such a floor the system bends no less than the bound, and a step cannot fail.
+    """
+    t = np.zeros(mixture.shape)
+    value, response = mixture.evaluate(t)
+    start, floor, share, squares = value, 0.0, _RIDGES[1], mixture.squares()
+    for _ in range(_STEPS):
+        g = mixture.gradient(t, response)
+        diagonal = np.einsum("mkk->mk", mixture.own_curvature(response))
+        ridge = share * (np.abs(diagonal) + diagonal.max()) + _TINY
+        more = ridge[:, :, None] * np.eye(t.shape[1]) + floor * squares
+        dt = mixture.step(response, more, -g)
+        promise = -float(np.vdot(g, dt))
+        if not promise > _NOTHING * abs(value):
+            break
+        trial, ahead = mixture.evaluate(t + dt)
+        # convex: below its tangent only where rounding has spoilt the inner products
+        if not trial >= value - promise - _NOISE * abs(value):
+            share *= _WARIER
+            continue
+        length = float(np.einsum("mj,mjk,mk->", dt, squares, dt))
+        missing = floor + (2.0 * (trial - value) + promise) / max(length, _TINY)
+        if trial > value - _SUFFICIENT * promise:
+            floor = max(missing, 2.0 * floor)
+            continue
+        t, value, response = t + dt, trial, ahead
+        if promise <= _ENOUGH * (start - value):
+            break
+        floor = max(missing, _CALMER * floor)
+    return t
+
+
+def _interior_point(mixture: _Mixture) -> Array:
+    """The least bound over one simplex a node."""
+    m, k = mixture.shape
+    start, response = mixture.evaluate(np.zeros((m, k)))
+    g = mixture.gradient(np.zeros((m, k)), response)
+    least = _NOTHING * (abs(start) + float(np.abs(g).max()))
+    t, s = np.full((m, k), 0.1 / k), np.full(m, 0.9)
+    value, response = mixture.evaluate(t)
+    g = mixture.gradient(t, response)
+    z0 = np.maximum(0.0, -g.min(axis=1)) + np.abs(g).mean(axis=1) + least
+    z = np.maximum(g + 2.0 * z0[:, None], z0[:, None])
+    for _ in range(_STEPS):
+        # convex: no weights fall below the tangent plane's least value
+        short = float(np.vdot(g, t) - np.minimum(0.0, g.min(axis=1)).sum())
+        if short <= max(_ENOUGH * (start - value), least):
+            break
+        mu = _SHRINK * (float(np.vdot(z, t)) + float(z0 @ s)) / (m * k + m)
+        walls = (z0 / s)[:, None, None] + (z / t)[:, :, None] * np.eye(k)
+        dt = mixture.step(response, walls, mu / t - (mu / s)[:, None] - g)
+        ds = -dt.sum(axis=1)
+        dz, dz0 = mu / t - z - z / t * dt, mu / s - z0 - z0 / s * ds
+        length = min(_longest(t, dt), _longest(s, ds))
+        height = value - mu * _barrier(t, s)
+        for _ in range(_HALVINGS):
+            value, response = mixture.evaluate(t + length * dt)
+            lower = value - mu * _barrier(t + length * dt, s + length * ds)
+            if lower <= height + 1e-12 * abs(height):
+                break
+            length *= 0.5
+        t, s = t + length * dt, s + length * ds
+        length = min(_longest(z, dz), _longest(z0, dz0))
+        z, z0 = z + length * dz, z0 + length * dz0
+        g = mixture.gradient(t, response)
+    return t if value < start else np.zeros((m, k))
+
+
+def _longest(value: Array, change: Array) -> float:
+    """The longest step, at most 1, that keeps every value positive."""
+    falling = change < 0.0
+    if not falling.any():
+        return 1.0
+    return min(1.0, _TO_BOUNDARY * float((-value[falling] / change[falling]).min()))
+
+
+def _barrier(t: Array, s: Array) -> float:
+    return float(np.log(t).sum() + np.log(s).sum())
+
+
+def _conjugate_gradient(product: _Product, rhs: Array, precondition: _Product) -> Array:
+    """Solve a positive semidefinite system to ``||residual|| <= _CG_TOL ||rhs||``.
+
+    On a singular, consistent system it finds one solution.
+    """
+    x = np.zeros_like(rhs)
+    residual = rhs.copy()
+    target = _CG_TOL * float(np.linalg.norm(rhs))
+    direction = precondition(residual)
+    rho = float(residual @ direction)
+    for _ in range(_CG_STEPS):
+        if float(np.linalg.norm(residual)) <= target:
+            break
+        image = product(direction)
+        bend = float(direction @ image)
+        if bend <= 0.0:
+            break
+        step = rho / bend
+        x += step * direction
+        residual -= step * image
+        z = precondition(residual)
+        following = float(residual @ z)
+        direction = z + (following / rho) * direction
+        rho = following
+    return x

@@ -1,0 +1,192 @@
+"""Second-order steps before and after the splitting, on one machine, where problems are small.
+
+===========================  ==================================  =============
+when                         where                               what
+===========================  ==================================  =============
+before                       curved, small (`weight_newton.applies`)  `WeightSteps`
+after `PATIENCE` iterations  at most `MAX_WEIGHTS` weights       `SmoothSteps`
+===========================  ==================================  =============
+
+Each keeps what is best of weights and dual variables, so that none loses ground; the splitting goes
+on from there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from skfedmtl._protocol import NodeList, Server, assign, stack
+from skfedmtl._solvers import weight_newton
+from skfedmtl._solvers.dense_system import MAX_WEIGHTS
+from skfedmtl._solvers.inside_path import InsidePath
+from skfedmtl._solvers.pricing import bound_of
+from skfedmtl._solvers.progress import Log, takes_others
+from skfedmtl._solvers.smooth_path import SmoothPath
+from skfedmtl._typing import Array
+
+PATIENCE = 50  #: iterations of the splitting that come first,
+ENOUGH = 0.1  #: and as many again while they leave less of the gap
+
+_PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
+_MANY_NODES = 128  #: of which the splitting may make more than second-order steps
+_FAR = 0.1  #: a relative gap beyond which weights tell nothing
+_ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
+_HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
+_STALLED = 0.9  #: what a slow step leaves of the gap
+_SLOW_STEPS = 3  #: in a row, and no more are made
+
+
+class State(NamedTuple):
+    """A fit between two methods; the nodes hold the best dual variables."""
+
+    server: Server
+    nodes: NodeList
+    log: Log
+    tol: float
+    max_iter: int
+    is_cold: bool  #: whether nothing is known yet
+
+    def begin_round(self) -> bool:
+        return self.log.begin_round(self.tol, self.max_iter)
+
+
+class Finish(Protocol):
+    """One method of the table."""
+
+    def applies(self, state: State) -> bool: ...
+    def run(self, state: State) -> None: ...
+
+
+def _has_few_nodes(server: Server) -> bool:
+    """Whether second-order steps from the start may pay.
+
+    Of many nodes that share what they learn of few features, the splitting makes more of them.
+    """
+    shares = not server.relationship.is_quadratic
+    return not (shares and len(server.V) >= max(_MANY_NODES, server.V.shape[1]))
+
+
+class WeightSteps:
+    """Newton's method through the weights, for as long as that pays."""
+
+    def applies(self, state: State) -> bool:
+        server, loss = state.server, state.nodes[0].loss
+        # one step solves what is quadratic as a whole, and the last ones gain many digits; else
+        # the splitting's own steps are exact where curvature is constant
+        quick = server.relationship.is_quadratic or state.tol < _PRECISE
+        suits = quick or not loss.constant_curvature
+        return suits and weight_newton.applies(server, state.nodes) and _has_few_nodes(server)
+
+    def run(self, state: State) -> None:
+        _WeightRounds(state).run()
+
+
+class _WeightRounds:
+    """The rounds of `WeightSteps`: first of nodes on their own, then Newton steps."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._start = [node.alpha for node in state.nodes]
+        self._least = state.log.best.dual_objective
+        server = state.server
+        u = np.zeros_like(server.V) if state.is_cold else server.response.W
+        self._newton = weight_newton.WeightNewton(server, state.nodes, u)
+        self._alone = _ALONE if state.is_cold else 0  #: rounds that may solve nodes on their own
+        self._slow_steps = 0
+
+    def run(self) -> None:
+        """All rounds; the last one is closed, as is the one in which whoever watches ends it."""
+        state, goes_on, closed = self._state, True, True
+        while goes_on and state.begin_round():
+            goes_on = self._step()
+            closed = not goes_on or state.log.is_last(state.tol, state.max_iter)
+            if closed:
+                self._close()
+        if not closed:
+            self._close()
+
+    def _step(self) -> bool:
+        """One round; whether another one is worth it."""
+        newton, log = self._newton, self._state.log
+        before, goes_on = log.best.gap, True
+        self._alone = self._alone - 1 if self._alone and newton.alternate() else 0
+        if not self._alone:
+            goes_on = newton.step(before)
+        newton.enter(log, self._state.tol)
+        slow = log.best.gap > _STALLED * before
+        self._slow_steps = self._slow_steps + 1 if slow and not self._alone else 0
+        if log.best.gap >= _HELPED * before:
+            self._alone = 0
+        return goes_on and self._slow_steps < _SLOW_STEPS
+
+    def _close(self) -> None:
+        server, nodes, log, tol = self._state[:4]
+        newton = self._newton
+        better = newton.dual_objective >= self._least
+        # who asks for the last digits of the objective looks at those of the weights
+        exact = better and log.meets(tol) and not takes_others(tol)
+        if exact and newton.step(log.best.gap):
+            newton.adopt()
+            log.close(server, nodes)
+        else:
+            if not better:
+                server.restore(nodes, self._start)
+            log.confirm(server, nodes)
+        log.settle(server, nodes, tol)
+
+
+class SmoothSteps:
+    """Newton's method on a smoothed primal; the last resort."""
+
+    def applies(self, state: State) -> bool:
+        return state.server.V.size <= MAX_WEIGHTS
+
+    def run(self, state: State) -> None:
+        server, nodes, log = state.server, state.nodes, state.log
+        best: Array = stack(nodes, "alpha")
+        path, goes_on = _path(state), True
+        while goes_on and state.begin_round():
+            goes_on = path.advance()
+            bounds = [
+                bound_of(server.relationship, nodes, alpha, nodes.moments_of(alpha))
+                for alpha in path.duals()
+            ]
+            bound = max(bounds, key=lambda one: one.value)
+            if bound.value > log.best.dual_objective:
+                best = bound.alpha
+            exact = server.relationship.respond(nodes.moments_of(bound.alpha))
+            points = [(path.W, server.relationship.penalty(path.W)), (exact.W, exact.penalty)]
+            priced = [(nodes.loss_at(W) + penalty, W) for W, penalty in points]
+            objective, W = min(priced, key=lambda pair: pair[0])
+            server.count(len(nodes), vectors=4, scalars=server.V.shape[1] ** 2)
+            log.enter(server, W, objective, bound.value, objective + bound.magnitude)
+            if log.is_last(state.tol, state.max_iter):
+                assign(nodes, best)
+                log.confirm(server, nodes)
+        assign(nodes, best)
+        log.confirm(server, nodes)
+        log.settle(server, nodes, state.tol)
+
+
+def _path(state: State) -> SmoothPath | InsidePath:
+    """The path that suits the loss, from the best weights if they are worth something."""
+    log, nodes = state.log, state.nodes
+    gap = log.best.relative_gap
+    W = log.W if gap < _FAR else np.zeros_like(log.W)
+    begin = state.server.relationship, nodes, W, gap
+    return InsidePath(*begin, state.tol) if nodes[0].loss.linear else SmoothPath(*begin)
+
+
+BEFORE: tuple[Finish, ...] = (WeightSteps(),)
+AFTER: tuple[Finish, ...] = (SmoothSteps(),)
+
+
+def run_first(methods: tuple[Finish, ...], state: State) -> None:
+    """Run the first of the methods that applies, if one does and the fit is not over."""
+    if state.log.is_last(state.tol, state.max_iter):  # preparing a method costs as much as steps
+        return
+    method = next((method for method in methods if method.applies(state)), None)
+    if method is not None:
+        method.run(state)

@@ -1,0 +1,234 @@
+"""The federated protocol: nodes in parallel, one exchange of vectors a round.
+
+In a round every node that takes part receives its weights ``w_l`` and a curvature,
+improves its own dual variables as far as its epochs allow, and answers with the change of
+its moment ``v_l`` and a few numbers: conjugate sums, losses, and the inner products of
+this answer with those that it keeps.
+
+MOCHA [1]_ adds the answers up, which is safe only with curvatures inflated by up to the
+number of nodes. Here the nodes are told modest curvatures and keep their last answers,
+and the server returns the best combination of them (`skfedmtl._solvers.bundle`): the dual cannot
+fall, and the answers of several rounds, those of absent nodes included, work together.
+Seen from the primal side this is a bundle method [2]_: an answer is a cutting plane of its
+node's loss, the curvature the weight of a proximal term. Near the end, or
+when progress is slow, every second round all but drops that term, so that the planes cut
+where the weights are.
+
+References
+----------
+.. [1] V. Smith, C.-K. Chiang, M. Sanjabi, A. Talwalkar, "Federated Multi-Task Learning",
+   NeurIPS 2017.
+.. [2] C. H. Teo, S. V. N. Vishwanathan, A. J. Smola, Q. V. Le, "Bundle Methods for
+   Regularized Risk Minimization", JMLR 11, 2010.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
+
+from skfedmtl._protocol import AVERAGING, NOBODY, Answer, Node, Order, Server, Solution, Watch
+from skfedmtl._solvers.bundle import Answers, combine
+from skfedmtl._solvers.progress import Log
+from skfedmtl._solvers.schedule import Schedule
+from skfedmtl._typing import Array
+
+_MEMORY = 10  #: answers that a node keeps
+_BRAVER, _WARIER = 1.0 / 1.3, 1.3  #: change of a node's curvature after a good, a poor answer
+_CUTTING = (1e-3, 1e-9)  #: shares of the curvature left in rounds that cut, in turn,
+_CUTTING_GAP, _SLOW = 1e-3, 0.8  #: below this gap, or when two rounds left more of it than this
+_BLOCKS_A_WORKER = 2
+_NOISE = 1e-13  #: of the largest inner product of a node: what rounding may have spoilt
+
+
+class MochaSolver:
+    """Fits a server and its nodes by rounds of parallel answers.
+
+    Parameters
+    ----------
+    tol, max_iter : float, int
+        As in `SplittingSolver`; a round is one exchange.
+    schedule : Schedule
+        Which nodes answer in a round, and how long they work.
+    n_jobs : int or None
+        Workers, as in joblib.
+    """
+
+    def __init__(
+        self, *, tol: float, max_iter: int, schedule: Schedule, n_jobs: int | None
+    ) -> None:
+        self.tol, self.max_iter = tol, max_iter
+        self.schedule, self.n_jobs = schedule, n_jobs
+
+    def solve(
+        self, server: Server, nodes: list[Node], rng: np.random.Generator, watch: Watch = NOBODY
+    ) -> Solution:
+        """Improve the nodes' dual variables from where they are."""
+        log = Log(server, nodes, watch)
+        nothing = np.zeros_like(server.V)
+        log.offer(nothing, sum(node.loss_at(w) for node, w in zip(nodes, nothing, strict=True)))
+        kept, points = _Kept(nodes, server.V), _Points(nodes, server.response.W)
+        daring, gaps = np.ones(len(nodes)), [np.inf, np.inf]
+        with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
+            while log.begin_round(self.tol, self.max_iter):
+                gaps.append(log.best.gap)
+                slow = gaps[-1] > _SLOW * gaps[-3] or log.best.meets(_CUTTING_GAP)
+                share = _CUTTING[log.rounds // 2 % 2] if slow and log.rounds % 2 else 1.0
+                curvature = share * _curvature(server, daring)
+                draws = self.schedule.draw(rng)
+                orders = points.orders(server, curvature, draws)
+                answers = self._answers(parallel, [nodes[l] for l in draws.which], orders)
+                for l, answer in zip(draws.which, answers, strict=True):
+                    kept.add(l, answer)
+                    points.add(l, server.response.W[l], curvature[l], answer)
+                t = kept.combine(server.relationship)
+                kept.settle(t)
+                server.set_moments(kept.V.copy())
+                server.count(len(answers), vectors=2, scalars=kept.n_scalars)
+                _learn(daring, draws.which, t[draws.which, -1])
+                points.enter(log, server, float(kept.conjugate.sum()))
+                closed = log.meets(self.tol) or log.rounds == self.max_iter
+                if closed:
+                    # the nodes' own report has the last word
+                    log.close(server, nodes)
+                    kept = _Kept(nodes, server.V)
+            if log.stopped and not closed:
+                log.close(server, nodes)
+        return log.solution(self.tol)
+
+    def _answers(self, parallel: Any, nodes: list[Node], orders: list[Order]) -> list[Answer]:
+        """The answers in order; workers get blocks of nodes, since nodes are small."""
+        n_blocks = max(1, min(len(nodes), _BLOCKS_A_WORKER * effective_n_jobs(self.n_jobs)))
+        cuts = np.linspace(0, len(nodes), n_blocks + 1).astype(int)
+        done = parallel(
+            delayed(answer_block)(nodes[low:high], orders[low:high])
+            for low, high in itertools.pairwise(cuts)
+        )
+        return [answer for block in done for answer in block]
+
+
+def answer_block(nodes: list[Node], orders: list[Order]) -> list[Answer]:
+    """The answers of a block of nodes, one after another."""
+    return [node.answer(order) for node, order in zip(nodes, orders, strict=True)]
+
+
+def _curvature(server: Server, daring: Array) -> Array:
+    """What each node is told: its share of the tie, and no more than it dares."""
+    first = server.relationship.first_curvature()
+    modest = np.maximum(server.response.curvature(), 0.2 * first)
+    return np.clip(daring * modest, 1e-3 * first, 10.0 * first)
+
+
+def _learn(daring: Array, which: NDArray[np.intp], newest: Array) -> None:
+    """Answers that were taken whole allow longer steps, those left aside ask for shorter ones."""
+    factor = np.where(newest > 0.9, _BRAVER, np.where(newest < 0.3, _WARIER, 1.0))
+    daring[which] = np.clip(daring[which] * factor, 0.1, 50.0)
+
+
+class _Kept:
+    """The answers that the nodes keep, and what the server knows of them."""
+
+    def __init__(self, nodes: list[Node], V: Array) -> None:
+        m, d = V.shape
+        self.nodes, self.V = nodes, V.copy()
+        self.conjugate = np.array([node.conjugate_at(node.alpha) for node in nodes])
+        self._alphas = [[node.alpha] * _MEMORY for node in nodes]
+        self._answers = Answers(
+            np.zeros((m, _MEMORY, d)), np.zeros((m, _MEMORY)), np.zeros((m, _MEMORY, _MEMORY))
+        )
+        self._noise = np.zeros(m)
+        self._modulus = nodes[0].loss.modulus
+        self._free = not np.isfinite(nodes[0].loss.bounds).any()
+
+    @property
+    def n_scalars(self) -> int:
+        """Numbers beside the two vectors of an exchange."""
+        # down: a curvature and the weights; up: two conjugates, three losses, inner products
+        return 1 + _MEMORY + 5 + (_MEMORY if self._modulus > 0.0 else 0)
+
+    def add(self, l: int, answer: Answer) -> None:
+        """Put a new answer in the place of the oldest one."""
+        node, (before, after) = self.nodes[l], answer.conjugates
+        moments, conjugates, gram = (part[l] for part in self._answers)
+        # the bound that stood for the node's conjugate gives way to its value
+        conjugates += self.conjugate[l] - before
+        self.conjugate[l] = before
+        for part in (moments, conjugates, gram):
+            part[:-1] = part[1:]
+        gram[:, :-1] = gram[:, 1:]
+        self._alphas[l] = [*self._alphas[l][1:], answer.alpha]
+        moments[-1], conjugates[-1] = answer.dv, after - before
+        if self._modulus > 0.0:
+            offsets = np.stack(self._alphas[l]) - node.alpha
+            gram[-1] = gram[:, -1] = np.einsum("i,ji,i->j", node.weight, offsets, offsets[-1])
+            self._noise[l] = max(self._noise[l], _NOISE * gram[-1, -1])
+
+    def combine(self, relationship: Any) -> Array:
+        """The best weights of the kept answers."""
+        known = self._known()
+        return combine(relationship, self.V, known, modulus=self._modulus, free=self._free)
+
+    def _known(self) -> Answers:
+        """The answers, their inner products no smaller than rounding allows."""
+        moments, conjugates, gram = self._answers
+        return Answers(moments, conjugates, gram + self._noise[:, None, None] * np.eye(_MEMORY))
+
+    def settle(self, t: Array) -> None:
+        """The combination becomes the present state of every node."""
+        moments, conjugates, gram = self._answers
+        change = self._known().change(t, self._modulus)
+        dV = np.einsum("mk,mkd->md", t, moments)
+        bent = np.einsum("mjk,mk->mj", gram, t)
+        self.conjugate += change
+        self.V += dV
+        conjugates -= change[:, None]
+        moments -= dV[:, None]
+        square = np.einsum("mj,mj->m", t, bent)[:, None, None]
+        gram += square - bent[:, :, None] - bent[:, None, :]
+        for node, alphas, weights in zip(self.nodes, self._alphas, t, strict=True):
+            if weights.any():
+                alpha = (1.0 - weights.sum()) * node.alpha
+                for weight, other in zip(weights, alphas, strict=True):
+                    alpha += weight * other
+                node.alpha = np.where(node.weight > 0, node.loss.clip(node.y, alpha), 0.0)
+
+
+class _Points:
+    """Weights whose loss the answers bring along: one of them is the round's result."""
+
+    def __init__(self, nodes: list[Node], W: Array) -> None:
+        self._sent, self._local, self._mean = W.copy(), W.copy(), W.copy()
+        losses = [node.loss_at(w) for node, w in zip(nodes, W, strict=True)]
+        self._losses = np.repeat(np.array(losses)[:, None], 3, axis=1)
+
+    def orders(self, server: Server, curvature: Array, draws: Any) -> list[Order]:
+        """What the nodes that take part are told."""
+        W = server.response.W
+        return [
+            Order(W[l].copy(), self._mean[l].copy(), float(curvature[l]), epochs, seed)
+            for l, epochs, seed in zip(*draws, strict=True)
+        ]
+
+    def add(self, l: int, w: Array, curvature: float, answer: Answer) -> None:
+        """Note the losses of an answer, and the weights that they belong to."""
+        self._sent[l], self._local[l] = w, w + curvature * answer.dv
+        self._mean[l] += AVERAGING * (self._local[l] - self._mean[l])
+        self._losses[l] = answer.losses
+
+    def enter(self, log: Log, server: Server, conjugate: float) -> None:
+        """End the round with the best of the points and the dual objective."""
+        points = (self._sent, self._local, self._mean)
+        values = [
+            loss + server.relationship.penalty(W)
+            for loss, W in zip(self._losses.sum(axis=0), points, strict=True)
+        ]
+        best = int(np.argmin(values))
+        value, bound = float(values[best]), server.response.value
+        log.enter(
+            server, points[best], value, -conjugate - bound, value + abs(conjugate) + abs(bound)
+        )

@@ -1,0 +1,171 @@
+"""Newton's method through the weights, for small problems whose loss is curved.
+
+Weights ``u`` give dual variables ``a_i = -dL(y_i, x_i . u_l)/df``, these give ``V(u)``, and that
+``W(V)``; at the optimum ``u = W(V)``. With the Hessian of the losses, one d-by-d block a node,
+``G_l = X_l' diag(s L'' / c_l) X_l``, the moments change by ``-G du``, so that Newton's step is::
+
+    (I + J G) du = W - u
+
+The dual rises along it, for its slope is ``(W - u)' G (I + J G)^-1 (W - u) >= 0``; the step is
+halved until the dual does.
+
+W(V) has a kink wherever its rank changes; those are rounded off by as much as the gap allows
+(`skfedmtl._model.rounded_conjugate`). Far from the optimum that does not help, and from zero the
+way there is made with the relationship of the features held fixed, which leaves every node a
+problem of its own: ``R(u) <= tr(u M u')`` with equality where ``M`` was made [1]_, and::
+
+    (G_l + 2 M) u_l = v_l + G_l u_l
+
+The work of a round is one matrix a node and one small system: where rounding takes that over, as
+with weights of many decades, the splitting goes on.
+
+References
+----------
+.. [1] A. Argyriou, T. Evgeniou, M. Pontil, "Convex multi-task feature learning", Machine
+   Learning 73(3), 2008.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skfedmtl._linear import is_small, solve_through_weights
+from skfedmtl._model import ExactResponse, row_algebra
+from skfedmtl._protocol import ROUNDING, Node, NodeList, Server, assign
+from skfedmtl._solvers.progress import Log, takes_others
+from skfedmtl._typing import Array
+
+_SUFFICIENT = 1e-4  #: share of the promised rise that a step must reach
+_HALVINGS = 12
+_MAX_FEATURES = 100  #: more make the nodes' own systems slow
+
+
+def applies(server: Server, nodes: list[Node]) -> bool:
+    """Whether the loss is curved, and the problem small."""
+    if nodes[0].loss.linear or server.V.shape[1] > _MAX_FEATURES:
+        return False
+    return is_small(server.response)
+
+
+class _Point(NamedTuple):
+    """Weights and their decision values, all rows stacked, and what follows from them."""
+
+    u: Array
+    f: Array
+    loss: float
+    alpha: Array
+    conjugate: float
+    V: Array
+    response: ExactResponse
+
+    @property
+    def dual_objective(self) -> float:
+        return -self.conjugate - self.response.value
+
+    @property
+    def rounding(self) -> float:
+        return ROUNDING * (abs(self.conjugate) + abs(self.response.value))
+
+
+class WeightNewton:
+    """Improves weights ``u`` and the dual variables that belong to them."""
+
+    def __init__(self, server: Server, nodes: NodeList, u: Array) -> None:
+        self._server, self._nodes, self._loss = server, nodes, nodes[0].loss
+        self._y, self._weight = nodes.y, nodes.weight
+        self._bend, self._G = np.empty(0), np.empty((0, 0, 0))
+        self._now = self._point(u, self._margins(u))
+
+    @property
+    def dual_objective(self) -> float:
+        return self._now.dual_objective
+
+    def alternate(self) -> bool:
+        """Solve every node with the relationship held fixed; whether the dual has risen."""
+        now, G = self._now, self._hessian()
+        M = self._server.relationship.majorant(now.u)
+        if M is None:
+            return False
+        try:
+            rhs = (now.V + _apply(G, now.u))[:, :, None]
+            u: Array = np.linalg.solve(G + 2.0 * M, rhs)[:, :, 0]  # type: ignore[assignment]
+        except np.linalg.LinAlgError:
+            return False
+        ahead = self._point(u, self._margins(u))
+        if not ahead.dual_objective > now.dual_objective:
+            return False
+        self._now = ahead
+        return True
+
+    def step(self, gap: float) -> bool:
+        """Take a Newton step, kinks rounded off by less than the `gap`; whether it was worth it."""
+        now, G = self._now, self._hessian()
+        response = now.response.rounded(gap)
+        du = solve_through_weights(response, G, response.W - now.u)
+        if du is None:
+            return False
+        df, before = self._margins(du), -now.conjugate - response.value
+        promise, length = float(np.vdot(_apply(G, du), response.W - now.u)), 1.0
+        for _ in range(_HALVINGS):
+            ahead = self._point(now.u + length * du, now.f + length * df)
+            rise = -ahead.conjugate - ahead.response.rounded(gap).value - before
+            least = length * promise
+            # where a step promises less than rounding hides, the values cannot judge it
+            if rise >= (_SUFFICIENT * least if least > now.rounding else -now.rounding):
+                self._now = ahead
+                return promise > now.rounding
+            length *= 0.5
+        return False
+
+    def adopt(self) -> None:
+        """Give server and nodes what has been found."""
+        self._server.set_response(self._now.V, self._now.response)
+        assign(self._nodes, self._now.alpha)
+
+    def enter(self, log: Log, tol: float) -> None:
+        """Adopt it, and end a round with W(V), or with ``u`` if that is better."""
+        self.adopt()
+        server, now = self._server, self._now
+        W = now.response.W
+        objective = self._loss_at(self._margins(W)) + now.response.penalty
+        server.count(len(self._nodes), vectors=1, scalars=2)
+        if takes_others(tol) and not objective - now.dual_objective <= tol * objective:
+            at_u = now.loss + server.relationship.penalty(now.u)
+            W, objective = (now.u, at_u) if at_u < objective else (W, objective)
+        magnitude = objective + abs(now.conjugate) + abs(now.response.value)
+        log.enter(server, W, objective, now.dual_objective, magnitude)
+
+    def _point(self, u: Array, f: Array) -> _Point:
+        """What follows from weights and their decision values."""
+        loss, y = self._loss, self._y
+        alpha = np.where(self._weight > 0, loss.clip(y, -loss.derivative(y, f)), 0.0)
+        pairs = zip(self._nodes, self._nodes.parts, strict=True)
+        V = np.array([row_algebra.moment(node.X, node.weight, alpha[part]) for node, part in pairs])
+        self._server.count(len(V), vectors=2, scalars=2)
+        value = self._loss_at(f)
+        # where a = -L', its conjugate is what Young's inequality leaves of the loss
+        conjugate = -float(self._weight @ (alpha * f)) - value
+        return _Point(u, f, value, alpha, conjugate, V, self._server.relationship.respond(V))
+
+    def _loss_at(self, f: Array) -> float:
+        return float(self._weight @ self._loss.value(self._y, f))
+
+    def _hessian(self) -> Array:
+        """One matrix a node; of a loss of constant curvature it is made once."""
+        bend = self._weight * self._loss.curvature(self._y, self._now.f)
+        if not np.array_equal(bend, self._bend):
+            self._G = self._nodes.hessians(bend)
+            self._bend = bend
+            d = self._G.shape[1]
+            self._server.count(len(self._G), scalars=d * (d + 1) // 2)
+        return self._G
+
+    def _margins(self, W: Array) -> Array:
+        return np.concatenate([node.X @ w for node, w in zip(self._nodes, W, strict=True)])
+
+
+def _apply(G: Array, u: Array) -> Array:
+    """G u: every node's block times its row."""
+    return np.matmul(G, u[:, :, None])[:, :, 0]

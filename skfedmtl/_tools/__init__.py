@@ -1,0 +1,1 @@
+"""Tools that know nothing of this package: each file is a shelf of its own."""

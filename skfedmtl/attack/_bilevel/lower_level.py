@@ -1,0 +1,263 @@
+"""The lower level of the attack: a victim that answers every change of the injected rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._model import LOSSES, SmoothLoss
+from skfedmtl._protocol import Iterate, Moved
+from skfedmtl._solvers import Adjoint, Solved, SplittingSolver, first_rho
+from skfedmtl._tools.layout import Field, Layout, like
+from skfedmtl._typing import Array
+from skfedmtl.attack._bilevel.generator import as_text, set_state, state_field
+from skfedmtl.attack._bilevel.objective import EXACT, Damage, UpperObjective
+from skfedmtl.attack._bilevel.upper_loss import upper_loss
+from skfedmtl.attack._setting import Evaluation, Victim, node_shares
+
+
+def part_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
+    """H of a fitted victim that is one model: the targets' mean upper losses, summed."""
+    fitted = Victim(victim)
+    seen, model = fitted.forward(rows.X), fitted.model
+    f = model._decision(seen, rows.codes)
+    values = upper_loss(loss, LOSSES[model.loss]()).value(model._solver_targets(rows.y), f)
+    return float(node_shares(rows.codes, targets, rows.weight) @ values)
+
+
+class Bilevel:
+    """H as a function of the injected rows, and its gradient at the last rows tried.
+
+    Parameters
+    ----------
+    victim : fitted FMTL estimator, or Pipeline of scalers and one
+        On the clean rows: gives the scalers, the parameters, the labels and a first guess.
+    clean : CleanData
+    start : Start
+    targets : ndarray of target codes
+    tol : float
+        Relative duality gap to which the victim is solved for every change.
+    rng : Generator
+        Draws the order of rows.
+    weight : ndarray of shape (n_clean + n_injected,)
+        Of the rows the victim is fitted to.
+    upper : str
+        Name of the upper loss.
+    evaluation : Evaluation or None
+        Rows whose loss is raised, if not the clean rows of the targets.
+    """
+
+    def __init__(
+        self,
+        victim,
+        clean,
+        start,
+        targets,
+        *,
+        tol: float,
+        rng: np.random.Generator,
+        weight: Array,
+        upper: str = "victim",
+        evaluation: Evaluation | None = None,
+    ) -> None:
+        self.doubt = 0.0  #: what smoothing may add to H of given weights
+        n, k = len(clean.codes), len(start.codes)
+        self._victim = Victim(victim)
+        victim = self._victim.model
+        codes = np.concatenate([clean.codes, start.codes])
+        y = victim._solver_targets(np.concatenate([clean.y, start.y]))
+        self._problem = victim._problem(
+            self._victim.forward(np.vstack([clean.X, start.X])),
+            y,
+            codes,
+            victim.nodes_,
+            weight,
+        )
+        first = self._problem.dual_coef()
+        first[:n] = victim.dual_coef_
+        self._problem.set_dual_coef(first)
+        self._injected = np.arange(n, n + k)
+        if evaluation is None:
+            share = node_shares(clean.codes, targets, clean.weight)
+            self._shares = self._problem.split(np.concatenate([share, np.zeros(k)]))
+            damage = self._own_rows
+        else:
+            self._evaluation = _by_node(self._victim, evaluation, targets)
+            damage = self._other_rows
+        self._damage, self._upper_loss = damage, upper
+        self._rng, self._tol = rng, tol
+        self._begin(self._problem.weights(victim.coef_, victim.intercept_))
+
+    def _begin(self, W: Array) -> None:
+        """Prepare for the first solution, which is near these weights."""
+        nodes, relationship = self._problem.nodes, self._problem.server.relationship
+        rho = first_rho(relationship, W, nodes.moments())
+        self._solved = Solved.at(nodes, W, rho)
+        self._iterate = Iterate(self._solved.T, self._solved.alpha, rho, 0, None)
+        self._adjoint = Adjoint(relationship, nodes)
+        self._upper = self._objective(nodes[0].loss)
+
+    def _objective(self, loss: SmoothLoss, accuracy: float = EXACT) -> UpperObjective:
+        """H for a victim's loss."""
+        return UpperObjective(
+            self._problem,
+            upper_loss(self._upper_loss, loss),
+            self._damage,
+            self._injected,
+            self._adjoint,
+            accuracy,
+        )
+
+    def _own_rows(self, l: int) -> Damage | None:
+        node, share = self._problem.nodes[l], self._shares[l]
+        return Damage(node.X, node.y, share, True) if share.any() else None
+
+    def _other_rows(self, l: int) -> Damage | None:
+        if l not in self._evaluation:
+            return None
+        X, y = self._problem.node_rows(l, *self._evaluation[l])
+        return Damage(X, y, np.full(len(y), 1.0 / len(y)), False)
+
+    def value(self, rows: Array, y: Array | None = None) -> float:
+        """H after the victim has been fitted to these rows, and targets if given."""
+        moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        self._solved = self._solve(moved)
+        return self._upper.value(self._solved)
+
+    def _solve(self, moved: Moved) -> Solved:
+        """The victim of the rows at hand, of which these have moved."""
+        problem = self._problem
+        nodes = problem.nodes
+        problem.server.gather(nodes)
+        solver = SplittingSolver(
+            tol=self._tol, max_iter=self._victim.model.max_iter, iterate=self._iterate
+        )
+        solution = problem.solve(solver, self._rng)
+        self._iterate = solver.iterate._replace(W=None)
+        return Solved.at(nodes, solution.W, self._iterate.rho)
+
+    def harden(self, tol: float) -> None:
+        """Solve victims as they are, and to this gap, from now on."""
+        self._tol = tol
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the last H can be trusted."""
+        return True
+
+    def advance(self, share: float) -> None:
+        """Told before every change what share of the changes has been made."""
+
+    def gradient(self, kind: str) -> Array:
+        """Gradient of H with respect to the rows last given to `value`."""
+        return self.full_gradient(kind)[:, :-1]
+
+    def full_gradient(self, kind: str) -> Array:
+        """The same, with respect to the targets in the last column."""
+        slope = self._upper.full_gradient(kind, self._solved)
+        return np.column_stack([self._victim.pull_back(slope[:, :-1]), slope[:, -1]])
+
+    def signature(self) -> tuple[int, bytes]:
+        """What must stay for H to be smooth: the rank of W, and the rows that respond."""
+        solved, nodes = self._solved, self._problem.nodes
+        scale, _ = solved.stiffness(nodes)
+        rank = solved.proximal_response(self._problem.server.relationship).rank
+        return rank, (scale > 0.0).tobytes()
+
+    # -- to stop and go on ----------------------------------------------------------------
+
+    def state(self) -> dict[str, Array]:
+        """What the next solution and gradient depend on, beside the rows."""
+        iterate = self._iterate
+        return {
+            "T": iterate.T,
+            "alpha": iterate.alpha,
+            "rho": np.array(iterate.rho),
+            "age": np.array(iterate.age, dtype=np.int64),
+            "W": self._solved.W,
+            "dual_coef": self._problem.dual_coef(),
+            "adjoint": self._adjoint.last,
+            "rng": np.array(as_text(self._rng)),
+        }
+
+    def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
+        """Be where a `state` was taken, with the rows of that moment."""
+        problem, nodes = self._problem, self._problem.nodes
+        problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        problem.set_dual_coef(state["dual_coef"])
+        rho = float(state["rho"])
+        self._iterate = Iterate(state["T"], state["alpha"], rho, int(state["age"]), None)
+        self._solved = Solved.at(nodes, state["W"], rho)
+        self._adjoint.last = state["adjoint"]
+        set_state(self._rng, str(state["rng"]))
+
+    def layout(self) -> Layout:
+        """What a `state` is."""
+        return {
+            "T": like(self._iterate.T),
+            "alpha": like(self._iterate.alpha),
+            "rho": Field((), "float64", 0.0),
+            "age": Field((), "int64", 0),
+            "W": like(self._solved.W),
+            "dual_coef": like(self._problem.dual_coef()),
+            "adjoint": like(self._adjoint.last),
+            "rng": state_field(self._rng),
+        }
+
+
+class WithTargets:
+    """A game on rows and targets together: a last column, scaled as the rows are.
+
+    Parameters
+    ----------
+    game : Bilevel
+    feasible : FeasibleSet
+        Of the rows.
+    low, high : ndarray of shape (n_injected,)
+        Between which each target must lie.
+    """
+
+    def __init__(self, game: Bilevel, feasible, low: Array, high: Array) -> None:
+        self._game, self._feasible = game, feasible
+        self._low, self._high = low, high
+        self.radius = feasible.radius
+        span = np.where(high > low, high - low, 1.0)
+        self._unit = span / (2.0 * np.where(self.radius > 0.0, self.radius, 1.0))
+
+    def join(self, rows: Array, y: Array) -> Array:
+        """The game's variable."""
+        return np.column_stack([rows, y / self._unit])
+
+    def split(self, both: Array) -> tuple[Array, Array]:
+        """Rows and targets of it."""
+        return both[:, :-1], np.clip(both[:, -1] * self._unit, self._low, self._high)
+
+    def project(self, both: Array) -> Array:
+        """The nearest feasible rows and targets."""
+        y = np.clip(both[:, -1], self._low / self._unit, self._high / self._unit)
+        return np.column_stack([self._feasible.project(both[:, :-1]), y])
+
+    def advance(self, share: float) -> None:
+        """Tell the game."""
+        self._game.advance(share)
+
+    def value(self, both: Array) -> float:
+        """H of rows and targets."""
+        return self._game.value(*self.split(both))
+
+    def gradient(self, kind: str) -> Array:
+        """Gradient of H with respect to both."""
+        slope = self._game.full_gradient(kind)
+        slope[:, -1] *= self._unit
+        return slope
+
+
+def _by_node(
+    victim: Victim, evaluation: Evaluation, targets: NDArray[np.int64]
+) -> dict[int, tuple[Array, Array]]:
+    X, y = victim.forward(evaluation.X), victim.model._solver_targets(evaluation.y)
+    parts = {}
+    for target in targets:
+        mine = evaluation.codes == target
+        parts[int(target)] = X[mine], y[mine]
+    return parts

@@ -1,0 +1,9 @@
+"""Where a poisoned row may lie: limits of features, balls, what is stored."""
+
+from skfedmtl.attack._feasible.boxes import row_bounds
+from skfedmtl.attack._feasible.feasible_set import FeasibleSet
+from skfedmtl.attack._feasible.limits import Limits, read_limits
+from skfedmtl.attack._feasible.projection import SeenThroughScalers
+from skfedmtl.attack._feasible.storage import Storage
+
+__all__ = ["FeasibleSet", "Limits", "SeenThroughScalers", "Storage", "read_limits", "row_bounds"]

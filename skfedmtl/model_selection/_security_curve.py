@@ -1,0 +1,241 @@
+"""How the damage of an attack grows with one of its parameters, or of its victim's."""
+
+import numbers
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from skfedmtl._input import (
+    as_unique_labels,
+    check_nodes,
+    listing,
+    n_rows,
+    read_weights,
+    split_node_column,
+    take,
+)
+from skfedmtl._tools.sklearn import last_step
+from skfedmtl.attack import clean_twin
+from skfedmtl.model_selection._strata import (
+    check_test_size,
+    draw,
+    refuse_single_rows,
+    single_rows,
+    strata,
+)
+
+__all__ = ["security_curve"]
+
+SCORE_NAMES = ("mean RMSE of the target nodes", "mean error rate of the target nodes")
+
+
+def security_curve(
+    attacker,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    nodes=None,
+    param_name,
+    param_range,
+    n_repeats=5,
+    test_size=0.25,
+    n_jobs=None,
+):
+    """Measure an attack on held-out rows for several values of a parameter.
+
+    A repetition splits the rows of every node into training and test rows and draws the nodes that
+    are attacked, among those of which a row is held out: all but those of a single row. Both are
+    the same for all values of the parameter, so that its values are compared on the same rows and
+    the same nodes. For each value the attack is run on the training
+    rows, and its score, the mean error of the target nodes, is taken on the test rows.
+
+    Parameters
+    ----------
+    attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+        The attack; it is cloned. An int as its `random_state` makes the curve reproducible.
+    X : array-like of shape (n_samples, n_features)
+        Clean rows of all nodes.
+    y : array-like of shape (n_samples,)
+        Their targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights of the rows within their node, in the attack and in its score.
+    nodes : array-like of shape (n_samples,), default=None
+        The node of each row; None: the column `node_column` of the attacker or its victim.
+    param_name : str
+        The parameter: one of the attacker (``"budget"``), or of its victim
+        (``"estimator__lambda1"``).
+    param_range : array-like of shape (n_values,)
+        Its values.
+    n_repeats : int, default=5
+        Number of repetitions, at least 1.
+    test_size : float, default=0.25
+        The share of a node's rows to test, between 0 and 1.
+    n_jobs : int or None, default=None
+        Attacks that run at a time, as in joblib; without effect on the result.
+
+    Returns
+    -------
+    curve : Bunch
+        Dictionary-like object, with these attributes.
+
+        param_name : str
+            As given.
+        param_range : list of n_values
+            As given.
+        scores : ndarray of shape (n_values, n_repeats)
+            The attacker's score: larger is a stronger attack.
+        clean_scores : ndarray of shape (n_values, n_repeats)
+            The same of the victim without the attack.
+        score_name : str
+            What is measured.
+
+    Raises
+    ------
+    TypeError
+        If `attacker` is no poisoner, or `n_repeats` no whole number.
+    ValueError
+        If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, the
+        rows have no nodes, or a target node given by its label has a single row; and as `fit` of
+        the attacker does.
+
+    See Also
+    --------
+    skfedmtl.inspection.SecurityCurveDisplay : Draws it.
+
+    Examples
+    --------
+    >>> from skfedmtl import FMTLRegressor, RandomPoisoner
+    >>> from skfedmtl.datasets import make_federated_regression
+    >>> from skfedmtl.model_selection import security_curve
+    >>> X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
+    >>> curve = security_curve(
+    ...     RandomPoisoner(FMTLRegressor(), random_state=0), X, y, nodes=nodes,
+    ...     param_name="budget", param_range=[0.0, 0.2], n_repeats=3,
+    ... )
+    >>> curve.scores.shape
+    (2, 3)
+    >>> bool((curve.scores[0] == curve.clean_scores[0]).all())
+    True
+    >>> bool((curve.scores[1] > curve.clean_scores[1]).all())
+    True
+    """
+    values = _check(attacker, param_name, param_range, n_repeats, test_size)
+    labels = _nodes(attacker, X, nodes)
+    refuse_single_rows(labels)
+    alone = single_rows(labels)
+    for value in values:
+        _check_targets({**attacker.get_params(), param_name: value}, alone)
+    groups = strata(labels, y)
+    n_samples = n_rows(X, "X")
+    n_rows(y, "y")  # the strata take a missing one
+    weight = None if sample_weight is None else read_weights(sample_weight, X)
+    random = check_random_state(attacker.random_state)
+    seeds = random.randint(np.iinfo(np.int32).max, size=(n_repeats, 2)).tolist()
+    tests = [draw(groups, n_samples, test_size, np.random.RandomState(seed)) for seed, _ in seeds]
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(_measure)(
+            clone(attacker).set_params(
+                **{param_name: clone(value, safe=False), "random_state": seed}
+            ),
+            (X, y, {"nodes": nodes, "sample_weight": weight}),
+            labels,
+            is_test,
+        )
+        for value in values
+        for is_test, (_, seed) in zip(tests, seeds, strict=True)
+    )
+    scores = np.array(results).reshape(len(values), n_repeats, 2)
+    return Bunch(
+        param_name=param_name,
+        param_range=values,
+        scores=scores[..., 0].copy(),
+        clean_scores=scores[..., 1].copy(),
+        score_name=SCORE_NAMES[is_classifier(last_step(attacker.estimator))],
+    )
+
+
+def _check(attacker, param_name, param_range, n_repeats, test_size):
+    """The values of the parameter, if all arguments are as they should be."""
+    instance = hasattr(attacker, "get_params") and not isinstance(attacker, type)
+    parameters = attacker.get_params() if instance else {}
+    if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
+        raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
+    known = isinstance(param_name, str) and param_name in parameters
+    if param_name == "random_state" or not known:
+        raise ValueError(
+            "`param_name` must be a parameter of the attacker or, after 'estimator__', of its "
+            f"victim, and not 'random_state'; got {param_name!r}."
+        )
+    single = isinstance(param_range, str) or getattr(param_range, "shape", None) == ()
+    if single or not hasattr(param_range, "__len__"):
+        raise TypeError(f"`param_range` must be a list of values, got {param_range!r}.")
+    if not len(param_range):
+        raise ValueError("`param_range` is empty; at least one value is needed.")
+    if isinstance(n_repeats, bool) or not isinstance(n_repeats, numbers.Integral):
+        raise TypeError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
+    if n_repeats < 1:
+        raise ValueError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
+    check_test_size(test_size)
+    return param_range.tolist() if isinstance(param_range, np.ndarray) else list(param_range)
+
+
+def _nodes(attacker, X, nodes):
+    """The node of each row."""
+    if nodes is not None:
+        return check_nodes(nodes, n_rows(X, "X"))
+    column = attacker.node_column
+    if column is None:
+        column = getattr(last_step(attacker.estimator), "node_column", None)
+    if column is None:
+        raise ValueError("`nodes` is missing, and neither attacker nor victim has a `node_column`.")
+    return split_node_column(X, column)[1]
+
+
+def _check_targets(params, alone):
+    """Refuse named targets that have no row to spare for the test."""
+    name, chosen = "target_nodes", params["target_nodes"]
+    if isinstance(chosen, numbers.Real):  # a share, unless the sources say who
+        name, chosen = "source_nodes", params["source_nodes"]
+        if chosen is None or params["attack"] != "direct":
+            return
+    single = set(as_unique_labels(chosen, name).tolist()) & set(alone.tolist())
+    if single:
+        raise ValueError(
+            f"`{name}` must have two rows each, one of them to be tested on; got nodes of a "
+            f"single row: {listing(list(single))}."
+        )
+
+
+def _measure(attacker, data, labels, is_test):
+    """The score of an attack, and that of its victim without it."""
+    _name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
+    X, y, metadata = _part(data, ~is_test)
+    X_test, y_test, metadata_test = _part(data, is_test)
+    # one thread: sums are taken in the same order however many processes share the cores
+    with threadpool_limits(1):
+        attacker.fit(X, y, **metadata)
+        pair = attacker, clean_twin(attacker)
+        return [model.score(X_test, y_test, **metadata_test) for model in pair]
+
+
+def _name_nodes(attacker, nodes, judged):
+    """Name the nodes to be drawn where `fit` could not tell which of them are judged.
+
+    It sees the training rows only: where a node has one of them, another is held out, or none.
+    """
+    counts = np.unique(nodes, return_counts=True)[1]
+    if isinstance(attacker.target_nodes, numbers.Real) and counts.min() == 1:
+        targets, sources = attacker._draw_nodes(nodes, judged)
+        attacker.set_params(target_nodes=targets, source_nodes=sources)
+
+
+def _part(data, chosen):
+    """The chosen rows of X and y, and of the metadata that were given."""
+    rows = np.flatnonzero(chosen)
+    X, y, metadata = data
+    given = {name: take(values, rows) for name, values in metadata.items() if values is not None}
+    return take(X, rows), take(y, rows), given

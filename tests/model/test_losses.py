@@ -1,0 +1,101 @@
+"""The checklist of every loss: value, derivative, curvature, conjugate, clip."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize_scalar
+
+from oracles import kernels
+from oracles.objective import loss_values
+from skfedmtl._model.losses import LOSSES
+
+losses = pytest.mark.parametrize("loss", [kind() for kind in LOSSES.values()], ids=list(LOSSES))
+numbers = st.floats(-20, 20)
+
+
+def draw_target(loss, number):
+    """A legal target: a sign for a loss with a box, else any number."""
+    return number if loss.name == "squared_error" else (1.0 if number > 0 else -1.0)
+
+
+def one(*values):
+    """Each number as an array of one entry."""
+    return [np.array([value]) for value in values]
+
+
+def test_the_table_is_keyed_by_name():
+    assert all(LOSSES[name].name == name for name in LOSSES)
+    assert set(LOSSES) == {"squared_error", "hinge", "squared_hinge", "logistic"}
+
+
+@losses
+@given(y=numbers, f=numbers)
+def test_value(loss, y, f):
+    y, f = one(draw_target(loss, y), f)
+    assert_allclose(loss.value(y, f), loss_values(loss.name, y, f), rtol=1e-15)
+    assert loss.value(y, f) >= 0
+
+
+@losses
+@given(y=numbers, f=numbers, other=numbers)
+def test_the_derivative_is_a_subgradient(loss, y, f, other):
+    """L(g) >= L(f) + L'(f)(g - f) everywhere, at a kink as well."""
+    y, f, other = one(draw_target(loss, y), f, other)
+    line = loss.value(y, f) + loss.derivative(y, f) * (other - f)
+    assert np.all(loss.value(y, other) >= line - 1e-12 * (1 + abs(line)))
+
+
+@losses
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_slopes_are_numerical_derivatives(loss, sign):
+    f = np.array([-2.3, -0.4, 0.2, 0.7, 1.9])  # away from the kinks at -1 and 1
+    y, h = np.full(5, sign), 1e-5
+    slope = (loss.value(y, f + h) - loss.value(y, f - h)) / (2 * h)
+    assert_allclose(loss.derivative(y, f), slope, atol=1e-9)
+    bend = (loss.derivative(y, f + h) - loss.derivative(y, f - h)) / (2 * h)
+    assert_allclose(loss.curvature(y, f), bend, atol=1e-9)
+
+
+@losses
+@given(y=numbers, u=st.floats(0.01, 0.99))
+def test_the_conjugate_is_the_supremum(loss, y, u):
+    """L*(-a) = sup over f of -a f - L(y, f)."""
+    y = draw_target(loss, y)
+    a = 10 * u - 5 if loss.name == "squared_error" else y * u
+    found = minimize_scalar(
+        lambda f: a * f + loss.value(*one(y, f))[0], bounds=(-40, 40), options={"xatol": 1e-10}
+    )
+    grid = np.linspace(-40, 40, 801)  # holds the hinge's kink
+    best = max(-found.fun, np.max(-a * grid - loss.value(np.full(801, y), grid)))
+    assert_allclose(loss.conjugate(*one(y, a))[0], best, atol=1e-7)
+    assert_allclose(loss.conjugate(*one(y, a))[0], kernels.conjugate(loss.name, y, a), atol=1e-13)
+
+
+@losses
+@given(y=numbers, a=numbers, f=numbers)
+def test_fenchel_young(loss, y, a, f):
+    """L(y, f) + L*(-a) + a f >= 0, with equality at a = -L'(y, f)."""
+    y, f, a = one(draw_target(loss, y), f, a)
+    a = loss.clip(y, a)
+    scale = 1 + abs(a * f) + loss.value(y, f)
+    assert loss.value(y, f) + loss.conjugate(y, a) + a * f >= -1e-14 * scale
+    a = -loss.derivative(y, f)
+    assert_allclose(loss.value(y, f) + loss.conjugate(y, a) + a * f, 0, atol=1e-13 * scale[0])
+
+
+@losses
+@given(y=numbers, a=numbers, u=st.floats(0, 1))
+def test_clip(loss, y, a, u):
+    """The nearest point of the domain: idempotent, and nothing to do inside."""
+    y, a = one(draw_target(loss, y), a)
+    inside = loss.clip(y, a)
+    low, high = loss.bounds
+    assert np.all((low <= loss.sign(y) * inside) & (loss.sign(y) * inside <= high))
+    assert np.isfinite(loss.conjugate(y, inside)).all()
+    assert_array_equal(loss.clip(y, inside), inside)
+    other = loss.sign(y) * u
+    # an open domain ends a hair before its bounds
+    assert_allclose(loss.clip(y, other), other, rtol=1e-15, atol=1e-300)
+    assert abs(inside - a) <= abs(other - a) + 1e-300

@@ -1,0 +1,331 @@
+"""Errors by node, and scorers that hand nodes on, by routing and by a node column."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from sklearn import config_context
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    roc_auc_score,
+)
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate, learning_curve
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    RandomPoisoner,
+)
+from skfedmtl.datasets import make_federated_classification, make_federated_regression
+from skfedmtl.metrics import make_node_scorer, node_errors, robustness_scorer
+from skfedmtl.model_selection import NodeKFold
+
+# -- errors by node -----------------------------------------------------------------------
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), min_size=1),
+    shift=st.floats(-5, 5),
+)
+def test_errors_are_those_of_each_nodes_rows(rows, shift):
+    nodes, y_true, y_pred = np.array(rows).T
+    errors = node_errors(y_true, y_pred, nodes, metric="error")
+    squares = node_errors(y_true, y_pred + shift, nodes, metric="rmse")
+    assert list(errors) == list(squares) == sorted(set(nodes.tolist()))
+    for node in errors:
+        mine = nodes == node
+        assert errors[node] == pytest.approx(np.mean(y_true[mine] != y_pred[mine]))
+        difference = y_true[mine] - y_pred[mine] - shift
+        assert squares[node] == pytest.approx(np.sqrt(np.mean(difference**2)))
+        assert type(errors[node]) is type(squares[node]) is float
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "expected"),
+    [
+        ([0, 1], [1, 1], 0.5),
+        (["no", "yes"], ["no", "no"], 0.5),
+        ([True, False], [True, False], 0.0),
+        ([0.0, 1.0], [1.0, 1.0], 0.5),
+        ([0.0, 2.0], [0.0, 1.5], np.sqrt(0.125)),
+        ([0.5, 2.0], [0.5, 1.0], np.sqrt(0.5)),
+        ([0, 4], [0.5, 4.0], np.sqrt(0.125)),
+    ],
+)
+def test_auto_tells_classes_from_numbers(y_true, y_pred, expected):
+    assert node_errors(y_true, y_pred, ["a", "a"])["a"] == pytest.approx(expected)
+
+
+def test_any_metric_by_any_nodes():
+    errors = node_errors([1, 2, 4], [1, 3, 8], [True, False, True], mean_absolute_error)
+    assert errors == {False: 1.0, True: 2.0}
+    assert node_errors([0, 1], [[1, 0], [0, 1]], [5, 5], lambda t, p: p.shape) == {5: (2, 2)}
+
+
+def test_containers_and_names():
+    frame = pd.DataFrame({"y": [1.5, 2.0], "p": [1.0, 2.0], "n": ["b", "a"]}, index=[7, 3])
+    assert node_errors(frame.y, frame.p, frame.n) == {"a": 0.0, "b": 0.5}
+
+
+def test_the_attackers_score_is_the_mean_over_the_targets():
+    for make, model in (
+        (make_federated_regression, FMTLRegressor),
+        (make_federated_classification, FMTLClassifier),
+    ):
+        X, y, nodes = make(5, random_state=0, return_X_y_nodes=True)
+        poisoner = RandomPoisoner(model(), target_nodes=[1, 3], random_state=0)
+        poisoner.fit(X, y, nodes=nodes)
+        errors = node_errors(y, poisoner.predict(X, nodes=nodes), nodes)
+        assert poisoner.score(X, y, nodes=nodes) == pytest.approx((errors[1] + errors[3]) / 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([0, 1], [0], [0, 0]), ValueError, r"`y_pred` and `nodes` .* shape \(1,\), .* 2 entries"),
+        (([0], [0, 1], [0, 0]), ValueError, "`y_true` and `nodes` must be equally long"),
+        (([0, 1], [0, 1], [0]), ValueError, "`y_true` and `nodes` must be equally long"),
+        ((0, [0], [0]), ValueError, "`y_true`"),
+        (([], [], np.array([], dtype=int)), ValueError, "`nodes` is empty"),
+        (([0, 1], [0, 1], [0, None]), ValueError, "`nodes` must hold"),
+        (([0, 1], [0, 1], [0, 0.5]), ValueError, "`nodes` must hold"),
+        (([0], [0], [0], "accuracy"), ValueError, "`metric` must be 'auto', .* got 'accuracy'"),
+        (([0], [0], [0], None), TypeError, "`metric` must be 'auto', .* got None"),
+        (([0.5], [np.nan], [0]), ValueError, "NaN"),
+    ],
+)
+def test_wrong_arguments_of_node_errors(arguments, error, message):
+    with pytest.raises(error, match=message):
+        node_errors(*arguments)
+
+
+# -- scorers ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def regression():
+    return make_federated_regression(
+        4, sizes=(20, 40), n_features=6, strength=0.3, random_state=0, return_X_y_nodes=True
+    )
+
+
+@pytest.fixture(scope="module")
+def classification():
+    return make_federated_classification(
+        4, sizes=(20, 40), n_features=6, strength=0.3, random_state=0, return_X_y_nodes=True
+    )
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("scorer", "expected"),
+    [
+        (make_node_scorer(accuracy_score), lambda y, m, X, n: accuracy_score(y, m.predict(X, **n))),
+        (
+            make_node_scorer(mean_squared_error, greater_is_better=False),
+            lambda y, m, X, n: -mean_squared_error(y, m.predict(X, **n)),
+        ),
+        (
+            make_node_scorer(f1_score, pos_label=0),
+            lambda y, m, X, n: f1_score(y, m.predict(X, **n), pos_label=0),
+        ),
+        (
+            make_node_scorer(roc_auc_score, response_method="decision_function"),
+            lambda y, m, X, n: roc_auc_score(y, m.decision_function(X, **n)),
+        ),
+        (
+            make_node_scorer(roc_auc_score, response_method=["decision_function", "predict"]),
+            lambda y, m, X, n: roc_auc_score(y, m.decision_function(X, **n)),
+        ),
+    ],
+)
+def test_a_score_is_the_metric_of_the_predictions(scorer, expected, classification):
+    X, y, nodes = classification
+    model = FMTLClassifier(random_state=0).fit(X, y, nodes=nodes)
+    assert scorer(model, X, y, nodes=nodes) == expected(y, model, X, {"nodes": nodes})
+    by_column = FMTLClassifier(node_column=0, random_state=0).fit(np.c_[nodes, X], y)
+    assert scorer(by_column, np.c_[nodes, X], y) == expected(y, by_column, np.c_[nodes, X], {})
+
+
+def test_probabilities_of_two_classes_are_those_of_the_second(classification):
+    X, y, _ = classification
+    model = LogisticRegression().fit(X, y)
+    scorer = make_node_scorer(log_loss, response_method="predict_proba", greater_is_better=False)
+    assert scorer(model, X, y) == pytest.approx(-log_loss(y, model.predict_proba(X)))
+
+
+def test_the_first_method_that_the_model_has(regression):
+    X, y, _ = regression
+    scorer = make_node_scorer(
+        mean_squared_error, response_method=("decision_function", "predict_proba", "predict")
+    )
+    model = DummyRegressor().fit(X, y)
+    assert scorer(model, X, y) == pytest.approx(np.var(y))
+    with pytest.raises(AttributeError, match=r"none of the methods .*: predict_proba"):
+        make_node_scorer(log_loss, response_method="predict_proba")(model, X, y)
+
+
+def test_a_model_of_several_nodes_asks_for_them(regression):
+    X, y, nodes = regression
+    model = FMTLRegressor().fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="`nodes` is missing"):
+        make_node_scorer(mean_squared_error)(model, X, y)
+
+
+SCORER = make_node_scorer(mean_absolute_error, greater_is_better=False)
+
+
+def by_hand(model, X, y, nodes, cv):
+    return [
+        -mean_absolute_error(
+            y[test], model.fit(X[train], y[train], nodes=nodes[train]).predict(X[test], nodes=n)
+        )
+        for train, test in cv.split(X, y, nodes=nodes)
+        for n in [nodes[test]]
+    ]
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_cross_validation_routes_the_nodes(regression, n_jobs):
+    X, y, nodes = regression
+    model, cv = FMTLRegressor(random_state=0), NodeKFold(3)
+    scores = cross_validate(
+        model, X, y, cv=cv, scoring=SCORER, params={"nodes": nodes}, n_jobs=n_jobs
+    )["test_score"]
+    assert_allclose(scores, by_hand(model, X, y, nodes, cv), rtol=1e-12)
+
+
+@pytest.mark.usefixtures("routing")
+def test_several_scorers_and_curves_route_the_nodes(regression):
+    X, y, nodes = regression
+    model, cv = FMTLRegressor(random_state=0), NodeKFold(3, shuffle=True, random_state=0)
+    both = {"mae": SCORER, "mse": make_node_scorer(mean_squared_error, greater_is_better=False)}
+    scores = cross_validate(model, X, y, cv=cv, scoring=both, params={"nodes": nodes})
+    assert_allclose(scores["test_mae"], by_hand(model, X, y, nodes, cv), rtol=1e-12)
+    *_, curve = learning_curve(
+        model,
+        X,
+        y,
+        cv=cv,
+        scoring=SCORER,
+        params={"nodes": nodes},
+        train_sizes=[1.0],
+        shuffle=True,
+        random_state=0,
+    )
+    assert curve[0].mean() == pytest.approx(scores["test_mae"].mean(), abs=0.02)
+
+
+@pytest.mark.usefixtures("routing")
+def test_searches_route_the_nodes_even_through_a_pipeline(regression):
+    X, y, nodes = regression
+    pipeline = make_pipeline(StandardScaler(), FMTLRegressor(random_state=0))
+    search = GridSearchCV(
+        pipeline,
+        {"fmtlregressor__lambda2": [1e-3, 10.0]},
+        cv=NodeKFold(3),
+        scoring=SCORER,
+        error_score="raise",
+    ).fit(X, y, nodes=nodes)
+    assert search.best_params_ == {"fmtlregressor__lambda2": 1e-3}
+    assert search.best_score_ > -0.5
+
+
+def test_without_routing_the_nodes_are_a_column(regression):
+    X, y, nodes = regression
+    cv = list(NodeKFold(3).split(X, y, nodes=nodes))
+    column = FMTLRegressor(node_column=0, random_state=0)
+    scores = cross_val_score(column, np.c_[nodes, X], y, cv=cv, scoring=SCORER)
+    model = FMTLRegressor(random_state=0)
+    assert_allclose(scores, by_hand(model, X, y, nodes, NodeKFold(3)), rtol=1e-12)
+
+
+def test_scorers_are_copied_pickled_and_shown(regression):
+    X, y, nodes = regression
+    model = FMTLRegressor().fit(X, y, nodes=nodes)
+    for other in (copy.deepcopy(SCORER), pickle.loads(pickle.dumps(SCORER))):
+        assert other(model, X, y, nodes=nodes) == SCORER(model, X, y, nodes=nodes)
+    assert repr(SCORER) == "make_node_scorer(mean_absolute_error, greater_is_better=False)"
+    assert repr(make_node_scorer(f1_score, response_method=["predict"], pos_label=0)) == (
+        "make_node_scorer(f1_score, pos_label=0)"
+    )
+    assert "['decision_function']" in repr(
+        make_node_scorer(roc_auc_score, response_method="decision_function")
+    )
+    assert repr(robustness_scorer) == "robustness_scorer"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"metric": "accuracy"}, TypeError, "`metric` must be a callable, got 'accuracy'"),
+        ({"greater_is_better": 1}, TypeError, "`greater_is_better` must be True or False, got 1"),
+        ({"response_method": "score"}, ValueError, "`response_method` must be .* got 'score'"),
+        ({"response_method": []}, ValueError, "`response_method`"),
+        ({"response_method": None}, ValueError, "`response_method`"),
+        ({"response_method": ["predict", "x"]}, ValueError, "`response_method`"),
+        ({"response_method": [["predict"]]}, ValueError, "`response_method`"),
+    ],
+)
+def test_wrong_arguments_of_make_node_scorer(arguments, error, message):
+    with pytest.raises(error, match=message):
+        make_node_scorer(**{"metric": accuracy_score, **arguments})
+
+
+# -- robustness ---------------------------------------------------------------------------
+
+
+def test_robustness_is_the_negative_of_the_attackers_score(classification):
+    X, y, nodes = classification
+    poisoner = LabelFlipPoisoner(FMTLClassifier(), random_state=0).fit(X, y, nodes=nodes)
+    assert robustness_scorer(poisoner, X, y, nodes=nodes) == -poisoner.score(X, y, nodes=nodes)
+
+
+@pytest.mark.usefixtures("routing")
+def test_a_defender_searches_for_what_hurts_least(regression):
+    X, y, nodes = regression
+    poisoner = RandomPoisoner(FMTLRegressor(random_state=0), budget=0.5, random_state=0)
+    grid = {"estimator__lambda2": [0.01, 0.1, 100.0]}
+    search = GridSearchCV(poisoner, grid, cv=NodeKFold(3), scoring=robustness_scorer)
+    search.fit(X, y, nodes=nodes)
+    scores = search.cv_results_["mean_test_score"]
+    assert (scores < 0).all() and np.argmax(scores) == search.best_index_
+    default = GridSearchCV(poisoner, grid, cv=NodeKFold(3)).fit(X, y, nodes=nodes)
+    assert_allclose(default.cv_results_["mean_test_score"], -scores)
+
+
+def test_robustness_by_a_node_column(regression):
+    X, y, nodes = regression
+    victim = FMTLRegressor(node_column=0, random_state=0)
+    cv = list(NodeKFold(3).split(X, y, nodes=nodes))
+    scores = cross_val_score(
+        RandomPoisoner(victim, random_state=0), np.c_[nodes, X], y, cv=cv, scoring=robustness_scorer
+    )
+    assert (scores < 0).all()
+
+
+def test_robustness_of_what_is_no_poisoner(regression):
+    X, y, nodes = regression
+    model = FMTLRegressor().fit(X, y, nodes=nodes)
+    with pytest.raises(TypeError, match=r"fitted poisoners, .* got FMTLRegressor"):
+        robustness_scorer(model, X, y, nodes=nodes)

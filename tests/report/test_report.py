@@ -1,0 +1,385 @@
+"""The console command: exit codes, the numbers it writes, files that are whole or untouched."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from skfedmtl import __version__
+from skfedmtl._report import command
+from skfedmtl._report.command import main, write_files
+from skfedmtl._report.data import DATASETS, Dataset, is_classification
+from skfedmtl._report.figure import draw, spread
+
+ATTACKS = ["direct", "indirect", "hybrid"]
+KINDS = ["random", "optimised"]
+NUMBERS = ("mean", "se", "ratio", "seconds")
+
+
+def regression_rows(home=None):
+    rng = np.random.default_rng(0)
+    X, nodes = rng.normal(size=(96, 2)), np.repeat(["a", "b", "c", "d"], 24)
+    return X, X @ [2.0, -1.0] + rng.normal(size=96), nodes
+
+
+def classification_rows(home=None):
+    """Node "d" has one class, node "e" a single row."""
+    rng = np.random.default_rng(1)
+    X, nodes = rng.normal(size=(97, 2)), np.repeat(["a", "b", "c", "d", "e"], [24, 24, 24, 24, 1])
+    y = (X[:, 0] + 0.5 * rng.normal(size=97) > 0).astype(int)
+    y[nodes == "d"] = 1
+    return X, y, nodes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Two small data sets, and a terminal of known width."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "100")
+        for name, unit, load in [
+            ("small", "grams", regression_rows),
+            ("classes", None, classification_rows),
+        ]:
+            patch.setitem(DATASETS, name, Dataset("made up", unit, "boxes", 1e-2, 1e-2, load))
+        yield
+
+
+def arguments(output, *more):
+    options = ["--dataset", "small", "--repeats", "1", "--max-iter", "2", "--n-jobs", "1"]
+    return ["report", *options, "--output", str(output), *more]
+
+
+def read(output):
+    with open(output / "report.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row.update({key: float(row[key] or "nan") for key in NUMBERS})
+    return rows
+
+
+def select(rows, **wanted):
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+@pytest.fixture(scope="module")
+def two_repeats(small, tmp_path_factory):
+    """The folder of a run over two repetitions, which had to be made."""
+    output = tmp_path_factory.mktemp("reports") / "made" / "report"
+    assert main(arguments(output, "--repeats", "2")) == 0
+    return output
+
+
+# -- what is written ----------------------------------------------------------------------
+
+
+def test_every_model_has_its_repetitions_and_their_mean(two_repeats):
+    rows = read(two_repeats)
+    models = [
+        (attack, "baseline", nodes)
+        for attack in ("constant", "local", "global")
+        for nodes in ("all", "targets")
+    ]
+    models += [("none", "clean", nodes) for nodes in ("all", "targets")]
+    models += [(attack, kind, "targets") for attack in ATTACKS for kind in KINDS]
+    assert len(rows) == 3 * len(models)
+    for attack, kind, nodes in models:
+        model = select(rows, attack=attack, kind=kind, nodes=nodes)
+        repeats, (mean,) = select(model, level="repeat"), select(model, level="aggregate")
+        values = [row["mean"] for row in repeats]
+        assert [row["repeat"] for row in repeats] == ["0", "1"]
+        np.testing.assert_allclose(mean["mean"], np.mean(values))
+        np.testing.assert_allclose(mean["se"], np.std(values, ddof=1) / np.sqrt(2))
+        np.testing.assert_allclose(mean["seconds"], np.mean([row["seconds"] for row in repeats]))
+
+
+@pytest.mark.parametrize("level", ["repeat", "aggregate"])
+def test_ratios_are_to_the_clean_model_on_the_same_nodes(two_repeats, level):
+    rows = select(read(two_repeats), level=level)
+    for row in rows:
+        (clean,) = select(rows, kind="clean", nodes=row["nodes"], repeat=row["repeat"])
+        np.testing.assert_allclose(row["ratio"], row["mean"] / clean["mean"])
+
+
+def test_every_row_says_what_was_run(two_repeats):
+    for row in read(two_repeats):
+        assert row["dataset"] == "small"
+        assert (row["metric"], row["unit"]) == ("rmse", "grams")
+        assert (row["repeats"], row["seed"], row["max_iter"]) == ("2", "0", "2")
+        assert [float(row[key]) for key in ("budget", "lambda1", "lambda2")] == [0.2, 0.01, 0.01]
+        assert row["version"] == __version__
+
+
+def test_the_figure_is_a_picture(two_repeats):
+    image = imread(two_repeats / "report.png")
+    assert image.ndim == 3 and min(image.shape[:2]) > 500
+    assert len(np.unique(image[..., :3].reshape(-1, 3), axis=0)) > 10
+
+
+def test_the_tables_hold_the_numbers_of_the_file(tmp_path, capsys):
+    assert main(arguments(tmp_path)) == 0
+    out, err = capsys.readouterr()
+    rows = select(read(tmp_path), level="aggregate")
+    for words in ("own mean", "local ridge", "global ridge", "federated MTL", "4 boxes, 2 of them"):
+        assert words in out
+    for attack in ATTACKS:
+        for kind in KINDS:
+            (row,) = select(rows, attack=attack, kind=kind)
+            (line,) = (line for line in out.splitlines() if f"{kind} {attack}" in line)
+            assert f"{row['mean']:.2f}" in line and f"{row['ratio']:.2f}" in line
+    assert out.splitlines()[-2:] == [str(tmp_path / name) for name in ("report.csv", "report.png")]
+    assert err == ""
+
+
+def test_classification_reports_error_and_auc(tmp_path, capsys):
+    assert main(arguments(tmp_path, "--dataset", "classes")) == 0
+    rows = read(tmp_path)
+    assert {row["metric"] for row in rows} == {"error", "auc"}
+    for row in select(rows, metric="error"):
+        assert 0.0 <= row["mean"] <= 100.0
+    for row in select(rows, metric="auc"):
+        assert 0.0 <= row["mean"] <= 1.0 and np.isnan(row["ratio"])
+    assert {row["mean"] for row in select(rows, metric="auc", attack="constant")} == {0.5}
+    assert "own majority" in capsys.readouterr().out
+    assert imread(tmp_path / "report.png").ndim == 3
+
+
+# -- what is run --------------------------------------------------------------------------
+
+
+def test_processes_change_nothing_but_the_seconds(two_repeats, tmp_path):
+    assert main(arguments(tmp_path, "--repeats", "2", "--n-jobs", "2")) == 0
+    for one, two in zip(read(two_repeats), read(tmp_path), strict=True):
+        assert list(one) == list(two)
+        for key in one.keys() - {"seconds"}:
+            np.testing.assert_equal(one[key], two[key])
+
+
+def test_repetitions_differ_and_do_not_depend_on_their_number(two_repeats, tmp_path):
+    assert main(arguments(tmp_path)) == 0
+    rows, alone = (select(read(folder), level="repeat") for folder in (two_repeats, tmp_path))
+    assert [row["mean"] for row in select(rows, repeat="0")] == [row["mean"] for row in alone]
+    assert [row["mean"] for row in select(rows, repeat="1")] != [row["mean"] for row in alone]
+
+
+def test_random_and_optimised_attacks_share_targets_and_sources(tmp_path):
+    assert main(arguments(tmp_path, "--max-iter", "0")) == 0
+    rows = select(read(tmp_path), level="aggregate")
+    for attack in ATTACKS:
+        random, optimised = (select(rows, attack=attack, kind=kind)[0] for kind in KINDS)
+        assert random["mean"] == optimised["mean"]
+
+
+def test_no_budget_does_no_harm(tmp_path):
+    assert main(arguments(tmp_path, "--budget", "0")) == 0
+    rows = [row for row in read(tmp_path) if row["kind"] in KINDS]
+    assert len(rows) == 12 and {row["ratio"] for row in rows} == {1.0}
+
+
+def test_penalties_can_be_given(tmp_path):
+    assert main(arguments(tmp_path, "--lambda1", "0", "--lambda2", "0.5")) == 0
+    assert {(row["lambda1"], row["lambda2"]) for row in read(tmp_path)} == {("0.0", "0.5")}
+
+
+def test_warnings_of_the_fits_are_said_once(tmp_path, capsys, monkeypatch):
+    def run(*args):
+        return [result._replace(warnings=("slow",)) for result in original(*args)]
+
+    original = command._run
+    monkeypatch.setattr(command, "_run", run)
+    assert main(arguments(tmp_path)) == 0
+    assert capsys.readouterr().err == "warning: slow\n"
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_data_sets_can_be_read(name, shared_data):
+    X, y, nodes = DATASETS[name].load(str(shared_data))
+    assert X.dtype == np.float64 and len(X) == len(y) == len(nodes)
+    assert is_classification(y) == (DATASETS[name].unit is None)
+    if is_classification(y):
+        assert set(y) == {0, 1}
+
+
+def test_missing_values_are_filled(tmp_path, shared_data):
+    options = ["--dataset", "heart", "--data-home", str(shared_data), "--max-iter", "0"]
+    assert main(arguments(tmp_path, *options)) == 0
+    assert not any(np.isnan(row["mean"]) for row in read(tmp_path))
+
+
+# -- what goes wrong ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Fail if the command starts to work."""
+
+    def work(*args):
+        raise AssertionError("the command started to work")
+
+    monkeypatch.setattr(command, "_run", work)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--repeats", "0", "at least 1"),
+        ("--repeats", "2.5", "whole number"),
+        ("--budget", "-0.1", "at least 0"),
+        ("--budget", "nan", "finite"),
+        ("--budget", "inf", "finite"),
+        ("--seed", "-1", "from 0 to"),
+        ("--seed", str(2**32), "from 0 to"),
+        ("--max-iter", "-1", "at least 0"),
+        ("--lambda1", "-1", "at least 0"),
+        ("--lambda2", "0", "above 0"),
+        ("--n-jobs", "0", "other than 0"),
+        ("--dataset", "unknown", "flights"),
+        ("--data-home", "", "empty"),
+        ("--output", "", "empty"),
+        ("--output", __file__, "is a file"),
+        ("--output", str(Path(__file__) / "below"), "is a file"),
+    ],
+)
+def test_wrong_options_are_named(option, value, allowed, no_work, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments(tmp_path, f"{option}={value}"))
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert f"argument {option}: " in error and allowed in error and repr(value)[1:-1] in error
+
+
+def test_output_must_leave_room_for_the_files(no_work, tmp_path, capsys):
+    (tmp_path / "report.png").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main(arguments(tmp_path))
+    assert stop.value.code == 2
+    assert "--output: must have no folder 'report.png'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that takes no files")
+def test_output_is_tried_before_the_work(no_work, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments("/proc/x"))
+    assert stop.value.code == 2
+    assert "nothing can be written to /proc" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_output_must_be_writable(no_work, tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    with pytest.raises(SystemExit):
+        main(arguments(tmp_path / "report"))
+    assert "--output: must be a writable folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "rich"])
+def test_a_missing_extra_says_how_to_get_it(package, no_work, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(arguments(tmp_path / "report")) == 2
+    error = capsys.readouterr().err
+    assert package in error and 'pip install "skfedmtl[report]"' in error
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_package_needs_neither_extra():
+    code = (
+        "import sys; sys.modules.update(matplotlib=None, rich=None); import skfedmtl._report as r; "
+        "sys.exit(r.main(['report']))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "pip install" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_missing_data_say_where_they_belong(no_work, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("skfedmtl.datasets._download.time.sleep", lambda seconds: None)
+    options = ["--dataset", "landmine", "--data-home", str(tmp_path)]
+    assert main(arguments(tmp_path / "report", *options)) == 2
+    error = capsys.readouterr().err
+    assert "landmine.npz" in error and str(tmp_path) in error and "--data-home" in error
+    assert not (tmp_path / "report").exists()
+
+
+def test_an_interrupt_leaves_nothing(tmp_path, capsys, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_png", interrupt)
+    assert main(arguments(tmp_path / "report")) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+def full_disk(monkeypatch, name):
+    """Fail when the file `name` has been written in part."""
+    write = command._write
+
+    def write_half(content, file):
+        if name in file.name:
+            write(content[: len(content) // 2], file)
+            raise OSError("no space left")
+        write(content, file)
+
+    monkeypatch.setattr(command, "_write", write_half)
+
+
+@pytest.mark.parametrize("name", ["report.csv", "report.png"])
+def test_a_failed_write_leaves_the_old_files(name, tmp_path, capsys, monkeypatch):
+    for old in ("report.csv", "report.png"):
+        (tmp_path / old).write_text("old")
+    full_disk(monkeypatch, name)
+    assert main(arguments(tmp_path)) == 1
+    assert "--output: no space left" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.csv", "report.png"]
+    assert all(path.read_text() == "old" for path in tmp_path.iterdir())
+
+
+def test_old_files_are_replaced(tmp_path):
+    (tmp_path / "a").write_text("old")
+    assert write_files(tmp_path, {"a": b"new"}) == [tmp_path / "a"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("wrong", [[], ["unknown"]])
+def test_a_command_is_needed(wrong, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(wrong)
+    assert stop.value.code == 2
+    assert "command" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"skfedmtl {__version__}\n"
+
+
+# -- the figure's labels ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0], [3.0, 3.0, 3.0], [0.0, 0.1, 9.0], [2.0, 2.5, 3.2, 3.3], [0.0] * 4]
+)
+def test_labels_are_spread(values):
+    places = spread(values, 1.0)
+    assert np.all(np.diff(places) >= 1.0 - 1e-12) and places[0] >= 0.5
+    assert np.all(np.abs(places - values) <= len(values))
+
+
+def test_a_baseline_far_above_the_bars_is_named_but_not_drawn(two_repeats):
+    rows = read(two_repeats)
+    for row in select(rows, attack="global"):
+        row["mean"] = 1234.0
+    (axes,) = draw(rows, ["title", "line"]).axes
+    assert axes.get_ylim()[1] < 100.0
+    assert "global ridge: 1.23e+03 ↑" in {text.get_text() for text in axes.texts}
+    assert "local ridge" in {text.get_text() for text in axes.texts}
+
+
+def test_labels_that_are_apart_stay():
+    np.testing.assert_array_equal(spread([1.0, 3.0, 7.0], 1.0), [1.0, 3.0, 7.0])
