@@ -86,9 +86,9 @@ def _moments(X: Any) -> tuple[Array, Array]:
 
 def _residuals(problem: FederatedProblem, W: Array, which: NDArray[np.bool_]) -> Array:
     """Root mean square of the residuals in these nodes."""
-    out = np.zeros(len(W))
+    nodes, out = problem.nodes, np.zeros(len(W))
     for l in np.flatnonzero(which):
-        node = problem.nodes[l]
-        left = node.y - node.X @ W[l]
-        out[l] = np.sqrt(node.weight @ np.square(left))
+        part = nodes.parts[l]
+        left = nodes.y[part] - nodes.rows(l) @ W[l]
+        out[l] = np.sqrt(nodes.weight[part] @ np.square(left))
     return out

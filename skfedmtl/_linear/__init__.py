@@ -2,4 +2,7 @@
 
 from skfedmtl._linear.weight_system import is_small, solve_through_weights
 
-__all__ = ["is_small", "solve_through_weights"]
+__all__ = [
+    "is_small",
+    "solve_through_weights",
+]

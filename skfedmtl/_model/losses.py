@@ -19,6 +19,7 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``best_share(A, c, r)``      the share t of dual variables a whose bound is best: the least of
                              L*(-t a) + t^2 r in the sum of all rows, for A = sum s y a and
                              c = sum s L*(-a)
+``conjugate_of_share(A,c,t)`` sum s L*(-t a) for such a share t
 ``most_passes``              over the rows that pay in a proximal step; 0: as many as it takes
 ``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
 ``linear``                   whether the conjugate is linear, so that rows rest at bounds
@@ -72,6 +73,7 @@ class Loss(Protocol):
     def limit(self, y: Array, old: Array, new: Array) -> Array: ...
     def sign(self, y: Array) -> Array: ...
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float: ...
+    def conjugate_of_share(self, linear: float, conjugate: float, share: float) -> float: ...
     def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
     def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
     def smoothed(self, width: float) -> SmoothLoss: ...
@@ -109,6 +111,9 @@ class _Plain:
         """All, where no formula says better."""
         return 1.0
 
+    def conjugate_of_share(self, linear: float, conjugate: float, share: float) -> float:
+        return conjugate
+
 
 class _Smooth(_Plain):
     """What follows from two derivatives alone."""
@@ -137,6 +142,9 @@ class _Squared(_Smooth):
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
         bend = conjugate + linear + penalty
         return max(0.0, 0.5 * linear / bend) if bend > 0.0 else 1.0
+
+    def conjugate_of_share(self, linear: float, conjugate: float, share: float) -> float:
+        return share * (share * (conjugate + linear) - linear)
 
 
 class SquaredError(_Squared):
@@ -202,6 +210,9 @@ class Hinge(_Margin, _Plain):
 
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
         return min(1.0, 0.5 * linear / penalty) if penalty > 0.0 else 1.0
+
+    def conjugate_of_share(self, linear: float, conjugate: float, share: float) -> float:
+        return share * conjugate
 
     def slope_at(self, y: Array, f: Array, a: Array) -> Array:
         """-a off the margin; a row on it stays there and counts nothing."""

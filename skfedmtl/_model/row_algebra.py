@@ -127,6 +127,20 @@ def accumulate(rows: Any, coefficient: Array) -> Array:
     return out
 
 
+def total(values: Array) -> float:
+    """The sum, with the bits that `totals` has for a node among others."""
+    return float(np.add.reduceat(values, [0])[0]) if len(values) else 0.0
+
+
+def totals(values: Array, starts: NDArray[np.intp]) -> Array:
+    """The sum of every node's values, which begin at ``starts[node]``."""
+    sums = np.zeros(len(starts) - 1)
+    filled = np.flatnonzero(np.diff(starts))
+    if len(filled):
+        sums[filled] = np.add.reduceat(values, starts[filled])
+    return sums
+
+
 def moment(rows: Any, weight: Array, alpha: Array) -> Array:
     """Sum of weight_i alpha_i x_i, at the price of the rows whose alpha is not zero."""
     if isinstance(rows, SparseRows):

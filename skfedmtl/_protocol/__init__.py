@@ -1,27 +1,45 @@
 """Nodes with walls, the server, and the messages between them."""
 
-from skfedmtl._protocol.messages import AVERAGING, ROUNDING, Answer, Certificate, Order, Solution
-from skfedmtl._protocol.node import Node
-from skfedmtl._protocol.node_table import NodeList, assign, stack
+from skfedmtl._protocol.messages import (
+    AVERAGING,
+    MEMORY,
+    ROUNDING,
+    Answer,
+    Certificate,
+    Greeted,
+    Greeting,
+    Mixture,
+    Order,
+    Share,
+    Solution,
+    StepOrder,
+    Weights,
+)
+from skfedmtl._protocol.node_table import Nodes, NodeTable
 from skfedmtl._protocol.problem import LARGEST, NOBODY, FederatedProblem, Iterate, Moved, Watch
 from skfedmtl._protocol.server import Server
 
 __all__ = [
     "AVERAGING",
     "LARGEST",
+    "MEMORY",
     "NOBODY",
     "ROUNDING",
     "Answer",
     "Certificate",
     "FederatedProblem",
+    "Greeted",
+    "Greeting",
     "Iterate",
+    "Mixture",
     "Moved",
-    "Node",
-    "NodeList",
+    "NodeTable",
+    "Nodes",
     "Order",
     "Server",
+    "Share",
     "Solution",
+    "StepOrder",
     "Watch",
-    "assign",
-    "stack",
+    "Weights",
 ]

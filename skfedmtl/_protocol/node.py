@@ -1,32 +1,81 @@
-"""One party of the fit: its rows and its dual variables, which never leave it."""
+"""One party of the fit: its rows and its dual variables, which never leave it.
+
+====================  =================================================  ========
+symbol                variable                                           shape
+====================  =================================================  ========
+x_i, y_i              ``Node._X``, ``Node._y``                           (n, d), (n,)
+s_i / c_l             ``Node._weight``                                   (n,)
+a                     ``Node._alpha``                                    (n,)
+v_l                   sum of weight_i a_i x_i                            (d,)
+====================  =================================================  ========
+
+Sums run in the order of the rows and use no BLAS: the same bits in any worker, and as
+`skfedmtl._protocol.node_table` finds them for many nodes at once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._model import Loss, row_algebra
-from skfedmtl._protocol.messages import AVERAGING, Answer, Order
+from skfedmtl._protocol.messages import (
+    AVERAGING,
+    MEMORY,
+    Answer,
+    Greeted,
+    Greeting,
+    Mixture,
+    Order,
+    Price,
+    Question,
+    Share,
+    StepAnswer,
+    StepOrder,
+    Told,
+    Weights,
+)
 from skfedmtl._typing import Array
 
 
-class Node:
-    """Rows, targets, weights and dual variables of one node.
+class Attempt(NamedTuple):
+    """What a node has found in a round and keeps, beside what it answers."""
 
-    Who makes many nodes hands over what to begin with, and the rows' squared lengths.
+    alpha: Array
+    mean: Array
+    answer: Answer
+
+
+class Node:
+    """Rows, targets, weights and dual variables of one node; it answers messages.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d) or SparseRows
+    y, weight : ndarray of shape (n,)
+        Targets, and weights of the rows in the node's loss.
+    loss : Loss
+    centred : bool
+        Whether an intercept is free, so that dual variables sum to zero.
+    alpha, squared_norm : ndarray of shape (n,) or None
+        What to begin with, and the rows' squared lengths, from who makes many nodes at once.
     """
 
     __slots__ = (
-        "X",
+        "_X",
+        "_alpha",
+        "_centred",
+        "_draft",
+        "_kept",
         "_live",
-        "alpha",
-        "centred",
-        "loss",
-        "squared_norm",
-        "weight",
-        "y",
+        "_loss",
+        "_mean",
+        "_squared_norm",
+        "_waiting",
+        "_weight",
+        "_y",
     )
 
     def __init__(
@@ -40,95 +89,172 @@ class Node:
         alpha: Array | None = None,
         squared_norm: Array | None = None,
     ) -> None:
-        self.X, self.y, self.weight, self.loss = X, y, weight, loss
-        self.centred = centred
-        self.alpha = self.start() if alpha is None else alpha
+        self._X, self._y, self._weight = X, y, weight
+        self._loss, self._centred = loss, centred
+        self._alpha = self._start() if alpha is None else alpha
         self._live: NDArray[np.intp] | None = None
-        self.squared_norm = row_algebra.squared_norms(X) if squared_norm is None else squared_norm
+        self._squared_norm = row_algebra.squared_norms(X) if squared_norm is None else squared_norm
+        self._kept: list[Array] = []  #: the dual variables of the last answers, the newest last
+        self._mean = np.zeros(0)  #: of the local weights of all answers
+        self._draft = self._alpha  #: the dual variables that steps go on from,
+        self._waiting = self._alpha  #: and the same, shifted for the best
 
-    def start(self) -> Array:
+    # -- messages ---------------------------------------------------------------------------
+
+    def greet(self, greeting: Greeting) -> Greeted:
+        """Begin a fit."""
+        w = np.array(greeting.w)
+        self._kept = [self._alpha] * MEMORY
+        self._mean = w
+        if not greeting.resume:
+            self._draft = self._alpha
+        self._waiting = self._tight(self._draft)
+        return Greeted(
+            self._moment(self._draft),
+            self._conjugate(self._waiting),
+            self._linear(self._waiting),
+            self._loss_at(w),
+            row_algebra.total(self._weight * self._squared_norm),
+            np.array_equal(self._alpha, self._start()),
+        )
+
+    def tell(self, question: Question) -> Told:
+        """Tell moment and conjugate of the dual variables."""
+        if question.tighten:
+            self._alpha = self._tight(self._alpha)
+        return Told(self._moment(self._alpha), self._conjugate(self._alpha))
+
+    def price(self, weights: Weights) -> Price:
+        """Tell the loss of weights."""
+        return Price(self._loss_at(weights.w))
+
+    def answer(self, order: Order) -> Answer:
+        """Improve the dual of the local model, and keep what has been found."""
+        attempt = self.attempt(order)
+        self.remember(attempt)
+        return attempt.answer
+
+    def settle(self, mixture: Mixture) -> None:
+        """Let a combination of the kept answers become the present state."""
+        alpha = (1.0 - mixture.t.sum()) * self._alpha
+        for share, other in zip(mixture.t, self._kept, strict=True):
+            alpha += share * other
+        self._alpha = np.where(self._weight > 0, self._loss.clip(self._y, alpha), 0.0)
+
+    def step(self, order: StepOrder) -> StepAnswer:
+        """Improve the dual variables of a proximal step."""
+        alpha = self._draft.copy()
+        w = order.base + self._moment(alpha) / order.rho
+        self._pass_over(1.0 / order.rho, order.epochs, order.seed, alpha, w)
+        self._draft = alpha
+        self._waiting = self._tight(alpha)
+        v = self._moment(alpha)
+        asked = order.asked if len(order.asked) == len(v) else order.base + v / order.rho
+        return StepAnswer(
+            v,
+            self._loss_at(asked),
+            self._conjugate(self._waiting),
+            self._linear(self._waiting),
+        )
+
+    def keep(self, share: Share) -> None:
+        """Let a share of what waits become the present state."""
+        self._alpha = share.share * self._waiting
+
+    # -- for who carries the messages within one process ------------------------------------
+
+    def attempt(self, order: Order) -> Attempt:
+        """What `answer` finds; changes nothing, so that any worker may be asked."""
+        w, curvature, epochs, seed = order
+        alpha, local = self._alpha.copy(), np.array(w)
+        self._pass_over(curvature, epochs, seed, alpha, local)
+        dv = row_algebra.accumulate(self._X, self._weight * (alpha - self._alpha))
+        alpha = self._tight(alpha)
+        local = w + curvature * dv  # as the server reckons it
+        mean = self._mean + AVERAGING * (local - self._mean)
+        answer = Answer(
+            dv,
+            np.array([self._conjugate(self._alpha), self._conjugate(alpha)]),
+            np.array([self._loss_at(point) for point in (w, local, mean)]),
+            self._products(alpha),
+        )
+        return Attempt(alpha, mean, answer)
+
+    def remember(self, attempt: Attempt) -> None:
+        """Keep what an `attempt` has found, in the place of the oldest answer."""
+        self._kept = [*self._kept[1:], attempt.alpha]
+        self._mean = attempt.mean
+
+    # -- at home ----------------------------------------------------------------------------
+
+    def _start(self) -> Array:
         """The dual variables to begin with."""
-        return np.where(self.weight > 0, self.loss.start(self.y), 0.0)
+        return np.where(self._weight > 0, self._loss.start(self._y), 0.0)
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
         self._live = None
-        self.squared_norm = row_algebra.squared_norms(self.X)
+        self._squared_norm = row_algebra.squared_norms(self._X)
 
     @property
-    def live(self) -> NDArray[np.intp]:
+    def _heavy(self) -> NDArray[np.intp]:
         """The rows of some weight."""
         if self._live is None:
-            self._live = (self.weight > 0).nonzero()[0]
+            self._live = (self._weight > 0).nonzero()[0]
         return self._live
 
     def relax(self, rows: NDArray[np.intp], curvature: float, alpha: Array, w: Array) -> int:
         """One pass over these rows of a sparse node, those that move listed first; their number."""
-        parts = self.y, self.weight, self.squared_norm, rows, curvature, 1, alpha, w
-        n_moved: int = self.X.visit(self.loss.kernel, *parts)
+        parts = self._y, self._weight, self._squared_norm, rows, curvature, 1, alpha, w
+        n_moved: int = self._X.visit(self._loss.kernel, *parts)
         return n_moved
 
-    def pass_over(self, curvature: float, epochs: float, seed: int, alpha: Array, w: Array) -> None:
+    def _pass_over(
+        self, curvature: float, epochs: float, seed: int, alpha: Array, w: Array
+    ) -> None:
         """So many passes over the rows, in drawn orders; `alpha` and `w` change in place."""
         rng = np.random.default_rng(seed)
         whole = int(epochs)
-        part = int(np.ceil((epochs - whole) * len(self.live)))
-        for count, n_passes in ((part, 1), (len(self.live), whole)):
-            rows = rng.permutation(self.live)[:count].copy()
-            self._visit(rows, curvature, n_passes, alpha, w)
+        part = int(np.ceil((epochs - whole) * len(self._heavy)))
+        for count, n_passes in ((part, 1), (len(self._heavy), whole)):
+            rows = rng.permutation(self._heavy)[:count].copy()
+            row_algebra.visit(
+                self._X,
+                self._loss.kernel,
+                self._y,
+                self._weight,
+                self._squared_norm,
+                rows,
+                curvature,
+                n_passes,
+                alpha,
+                w,
+            )
 
-    def _visit(
-        self, rows: NDArray[np.intp], curvature: float, n_passes: int, alpha: Array, w: Array
-    ) -> None:
-        """Coordinate steps on `rows`, which change `alpha` and the local view `w` in place."""
-        row_algebra.visit(
-            self.X,
-            self.loss.kernel,
-            self.y,
-            self.weight,
-            self.squared_norm,
-            rows,
-            curvature,
-            n_passes,
-            alpha,
-            w,
-        )
+    def _tight(self, alpha: Array) -> Array:
+        """Of a higher dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
+        if not self._centred or not len(self._heavy):
+            return alpha
+        alpha = alpha - row_algebra.total(self._weight * alpha)
+        alpha[self._weight == 0] = 0.0
+        return alpha
 
-    def answer(self, order: Order) -> Answer:
-        """Improve the dual of the local model, for so many passes over the rows.
+    def _moment(self, alpha: Array) -> Array:
+        return row_algebra.accumulate(self._X, self._weight * alpha)
 
-        Changes nothing, and uses no BLAS: the same bits in any worker.
-        """
-        w, mean, curvature, epochs, seed = order
-        alpha, local = self.alpha.copy(), np.array(w)
-        self.pass_over(curvature, epochs, seed, alpha, local)
-        dv = row_algebra.accumulate(self.X, self.weight * (alpha - self.alpha))
-        if self.centred and len(self.live):
-            alpha -= np.sum(self.weight * alpha)
-            alpha[self.weight == 0] = 0.0
-        before, after = (self._sum(self.loss.conjugate(self.y, a)) for a in (self.alpha, alpha))
-        local = w + curvature * dv  # as the server reckons it
-        points = (w, local, mean + AVERAGING * (local - mean))
-        losses = tuple(
-            self._sum(self.loss.value(self.y, row_algebra.margins(self.X, v))) for v in points
-        )
-        return Answer(alpha, dv, (before, after), losses)
+    def _loss_at(self, w: Array) -> float:
+        margins = row_algebra.margins(self._X, w)
+        return row_algebra.total(self._weight * self._loss.value(self._y, margins))
 
-    def _sum(self, values: Array) -> float:
-        return float(np.sum(self.weight * values))
+    def _conjugate(self, alpha: Array) -> float:
+        return row_algebra.total(self._weight * self._loss.conjugate(self._y, alpha))
 
-    def moment(self) -> Array:
-        """Sum of weight_i a_i x_i."""
-        return row_algebra.moment(self.X, self.weight, self.alpha)
+    def _linear(self, alpha: Array) -> float:
+        return row_algebra.total(self._weight * self._y * alpha)
 
-    def tighten(self) -> None:
-        """Raise the dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
-        if self.centred and len(self.live):
-            self.alpha = self.alpha - self.weight @ self.alpha
-            self.alpha[self.weight == 0] = 0.0
-
-    def loss_at(self, w: Array) -> float:
-        return float(self.weight @ self.loss.value(self.y, self.X @ w))
-
-    def conjugate_at(self, alpha: Array) -> float:
-        return float(self.weight @ self.loss.conjugate(self.y, alpha))
+    def _products(self, alpha: Array) -> Array:
+        """Inner products of an answer with those kept, itself the last, from the present state."""
+        if self._loss.modulus == 0.0:
+            return np.zeros(MEMORY)
+        offsets = np.stack([*self._kept[1:], alpha]) - self._alpha
+        return np.einsum("i,ji,i->j", self._weight, offsets, offsets[-1])

@@ -25,7 +25,7 @@ from scipy.sparse import issparse
 from skfedmtl._model import Loss, Relationship, row_algebra
 from skfedmtl._protocol.messages import Solution
 from skfedmtl._protocol.node import Node
-from skfedmtl._protocol.node_table import NodeList, assign, stack
+from skfedmtl._protocol.node_table import NodeTable
 from skfedmtl._protocol.server import Server
 from skfedmtl._tools.task import NO_TASK, Task
 from skfedmtl._typing import Array
@@ -63,7 +63,7 @@ class Solver(Protocol):
     """Improves weights and dual variables from where they are."""
 
     def solve(
-        self, server: Server, nodes: NodeList, rng: np.random.Generator, watch: Watch = ...
+        self, server: Server, nodes: Any, rng: np.random.Generator, watch: Watch = ...
     ) -> Solution: ...
 
 
@@ -119,7 +119,7 @@ class FederatedProblem:
         self.server = Server(relationship, self._rows.shape[1])
         self.solution: Solution | None = None
 
-    def _make_nodes(self, rows: list[Any], parts: list[slice], loss: Loss) -> NodeList:
+    def _make_nodes(self, rows: list[Any], parts: list[slice], loss: Loss) -> NodeTable:
         """With one look at all rows in the place of one a node."""
         y, weight, centred = self._targets, self._weight, self.intercept == "centred"
         alpha = np.where(weight > 0, loss.start(y), 0.0)
@@ -136,7 +136,9 @@ class FederatedProblem:
             )
             for own, part, squares in zip(rows, parts, norms, strict=True)
         ]
-        return NodeList(nodes, self._rows, y, weight, self._starts, parts)
+        return NodeTable(
+            nodes, self._rows, y, weight, self._starts, parts, loss=loss, centred=centred
+        )
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""
@@ -197,16 +199,16 @@ class FederatedProblem:
 
     def dual_coef(self) -> Array:
         """The dual variables in the caller's order of rows."""
-        return stack(self.nodes, "alpha")[self._place]
+        return self.nodes.alpha[self._place]
 
     def set_dual_coef(self, alpha: Array) -> None:
         """Start from these dual variables, moved into the domain of the loss."""
-        assign(self.nodes, self._feasible(alpha))
+        self.nodes.alpha = self._feasible(alpha)
 
     def _feasible(self, alpha: Array) -> Array:
         """The nearest ones in the domain of the loss, in the nodes' order."""
         ordered = np.where(self._weight > 0, alpha[self._order], 0.0)
-        clipped = self.nodes[0].loss.clip(self._targets, ordered)
+        clipped = self.nodes.loss.clip(self._targets, ordered)
         return np.where(self._weight > 0, clipped, 0.0)
 
     @property
@@ -225,7 +227,7 @@ class FederatedProblem:
         W = self.weights(coef, intercept)
         if T.shape != self.server.V.shape or W.shape != T.shape:
             return None
-        alpha: Array = stack(self.nodes, "alpha")
+        alpha = self.nodes.alpha
         if kept["alpha"].shape == alpha.shape:
             alpha = self._feasible(kept["alpha"])
         return Iterate(T.copy(), alpha, rho, int(age), W)
@@ -260,14 +262,14 @@ class FederatedProblem:
             self._replace_given(index, X, y)
             self._refill(touched)
             self._centre(touched)
-            moved = {int(l): np.arange(len(self.nodes[l].y)) for l in touched}
+            moved = {int(l): np.arange(self._starts[l + 1] - self._starts[l]) for l in touched}
         else:
             self._rows[places, : self.n_features] = X
             if y is not None:
                 self._targets[places] = y
             moved = {int(l): places[self._codes[places] == l] - self._starts[l] for l in touched}
         for l in touched:
-            self.nodes[l].refresh()
+            self.nodes.refresh(int(l))
         return moved
 
     def _refill(self, which: NDArray[np.int64]) -> None:

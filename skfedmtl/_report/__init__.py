@@ -2,4 +2,6 @@
 
 from skfedmtl._report.command import main
 
-__all__ = ["main"]
+__all__ = [
+    "main",
+]

@@ -28,11 +28,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
 from skfedmtl._model import ExactResponse, Loss, Relationship, SmoothLoss, row_algebra
-from skfedmtl._protocol import Node, NodeList, stack
+from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.anderson import Anderson
 from skfedmtl._solvers.iteration import relaxation_of
 from skfedmtl._typing import Array
@@ -57,13 +56,13 @@ class Solved(NamedTuple):
     rho: float
 
     @classmethod
-    def at(cls, nodes: NodeList, W: Array, rho: float) -> Solved:
+    def at(cls, nodes: NodeTable, W: Array, rho: float) -> Solved:
         """Of the nodes' own loss, at these weights and the dual variables that they hold."""
-        alpha: Array = stack(nodes, "alpha")
+        alpha: Array = nodes.alpha
         V = nodes.moments_of(alpha)
-        return cls(nodes[0].loss, W, alpha, V, W + V / rho, rho)
+        return cls(nodes.loss, W, alpha, V, W + V / rho, rho)
 
-    def stiffness(self, nodes: NodeList) -> tuple[Array, float]:
+    def stiffness(self, nodes: NodeTable) -> tuple[Array, float]:
         """`Loss.stiffness` of all rows."""
         return self.loss.stiffness(nodes.y, nodes.margins(self.W), self.alpha, nodes.weight)
 
@@ -78,7 +77,7 @@ class Adjoint:
     Parameters
     ----------
     relationship : Relationship
-    nodes : NodeList
+    nodes : NodeTable
         Of dense rows.
     gram : callable or None
         ``gram(l)`` is ``X X'`` of the rows of node ``l``, where that is kept; asked where the rows
@@ -88,7 +87,7 @@ class Adjoint:
     def __init__(
         self,
         relationship: Relationship,
-        nodes: NodeList,
+        nodes: NodeTable,
         gram: Callable[[int], Array] | None = None,
     ) -> None:
         self._relationship, self._nodes = relationship, nodes
@@ -114,7 +113,7 @@ class Adjoint:
             Iterations at most.
         """
         if not G.any():  # no residual is small as a share of zero
-            return np.zeros_like(G), [np.zeros(len(node.y)) for node in self._nodes]
+            return np.zeros_like(G), self._nodes.nothing()
         rho, relationship = solved.rho, self._relationship
         response = solved.proximal_response(relationship)
         derivative = response.frozen_product if frozen else response.product
@@ -147,7 +146,7 @@ class _Parts(Protocol):
     def answers(self, u: Array, q: Array) -> list[Array]: ...  #: of a u, and what led to it
 
 
-def _parts(nodes: NodeList, solved: Solved, gram: Callable[[int], Array], tol: float) -> _Parts:
+def _parts(nodes: NodeTable, solved: Solved, gram: Callable[[int], Array], tol: float) -> _Parts:
     scale, softness = solved.stiffness(nodes)
     if softness == 0.0:
         return _OnMargin(nodes, scale, solved.rho)
@@ -159,7 +158,7 @@ class _Curved:
 
     def __init__(
         self,
-        nodes: NodeList,
+        nodes: NodeTable,
         scale: Array,
         rho: float,
         gram: Callable[[int], Array],
@@ -167,15 +166,23 @@ class _Curved:
     ) -> None:
         self._nodes, self._scale, self._rho = nodes, scale, rho
         d = nodes.X.shape[1]
+        norms = nodes.squared_norm
         self._by_features: list[int] = []
         self._by_rows: list[tuple[int, Array, Callable[[Array], Array]]] = []
         for l, part in enumerate(nodes.parts):
-            strength = np.square(scale[part]) * nodes[l].squared_norm / rho
+            strength = np.square(scale[part]) * norms[part] / rho
             kept = np.flatnonzero(strength > tol * _NEGLIGIBLE)
             if len(kept) >= d:
                 self._by_features.append(l)
             elif len(kept):
-                factored = _factor(nodes[l], kept, scale[part][kept], rho, gram(l), tol)
+                factored = _factor(
+                    nodes.rows(l)[kept],
+                    norms[part],
+                    scale[part][kept],
+                    rho,
+                    gram(l)[np.ix_(kept, kept)],
+                    tol,
+                )
                 self._by_rows.append((l, *factored))
         H = nodes.hessians(np.square(scale), self._by_features)
         self._inverses = _inverses(H + rho * np.eye(d), rho)
@@ -211,16 +218,16 @@ def _inverses(systems: Array, least: float) -> Array:
 
 
 def _factor(
-    node: Node, kept: NDArray[np.intp], scale: Array, rho: float, K: Array, tol: float
+    X: Array, squared_norm: Array, scale: Array, rho: float, K: Array, tol: float
 ) -> tuple[Array, Callable[[Array], Array]]:
     """E of some rows, and the solver of ``I + E E'/rho``; in single precision if that will do."""
-    E = node.X[kept] * scale[:, None]
-    M = K[np.ix_(kept, kept)] * (scale[:, None] * (scale / rho))
-    M[np.diag_indices(len(kept))] += 1.0
+    E = X * scale[:, None]
+    M = K * (scale[:, None] * (scale / rho))
+    M[np.diag_indices(len(scale))] += 1.0
     if tol >= _ROUGH and float(np.diagonal(M).max()) < _LOST_IN_SINGLE:
         solve = _cholesky(row_algebra.in_single(M, np.diagonal(M)))
         if solve is not None:
-            return row_algebra.in_single(E, node.squared_norm), solve
+            return row_algebra.in_single(E, squared_norm), solve
     return E, _cholesky(M) or _spectral(M)
 
 
@@ -248,13 +255,13 @@ def _spectral(M: Array) -> Callable[[Array], Array]:
 class _OnMargin:
     """The projection of ``q / rho`` on what is orthogonal to the rows on their margin."""
 
-    def __init__(self, nodes: NodeList, scale: Array, rho: float) -> None:
+    def __init__(self, nodes: NodeTable, scale: Array, rho: float) -> None:
         self._nodes, self._rho = nodes, rho
         self._held = []
         for l, part in enumerate(nodes.parts):
             rows = np.flatnonzero(scale[part] > 0.0)
             if len(rows):
-                U, s, Q = linalg.svd(nodes[l].X[rows], full_matrices=False)
+                U, s, Q = linalg.svd(nodes.rows(l)[rows], full_matrices=False)
                 some = s > _RANK * s[0]
                 self._held.append((l, rows, U[:, some] / s[some], Q[some]))
 
@@ -267,7 +274,7 @@ class _OnMargin:
 
     def answers(self, u: Array, q: Array) -> list[Array]:
         """What holds the rows on the margin."""
-        answers = [np.zeros(len(node.y)) for node in self._nodes]
+        answers = self._nodes.nothing()
         for l, rows, U, Q in self._held:
             answers[l][rows] = U @ (Q @ q[l])
         return answers

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from skfedmtl._protocol import NodeList
+from skfedmtl._protocol import NodeTable
 from skfedmtl._typing import Array
 
 MAX_WEIGHTS = 800  #: m d, of one dense system
@@ -28,14 +28,14 @@ class DenseSystem:
 
     Parameters
     ----------
-    nodes : NodeList
+    nodes : NodeTable
     hessian : ndarray of shape (m d, m d)
         Of the regulariser; it is overwritten.
     bend : ndarray of shape (n,)
         Curvatures of all rows, their weights included.
     """
 
-    def __init__(self, nodes: NodeList, hessian: Array, bend: Array) -> None:
+    def __init__(self, nodes: NodeTable, hessian: Array, bend: Array) -> None:
         d = nodes.X.shape[1]
         for l, own in enumerate(nodes.hessians(bend)):
             block = slice(l * d, (l + 1) * d)

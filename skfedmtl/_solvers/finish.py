@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from skfedmtl._protocol import NodeList, Server, assign, stack
+from skfedmtl._protocol import NodeTable, Server
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS
 from skfedmtl._solvers.inside_path import InsidePath
@@ -42,7 +42,7 @@ class State(NamedTuple):
     """A fit between two methods; the nodes hold the best dual variables."""
 
     server: Server
-    nodes: NodeList
+    nodes: NodeTable
     log: Log
     tol: float
     max_iter: int
@@ -72,7 +72,7 @@ class WeightSteps:
     """Newton's method through the weights, for as long as that pays."""
 
     def applies(self, state: State) -> bool:
-        server, loss = state.server, state.nodes[0].loss
+        server, loss = state.server, state.nodes.loss
         # one step solves what is quadratic as a whole, and the last ones gain many digits; else
         # the splitting's own steps are exact where curvature is constant
         quick = server.relationship.is_quadratic or state.tol < _PRECISE
@@ -88,7 +88,7 @@ class _WeightRounds:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._start = [node.alpha for node in state.nodes]
+        self._start = state.nodes.alpha
         self._least = state.log.best.dual_objective
         server = state.server
         u = np.zeros_like(server.V) if state.is_cold else server.response.W
@@ -132,7 +132,8 @@ class _WeightRounds:
             log.close(server, nodes)
         else:
             if not better:
-                server.restore(nodes, self._start)
+                nodes.alpha = self._start
+                server.gather(nodes)
             log.confirm(server, nodes)
         log.settle(server, nodes, tol)
 
@@ -145,7 +146,7 @@ class SmoothSteps:
 
     def run(self, state: State) -> None:
         server, nodes, log = state.server, state.nodes, state.log
-        best: Array = stack(nodes, "alpha")
+        best: Array = nodes.alpha
         path, goes_on = _path(state), True
         while goes_on and state.begin_round():
             goes_on = path.advance()
@@ -163,9 +164,9 @@ class SmoothSteps:
             server.count(len(nodes), vectors=4, scalars=server.V.shape[1] ** 2)
             log.enter(server, W, objective, bound.value, objective + bound.magnitude)
             if log.is_last(state.tol, state.max_iter):
-                assign(nodes, best)
+                nodes.alpha = best
                 log.confirm(server, nodes)
-        assign(nodes, best)
+        nodes.alpha = best
         log.confirm(server, nodes)
         log.settle(server, nodes, state.tol)
 
@@ -176,7 +177,7 @@ def _path(state: State) -> SmoothPath | InsidePath:
     gap = log.best.relative_gap
     W = log.W if gap < _FAR else np.zeros_like(log.W)
     begin = state.server.relationship, nodes, W, gap
-    return InsidePath(*begin, state.tol) if nodes[0].loss.linear else SmoothPath(*begin)
+    return InsidePath(*begin, state.tol) if nodes.loss.linear else SmoothPath(*begin)
 
 
 BEFORE: tuple[Finish, ...] = (WeightSteps(),)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._model import Loss, Relationship, SmoothLoss
-from skfedmtl._protocol import Moved, NodeList, stack
+from skfedmtl._protocol import Moved, NodeTable
 from skfedmtl._solvers.adjoint import Solved
 from skfedmtl._solvers.iteration import Iteration
 from skfedmtl._solvers.kernel_steps import KernelPasses
@@ -30,7 +30,7 @@ class Follower:
     Parameters
     ----------
     relationship : Relationship
-    nodes : NodeList
+    nodes : NodeTable
         Of dense rows; they hold the dual variables to begin with.
     loss : Loss or SmoothLoss
         In the place of the nodes' own; it may be exchanged between solutions.
@@ -39,7 +39,7 @@ class Follower:
     """
 
     def __init__(
-        self, relationship: Relationship, nodes: NodeList, loss: Loss | SmoothLoss, W: Array
+        self, relationship: Relationship, nodes: NodeTable, loss: Loss | SmoothLoss, W: Array
     ) -> None:
         self._nodes, self._steps = nodes, _make_steps(nodes, loss)
         self._sizes = _sizes(nodes.X)
@@ -131,10 +131,10 @@ def _sizes(X: Array) -> Array:
     return np.where(sizes > 0.0, sizes, 1.0)
 
 
-def _make_steps(nodes: NodeList, loss: Loss | SmoothLoss) -> ExactSteps | KernelPasses | Passes:
-    alpha: Array = stack(nodes, "alpha")
+def _make_steps(nodes: NodeTable, loss: Loss | SmoothLoss) -> ExactSteps | KernelPasses | Passes:
+    alpha: Array = nodes.alpha
     if loss.constant_curvature and is_cheap(nodes):
         return ExactSteps(nodes, alpha, tells=False)
-    if nodes.are_wide:
+    if nodes.is_wide:
         return KernelPasses(nodes, alpha, loss)
     return Passes(nodes, alpha, Workers(None), loss)

@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfedmtl._model import Curved, Relationship
-from skfedmtl._protocol import NodeList
+from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.dense_system import DenseSystem
 from skfedmtl._solvers.smooth_path import size
 from skfedmtl._typing import Array
@@ -94,7 +94,7 @@ class InsidePath:
     """
 
     def __init__(
-        self, relationship: Relationship, nodes: NodeList, W: Array, gap: float, tol: float
+        self, relationship: Relationship, nodes: NodeTable, W: Array, gap: float, tol: float
     ) -> None:
         self._relationship, self._nodes, self._tol = relationship, nodes, tol
         self._live, self._weight = nodes.weight > 0.0, nodes.weight
@@ -212,7 +212,7 @@ class InsidePath:
 
     def _objective(self) -> float:
         nodes, now = self._nodes, self._now
-        loss = float(self._weight @ nodes[0].loss.value(nodes.y, now.f))
+        loss = float(self._weight @ nodes.loss.value(nodes.y, now.f))
         return loss + now.curved.value
 
     def _longest(self, *pairs: tuple[Array, Array]) -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._kernels import _sdca
-from skfedmtl._model import Loss, SmoothLoss, row_algebra
-from skfedmtl._protocol import Moved, NodeList
+from skfedmtl._model import Loss, SmoothLoss
+from skfedmtl._protocol import Moved, NodeTable
 from skfedmtl._solvers.node_steps import effort_of
 from skfedmtl._typing import Array
 
@@ -20,7 +20,7 @@ class KernelPasses:
 
     Parameters
     ----------
-    nodes : NodeList
+    nodes : NodeTable
         Of dense rows.
     alpha : ndarray of shape (n,)
         Where to begin; changed in place.
@@ -28,9 +28,9 @@ class KernelPasses:
         The loss.
     """
 
-    def __init__(self, nodes: NodeList, alpha: Array, curve: Loss | SmoothLoss) -> None:
+    def __init__(self, nodes: NodeTable, alpha: Array, curve: Loss | SmoothLoss) -> None:
         self._nodes, self.curve, self.alpha = nodes, curve, alpha
-        self._grams = [row_algebra.gram(node.X) for node in nodes]
+        self._grams = [nodes.gram(l) for l in range(len(nodes))]
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
         self._settle()
@@ -42,7 +42,7 @@ class KernelPasses:
     def refresh(self, moved: Moved) -> None:
         """Take note of rows of these nodes that have changed, or of dual variables."""
         for l, rows in moved.items():
-            X, K = self._nodes[l].X, self._grams[l]
+            X, K = self._nodes.rows(l), self._grams[l]
             products = X[rows] @ X.T
             K[rows] = products
             K[:, rows] = products.T
@@ -56,7 +56,7 @@ class KernelPasses:
         self._pulls = [
             K @ coefficient[part] for K, part in zip(self._grams, nodes.parts, strict=True)
         ]
-        self._orders = [np.flatnonzero(node.weight > 0.0) for node in nodes]
+        self._orders = [np.flatnonzero(nodes.weight[part] > 0.0) for part in nodes.parts]
 
     def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None:
         """Improve the dual variables until the weights rest; no losses are told."""

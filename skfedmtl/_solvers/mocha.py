@@ -25,6 +25,7 @@ References
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,26 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfedmtl._protocol import AVERAGING, NOBODY, Answer, Node, Order, Server, Solution, Watch
+from skfedmtl._protocol import (
+    AVERAGING,
+    MEMORY,
+    NOBODY,
+    Answer,
+    Greeted,
+    Greeting,
+    Mixture,
+    Nodes,
+    Order,
+    Server,
+    Solution,
+    Watch,
+    Weights,
+)
 from skfedmtl._solvers.bundle import Answers, combine
 from skfedmtl._solvers.progress import Log
-from skfedmtl._solvers.schedule import Schedule
+from skfedmtl._solvers.schedule import Draws, Schedule
 from skfedmtl._typing import Array
 
-_MEMORY = 10  #: answers that a node keeps
 _BRAVER, _WARIER = 1.0 / 1.3, 1.3  #: change of a node's curvature after a good, a poor answer
 _CUTTING = (1e-3, 1e-9)  #: shares of the curvature left in rounds that cut, in turn,
 _CUTTING_GAP, _SLOW = 1e-3, 0.8  #: below this gap, or when two rounds left more of it than this
@@ -66,13 +80,15 @@ class MochaSolver:
         self.schedule, self.n_jobs = schedule, n_jobs
 
     def solve(
-        self, server: Server, nodes: list[Node], rng: np.random.Generator, watch: Watch = NOBODY
+        self, server: Server, nodes: Nodes, rng: np.random.Generator, watch: Watch = NOBODY
     ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         log = Log(server, nodes, watch)
         nothing = np.zeros_like(server.V)
-        log.offer(nothing, sum(node.loss_at(w) for node, w in zip(nodes, nothing, strict=True)))
-        kept, points = _Kept(nodes, server.V), _Points(nodes, server.response.W)
+        log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
+        W = server.response.W
+        greeted = nodes.greet(Greeting(W))
+        kept, points = _Kept(nodes, server.V, greeted), _Points(W, greeted.loss)
         daring, gaps = np.ones(len(nodes)), [np.inf, np.inf]
         with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
             while log.begin_round(self.tol, self.max_iter):
@@ -81,13 +97,14 @@ class MochaSolver:
                 share = _CUTTING[log.rounds // 2 % 2] if slow and log.rounds % 2 else 1.0
                 curvature = share * _curvature(server, daring)
                 draws = self.schedule.draw(rng)
-                orders = points.orders(server, curvature, draws)
-                answers = self._answers(parallel, [nodes[l] for l in draws.which], orders)
+                orders = _orders(server.response.W, curvature, draws)
+                answers = nodes.answer(draws.which, orders, self._runner(parallel))
                 for l, answer in zip(draws.which, answers, strict=True):
                     kept.add(l, answer)
                     points.add(l, server.response.W[l], curvature[l], answer)
                 t = kept.combine(server.relationship)
                 kept.settle(t)
+                nodes.settle(Mixture(t))
                 server.set_moments(kept.V.copy())
                 server.count(len(answers), vectors=2, scalars=kept.n_scalars)
                 _learn(daring, draws.which, t[draws.which, -1])
@@ -96,25 +113,36 @@ class MochaSolver:
                 if closed:
                     # the nodes' own report has the last word
                     log.close(server, nodes)
-                    kept = _Kept(nodes, server.V)
+                    kept = _Kept(nodes, server.V, nodes.greet(Greeting(points.mean)))
             if log.stopped and not closed:
                 log.close(server, nodes)
         return log.solution(self.tol)
 
-    def _answers(self, parallel: Any, nodes: list[Node], orders: list[Order]) -> list[Answer]:
-        """The answers in order; workers get blocks of nodes, since nodes are small."""
-        n_blocks = max(1, min(len(nodes), _BLOCKS_A_WORKER * effective_n_jobs(self.n_jobs)))
-        cuts = np.linspace(0, len(nodes), n_blocks + 1).astype(int)
-        done = parallel(
-            delayed(answer_block)(nodes[low:high], orders[low:high])
-            for low, high in itertools.pairwise(cuts)
-        )
-        return [answer for block in done for answer in block]
+    def _runner(self, parallel: Any) -> Callable[..., list[Any]]:
+        """Runs pieces of work in workers, which get blocks of them, since nodes are small."""
+
+        def run(work: Callable[..., Any], parts: list[tuple[Any, ...]]) -> list[Any]:
+            n_blocks = max(1, min(len(parts), _BLOCKS_A_WORKER * effective_n_jobs(self.n_jobs)))
+            cuts = np.linspace(0, len(parts), n_blocks + 1).astype(int)
+            done = parallel(
+                delayed(_run_block)(work, parts[low:high]) for low, high in itertools.pairwise(cuts)
+            )
+            return [one for block in done for one in block]
+
+        return run
 
 
-def answer_block(nodes: list[Node], orders: list[Order]) -> list[Answer]:
-    """The answers of a block of nodes, one after another."""
-    return [node.answer(order) for node, order in zip(nodes, orders, strict=True)]
+def _run_block(work: Callable[..., Any], parts: list[tuple[Any, ...]]) -> list[Any]:
+    """One piece of work after another."""
+    return [work(*part) for part in parts]
+
+
+def _orders(W: Array, curvature: Array, draws: Draws) -> list[Order]:
+    """What the nodes that take part are told."""
+    return [
+        Order(W[l].copy(), float(curvature[l]), epochs, seed)
+        for l, epochs, seed in zip(*draws, strict=True)
+    ]
 
 
 def _curvature(server: Server, daring: Array) -> Array:
@@ -131,29 +159,28 @@ def _learn(daring: Array, which: NDArray[np.intp], newest: Array) -> None:
 
 
 class _Kept:
-    """The answers that the nodes keep, and what the server knows of them."""
+    """What the server knows of the answers that the nodes keep."""
 
-    def __init__(self, nodes: list[Node], V: Array) -> None:
+    def __init__(self, nodes: Nodes, V: Array, greeted: Greeted) -> None:
         m, d = V.shape
-        self.nodes, self.V = nodes, V.copy()
-        self.conjugate = np.array([node.conjugate_at(node.alpha) for node in nodes])
-        self._alphas = [[node.alpha] * _MEMORY for node in nodes]
+        self.V = V.copy()
+        self.conjugate = np.array(greeted.conjugate)
         self._answers = Answers(
-            np.zeros((m, _MEMORY, d)), np.zeros((m, _MEMORY)), np.zeros((m, _MEMORY, _MEMORY))
+            np.zeros((m, MEMORY, d)), np.zeros((m, MEMORY)), np.zeros((m, MEMORY, MEMORY))
         )
         self._noise = np.zeros(m)
-        self._modulus = nodes[0].loss.modulus
-        self._free = not np.isfinite(nodes[0].loss.bounds).any()
+        self._modulus = nodes.loss.modulus
+        self._free = not np.isfinite(nodes.loss.bounds).any()
 
     @property
     def n_scalars(self) -> int:
         """Numbers beside the two vectors of an exchange."""
         # down: a curvature and the weights; up: two conjugates, three losses, inner products
-        return 1 + _MEMORY + 5 + (_MEMORY if self._modulus > 0.0 else 0)
+        return 1 + MEMORY + 5 + (MEMORY if self._modulus > 0.0 else 0)
 
     def add(self, l: int, answer: Answer) -> None:
         """Put a new answer in the place of the oldest one."""
-        node, (before, after) = self.nodes[l], answer.conjugates
+        before, after = answer.conjugates
         moments, conjugates, gram = (part[l] for part in self._answers)
         # the bound that stood for the node's conjugate gives way to its value
         conjugates += self.conjugate[l] - before
@@ -161,11 +188,9 @@ class _Kept:
         for part in (moments, conjugates, gram):
             part[:-1] = part[1:]
         gram[:, :-1] = gram[:, 1:]
-        self._alphas[l] = [*self._alphas[l][1:], answer.alpha]
         moments[-1], conjugates[-1] = answer.dv, after - before
         if self._modulus > 0.0:
-            offsets = np.stack(self._alphas[l]) - node.alpha
-            gram[-1] = gram[:, -1] = np.einsum("i,ji,i->j", node.weight, offsets, offsets[-1])
+            gram[-1] = gram[:, -1] = answer.products
             self._noise[l] = max(self._noise[l], _NOISE * gram[-1, -1])
 
     def combine(self, relationship: Any) -> Array:
@@ -176,7 +201,7 @@ class _Kept:
     def _known(self) -> Answers:
         """The answers, their inner products no smaller than rounding allows."""
         moments, conjugates, gram = self._answers
-        return Answers(moments, conjugates, gram + self._noise[:, None, None] * np.eye(_MEMORY))
+        return Answers(moments, conjugates, gram + self._noise[:, None, None] * np.eye(MEMORY))
 
     def settle(self, t: Array) -> None:
         """The combination becomes the present state of every node."""
@@ -190,39 +215,24 @@ class _Kept:
         moments -= dV[:, None]
         square = np.einsum("mj,mj->m", t, bent)[:, None, None]
         gram += square - bent[:, :, None] - bent[:, None, :]
-        for node, alphas, weights in zip(self.nodes, self._alphas, t, strict=True):
-            if weights.any():
-                alpha = (1.0 - weights.sum()) * node.alpha
-                for weight, other in zip(weights, alphas, strict=True):
-                    alpha += weight * other
-                node.alpha = np.where(node.weight > 0, node.loss.clip(node.y, alpha), 0.0)
 
 
 class _Points:
     """Weights whose loss the answers bring along: one of them is the round's result."""
 
-    def __init__(self, nodes: list[Node], W: Array) -> None:
-        self._sent, self._local, self._mean = W.copy(), W.copy(), W.copy()
-        losses = [node.loss_at(w) for node, w in zip(nodes, W, strict=True)]
-        self._losses = np.repeat(np.array(losses)[:, None], 3, axis=1)
-
-    def orders(self, server: Server, curvature: Array, draws: Any) -> list[Order]:
-        """What the nodes that take part are told."""
-        W = server.response.W
-        return [
-            Order(W[l].copy(), self._mean[l].copy(), float(curvature[l]), epochs, seed)
-            for l, epochs, seed in zip(*draws, strict=True)
-        ]
+    def __init__(self, W: Array, losses: Array) -> None:
+        self._sent, self._local, self.mean = W.copy(), W.copy(), W.copy()
+        self._losses = np.repeat(losses[:, None], 3, axis=1)
 
     def add(self, l: int, w: Array, curvature: float, answer: Answer) -> None:
         """Note the losses of an answer, and the weights that they belong to."""
         self._sent[l], self._local[l] = w, w + curvature * answer.dv
-        self._mean[l] += AVERAGING * (self._local[l] - self._mean[l])
+        self.mean[l] += AVERAGING * (self._local[l] - self.mean[l])
         self._losses[l] = answer.losses
 
     def enter(self, log: Log, server: Server, conjugate: float) -> None:
         """End the round with the best of the points and the dual objective."""
-        points = (self._sent, self._local, self._mean)
+        points = (self._sent, self._local, self.mean)
         values = [
             loss + server.relationship.penalty(W)
             for loss, W in zip(self._losses.sum(axis=0), points, strict=True)

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._kernels import _sdca
-from skfedmtl._model import Loss, SmoothLoss, row_algebra
-from skfedmtl._protocol import Moved, NodeList, stack
-from skfedmtl._solvers.schedule import Schedule
+from skfedmtl._model import Loss, Relationship, SmoothLoss, row_algebra
+from skfedmtl._protocol import Moved, NodeTable
+from skfedmtl._solvers.pricing import Bound, Dual, bound_of
 from skfedmtl._solvers.workers import Workers
 from skfedmtl._typing import Array
 
@@ -46,7 +46,6 @@ _ALIKE = 1.3  #: nodes that differ less in their numbers of rows are solved toge
 class Steps(Protocol):
     """Proximal steps of all nodes at once."""
 
-    alpha: Array
     V: Array
     W: Array
     n_answers: int
@@ -54,6 +53,8 @@ class Steps(Protocol):
     told: Array  #: the weights whose losses the nodes have told last,
     loss: float  #: and the sum of those
 
+    @property
+    def alpha(self) -> Array: ...
     def run(
         self,
         base: Array,
@@ -63,6 +64,18 @@ class Steps(Protocol):
         asked: Array | None,
     ) -> None:
         """Improve the dual variables; tell the losses at weights asked about, or at those found."""
+
+    def hold(self) -> None:
+        """Begin with the dual variables that the nodes have as the best ones."""
+
+    def bound(self, relationship: Relationship) -> Bound | Dual:
+        """What the dual variables promise."""
+
+    def keep(self) -> None:
+        """Those of the last bound are the best ones."""
+
+    def settle(self) -> None:
+        """Let the nodes have the best ones."""
 
 
 class Effort(NamedTuple):
@@ -83,21 +96,7 @@ def effort_of(loss: Loss | SmoothLoss, residual: float) -> Effort:
     return Effort(close, least, MOST, BETWEEN)
 
 
-def make_steps(
-    nodes: NodeList, alpha: Array, known: Array, schedule: Schedule | None, workers: Workers
-) -> Steps:
-    """The steps that the schedule asks for, or that suit the loss and the sizes of the nodes.
-
-    Nodes that have yet to answer stand for their rows of the weights `known`.
-    """
-    if schedule is not None:
-        return ScheduledPasses(nodes, alpha, known, schedule, workers)
-    if nodes[0].loss.constant_curvature and is_cheap(nodes):
-        return ExactSteps(nodes, alpha)
-    return Passes(nodes, alpha, workers)
-
-
-def is_cheap(nodes: NodeList) -> bool:
+def is_cheap(nodes: NodeTable) -> bool:
     smaller = np.minimum(np.diff(nodes.starts), nodes.X.shape[1])
     numbers = int(np.square(smaller).sum())
     enough = min(max(nodes.X.size, _FEW_NUMBERS), _MANY_NUMBERS)
@@ -115,7 +114,32 @@ class _Step(NamedTuple):
     losses: Array | None  #: of all rows there, to be found; None: nobody asks
 
 
-class Passes:
+class _OfAllRows:
+    """What steps in the laboratory know of the best dual variables."""
+
+    _nodes: NodeTable
+    alpha: Array
+    V: Array
+
+    def hold(self) -> None:
+        """Begin with the dual variables that the nodes have as the best ones."""
+        self._best = self._nodes.alpha
+
+    def bound(self, relationship: Relationship) -> Dual:
+        """What the dual variables promise."""
+        self._offered = bound_of(relationship, self._nodes, self.alpha, self.V)
+        return self._offered
+
+    def keep(self) -> None:
+        """Those of the last bound are the best ones."""
+        self._best = self._offered.alpha
+
+    def settle(self) -> None:
+        """Let the nodes have the best ones."""
+        self._nodes.alpha = self._best
+
+
+class Passes(_OfAllRows):
     """Coordinate passes; blocks of nodes to workers, with the same bits for any number of them.
 
     While a cache holds a block's rows, their moments and losses are found, too; with a `curve`, a
@@ -124,13 +148,13 @@ class Passes:
 
     def __init__(
         self,
-        nodes: NodeList,
+        nodes: NodeTable,
         alpha: Array,
         workers: Workers,
         curve: Loss | SmoothLoss | None = None,
     ) -> None:
         self._nodes, self._workers = nodes, workers
-        self.curve: Loss | SmoothLoss = curve or nodes[0].loss
+        self.curve: Loss | SmoothLoss = curve or nodes.loss
         self._tells = curve is None
         self.alpha = alpha
         live = nodes.weight > 0.0
@@ -145,7 +169,7 @@ class Passes:
     def refresh(self, moved: Moved) -> None:
         """Take note of rows of these nodes that have changed, or of dual variables."""
         self._order = np.flatnonzero(self._nodes.weight > 0.0)
-        self._norms = stack(self._nodes, "squared_norm")
+        self._norms = self._nodes.squared_norm
         self.V = self._nodes.moments_of(self.alpha)
 
     def run(
@@ -203,7 +227,7 @@ class Passes:
 
     def _run_sparse(self, l: int, step: _Step) -> None:
         """The same for one node of sparse rows: `_sdca.relax_by_node` in Python."""
-        nodes, node = self._nodes, self._nodes[l]
+        nodes = self._nodes
         curvature, (close, least, most, between) = 1.0 / step.rho, step.effort
         live = slice(self._ends[l], self._ends[l + 1])
         order, alpha, w = self._order[live] - nodes.starts[l], self.alpha[nodes.parts[l]], self.W[l]
@@ -211,7 +235,7 @@ class Passes:
 
         def pass_over(rows: NDArray[np.intp]) -> tuple[int, float]:
             """How many rows have moved, and how far the weights."""
-            n_moved = node.relax(rows, curvature, alpha, w)
+            n_moved = nodes.relax(l, rows, curvature, alpha, w)
             moved = float(np.linalg.norm(w - before))
             before[:] = w
             return n_moved, moved
@@ -228,7 +252,7 @@ class Passes:
         self._order[live] = order + nodes.starts[l]
 
 
-def _blocks(nodes: NodeList) -> Iterator[tuple[int, int]]:
+def _blocks(nodes: NodeTable) -> Iterator[tuple[int, int]]:
     """Consecutive nodes of about so many numbers; how many workers there are is not asked."""
     numbers = nodes.starts * nodes.X.shape[1]
     first = 0
@@ -239,56 +263,15 @@ def _blocks(nodes: NodeList) -> Iterator[tuple[int, int]]:
         first = last
 
 
-class ScheduledPasses:
-    """As many passes as a schedule draws, at the nodes that it draws; the others keep theirs."""
-
-    def __init__(
-        self, nodes: NodeList, alpha: Array, known: Array, schedule: Schedule, workers: Workers
-    ) -> None:
-        self._nodes, self._schedule, self._workers = nodes, schedule, workers
-        self.alpha = alpha
-        self.V = nodes.moments_of(alpha)
-        self.W, self.told = np.zeros_like(self.V), known.copy()
-        self.which: NDArray[np.intp] | slice = np.arange(len(nodes))
-        self.n_answers = len(nodes)
-        self._losses = np.array([node.loss_at(w) for node, w in zip(nodes, known, strict=True)])
-        self.loss = float(self._losses.sum())
-
-    def run(
-        self,
-        base: Array,
-        rho: float,
-        residual: float,
-        rng: np.random.Generator,
-        asked: Array | None,
-    ) -> None:
-        """One exchange."""
-        which, epochs, seeds = self._schedule.draw(rng)
-        self.which, self.n_answers = which, len(which)
-
-        def work(l: int, n_passes: float, seed: int) -> None:
-            node, part = self._nodes[l], self._nodes.parts[l]
-            alpha, w = self.alpha[part], base[l] + self.V[l] / rho
-            node.pass_over(1.0 / rho, n_passes, seed, alpha, w)
-            self.V[l] = row_algebra.accumulate(node.X, node.weight * alpha)
-            self.W[l] = base[l] + self.V[l] / rho
-
-        self._workers.run(work, zip(which.tolist(), epochs, seeds, strict=True))
-        self.told[which] = (self.W if asked is None else asked)[which]
-        for l in which:
-            self._losses[l] = self._nodes[l].loss_at(self.told[l])
-        self.loss = float(self._losses.sum())
-
-
-class ExactSteps:
+class ExactSteps(_OfAllRows):
     """The squared error: solutions by the inverse of every node's Gram matrix.
 
     Losses are found only if these `tells` them.
     """
 
-    def __init__(self, nodes: NodeList, alpha: Array, *, tells: bool = True) -> None:
+    def __init__(self, nodes: NodeTable, alpha: Array, *, tells: bool = True) -> None:
         self._nodes, self.alpha, self._tells = nodes, alpha, tells
-        self.curve: Loss | SmoothLoss = nodes[0].loss
+        self.curve: Loss | SmoothLoss = nodes.loss
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
         self.which: NDArray[np.intp] | slice = slice(None)
@@ -378,7 +361,7 @@ class _Shifted:
 class _ByFeatures:
     """``w = (X' S X + (rho/2) I)^-1 (c + (rho/2) b)`` with ``c = X' S y``."""
 
-    def __init__(self, nodes: NodeList, block: NDArray[np.intp]) -> None:
+    def __init__(self, nodes: NodeTable, block: NDArray[np.intp]) -> None:
         self._nodes, self._block = nodes, block
         self._shifted = _Shifted(nodes.hessians(nodes.weight, block))
         self._pull = nodes.moments_of(nodes.y)[block]
@@ -389,8 +372,10 @@ class _ByFeatures:
         nodes = self._nodes
         self._shifted.replace(places, nodes.hessians(nodes.weight, self._block[places]))
         for place in places:
-            node = nodes[self._block[place]]
-            self._pull[place] = row_algebra.accumulate(node.X, node.weight * node.y)
+            l = self._block[place]
+            part = nodes.parts[l]
+            pull = nodes.weight[part] * nodes.y[part]
+            self._pull[place] = row_algebra.accumulate(nodes.rows(l), pull)
 
     def solve(self, base: Array, rho: float, W: Array) -> None:
         """Put the solutions into the nodes' rows of W."""
@@ -401,7 +386,7 @@ class _ByFeatures:
 class _ByRows:
     """``a = S^(-1/2) t``, ``(1/2 + E E'/rho) t = S^(1/2) (y - X b)`` with ``E = S^(1/2) X``."""
 
-    def __init__(self, nodes: NodeList, block: NDArray[np.intp]) -> None:
+    def __init__(self, nodes: NodeTable, block: NDArray[np.intp]) -> None:
         self._nodes, self._block = nodes, block
         self._lengths = np.diff(nodes.starts)[block]
         n = int(self._lengths.max())
@@ -419,7 +404,7 @@ class _ByRows:
         grams = np.zeros((len(places), n, n))
         for count, place in enumerate(places):
             own = slice(0, self._lengths[place])
-            X = self._nodes[self._block[place]].X
+            X = self._nodes.rows(self._block[place])
             grams[count, own, own] = row_algebra.gram(X * self._root[place, own, None])
         return grams
 

@@ -1,4 +1,4 @@
-"""What weights cost, and what dual variables promise, of all nodes at once."""
+"""What dual variables promise: the bound of all nodes, and who remembers the best one."""
 
 from __future__ import annotations
 
@@ -6,31 +6,45 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._model import Relationship
-from skfedmtl._protocol import NodeList
+from skfedmtl._model import Loss, Relationship
+from skfedmtl._protocol import NodeTable
 from skfedmtl._typing import Array
 
 
 class Bound(NamedTuple):
-    """A lower bound of the objective, and the dual variables that bear it out."""
+    """A lower bound of the objective, borne out by a share of dual variables."""
 
-    alpha: Array
+    share: float
     value: float
     magnitude: float  #: of the terms it sums
 
 
-def bound_of(relationship: Relationship, nodes: NodeList, alpha: Array, V: Array) -> Bound:
-    """The bound of a share of these dual variables, of moments ``V``: the best one.
+class Dual(NamedTuple):
+    """A bound, and the dual variables of all rows that bear it out."""
+
+    alpha: Array
+    value: float
+    magnitude: float
+
+
+def best_bound(
+    loss: Loss, relationship: Relationship, V: Array, linear: float, conjugate: float
+) -> Bound:
+    """The best bound of a share of dual variables, of moments ``V`` and these sums.
 
     R* is of degree two: a share t of ``V`` has t^2 R*(V).
     """
-    loss = nodes[0].loss
-    if nodes[0].centred:
-        alpha = nodes.centred_part(alpha)
-    value, conjugate = relationship.conjugate(V), nodes.conjugate_of(alpha)
-    linear = float(np.sum(nodes.weight * nodes.y * alpha))
+    value = relationship.conjugate(V)
     share = loss.best_share(linear, conjugate, value)
-    alpha, value = share * alpha, share * share * value
-    if share != 1.0:
-        conjugate = nodes.conjugate_of(alpha)
-    return Bound(alpha, -conjugate - value, abs(conjugate) + abs(value))
+    value = share * share * value
+    conjugate = loss.conjugate_of_share(linear, conjugate, share)
+    return Bound(share, -conjugate - value, abs(conjugate) + abs(value))
+
+
+def bound_of(relationship: Relationship, nodes: NodeTable, alpha: Array, V: Array) -> Dual:
+    """The best bound of a share of these dual variables, of moments ``V``."""
+    if nodes.centred:
+        alpha = nodes.centred_part(alpha)
+    linear = float(np.sum(nodes.weight * nodes.y * alpha))
+    bound = best_bound(nodes.loss, relationship, V, linear, nodes.conjugate_of(alpha))
+    return Dual(bound.share * alpha, bound.value, bound.magnitude)

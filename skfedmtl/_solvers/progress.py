@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from skfedmtl._protocol import NOBODY, Certificate, Node, Server, Solution, Watch
+from skfedmtl._protocol import NOBODY, Certificate, Nodes, Server, Solution, Watch
 from skfedmtl._tools.task import NO_TASK
 from skfedmtl._typing import Array
 
@@ -38,7 +38,7 @@ def takes_others(tol: float) -> bool:
 class Log:
     """Weights and lower bound, each kept at its best; begins with a certificate."""
 
-    def __init__(self, server: Server, nodes: list[Node], watch: Watch = NOBODY) -> None:
+    def __init__(self, server: Server, nodes: Nodes, watch: Watch = NOBODY) -> None:
         self._watch, self._round, self.stopped = watch, NO_TASK, False
         self._clock = time.perf_counter()
         self._lines: list[tuple[float, ...]] = []
@@ -86,7 +86,7 @@ class Log:
         return True
 
     def certify(
-        self, server: Server, nodes: list[Node], W: Array | None = None, tol: float = 0.0
+        self, server: Server, nodes: Nodes, W: Array | None = None, tol: float = 0.0
     ) -> None:
         """End a round with the server's certificate of its weights.
 
@@ -101,7 +101,7 @@ class Log:
         if weights is W:
             self.settle(server, nodes, tol)
 
-    def close(self, server: Server, nodes: list[Node]) -> None:
+    def close(self, server: Server, nodes: Nodes) -> None:
         """Replace the line of the last round by the nodes' own report at its end.
 
         It has the last word: where rounding made the server reckon a higher bound than the
@@ -111,7 +111,7 @@ class Log:
         now = self.confirm(server, nodes)
         self.enter(server, server.response.W, now.objective, now.dual_objective, now.magnitude)
 
-    def confirm(self, server: Server, nodes: list[Node]) -> Certificate:
+    def confirm(self, server: Server, nodes: Nodes) -> Certificate:
         """Let the nodes' own report have the last word on the bound, and return it."""
         now = server.certify(nodes)
         bound = min(self.best.dual_objective, now.dual_objective)
@@ -119,7 +119,7 @@ class Log:
         self._lines = [(p, min(d, bound), *rest) for p, d, *rest in self._lines]
         return now
 
-    def prefer_own(self, server: Server, nodes: list[Node], tol: float) -> None:
+    def prefer_own(self, server: Server, nodes: Nodes, tol: float) -> None:
         """End with the weights of the dual variables where no others can be held to the tolerance.
 
         That is at the last digits, if these weights meet it.
@@ -132,7 +132,7 @@ class Log:
             del self._lines[-1]
             self._record(server)
 
-    def settle(self, server: Server, nodes: list[Node], tol: float) -> None:
+    def settle(self, server: Server, nodes: Nodes, tol: float) -> None:
         """Replace the best weights by their part of the rank that the dual variables tell of.
 
         Weights that were not made of dual variables have what is left of singular values that

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfedmtl._model import Curved, Relationship
-from skfedmtl._protocol import NodeList
+from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.dense_system import DenseSystem
 from skfedmtl._typing import Array
 
@@ -42,15 +42,15 @@ class SmoothPath:
     Parameters
     ----------
     relationship : Relationship
-    nodes : NodeList
+    nodes : NodeTable
     W : ndarray of shape (m, d)
         Where to begin.
     gap : float
         The relative gap there: what need not be smoothed any more.
     """
 
-    def __init__(self, relationship: Relationship, nodes: NodeList, W: Array, gap: float) -> None:
-        self._relationship, self._nodes, self._loss = relationship, nodes, nodes[0].loss
+    def __init__(self, relationship: Relationship, nodes: NodeTable, W: Array, gap: float) -> None:
+        self._relationship, self._nodes, self._loss = relationship, nodes, nodes.loss
         self._scale, self._steps = min(1.0, gap), 0
         self._root = size(W)
         self._predicted = np.zeros_like(nodes.y)

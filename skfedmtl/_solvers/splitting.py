@@ -22,20 +22,32 @@ References
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from skfedmtl._model import Proximal, Relationship
-from skfedmtl._protocol import NOBODY, Iterate, NodeList, Server, Solution, Watch, assign, stack
+from skfedmtl._model import Loss, Proximal, Relationship
+from skfedmtl._protocol import (
+    NOBODY,
+    Greeting,
+    Iterate,
+    Nodes,
+    NodeTable,
+    Server,
+    Solution,
+    Watch,
+    Weights,
+)
+from skfedmtl._solvers.exchanges import Exchanges
 from skfedmtl._solvers.finish import AFTER, BEFORE, ENOUGH, PATIENCE, State, run_first
 from skfedmtl._solvers.iteration import Iteration
-from skfedmtl._solvers.node_steps import Steps, make_steps
-from skfedmtl._solvers.pricing import bound_of
+from skfedmtl._solvers.node_steps import ExactSteps, Passes, Steps, is_cheap
 from skfedmtl._solvers.progress import Log
 from skfedmtl._solvers.schedule import Schedule
 from skfedmtl._solvers.workers import Workers
 from skfedmtl._typing import Array
 
-_SCALARS = 15  #: beside the two vectors: rho and the mixture down, a loss and a conjugate up
+_SCALARS = 7  #: beside vectors: rho, epochs, a seed and a share down; a loss and two sums up
 MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
 
 
@@ -72,47 +84,77 @@ class SplittingSolver:
         self.iterate = iterate
 
     def solve(
-        self, server: Server, nodes: NodeList, rng: np.random.Generator, watch: Watch = NOBODY
+        self, server: Server, nodes: Any, rng: np.random.Generator, watch: Watch = NOBODY
     ) -> Solution:
-        """Improve weights and dual variables from where they are."""
+        """Improve weights and dual variables from where they are.
+
+        Without a schedule nodes are a `NodeTable`, else `Nodes` of any kind.
+        """
         log = Log(server, nodes, watch)
-        state = self._begin(server, nodes, log)
-        is_laboratory = self.schedule is None and self.tol > 0.0
+        nothing = np.zeros_like(server.V)
+        log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
+        if self.iterate is not None and self.iterate.W is not None:
+            W = self.iterate.W
+            loss = float(np.sum(nodes.price(Weights(W)).loss))
+            log.offer(W, loss + server.relationship.penalty(W))
         with Workers(self.n_jobs) as workers:
-            if is_laboratory and self.iterate is None:
-                run_first(BEFORE, state)
-            run = _Run(state, self.iterate or self._first_iterate(state), self, workers)
-            if is_laboratory and any(method.applies(state) for method in AFTER):
-                self._split_while_it_pays(run, rng)
-                run_first(AFTER, state)
-            run.go_on(rng, self.max_iter)
-        if is_laboratory:
-            log.prefer_own(server, nodes, self.tol)
+            if self.schedule is None:
+                run = self._split_at_once(server, nodes, log, workers, rng)
+            else:
+                run = self._split_in_exchanges(server, nodes, log, workers, rng)
         self.iterate = run.iterate()
         return log.solution(self.tol)
 
-    def _begin(self, server: Server, nodes: NodeList, log: Log) -> State:
-        """A state whose log knows weights of zero, and those of the last fit."""
-        nothing = np.zeros_like(server.V)
-        is_cold = np.array_equal(stack(nodes, "alpha"), nodes.start())
-        log.offer(nothing, nodes.loss_of(np.zeros(len(nodes.y))))
-        if self.iterate is not None and self.iterate.W is not None:
-            W = self.iterate.W
-            log.offer(W, nodes.loss_at(W) + server.relationship.penalty(W))
-        return State(server, nodes, log, self.tol, self.max_iter, is_cold)
+    def _split_at_once(
+        self,
+        server: Server,
+        nodes: NodeTable,
+        log: Log,
+        workers: Workers,
+        rng: np.random.Generator,
+    ) -> _Run:
+        """In the laboratory, second-order steps where they pay."""
+        is_cold = np.array_equal(nodes.alpha, nodes.start())
+        state = State(server, nodes, log, self.tol, self.max_iter, is_cold)
+        if self.tol > 0.0 and self.iterate is None:
+            run_first(BEFORE, state)
+        start = self.iterate
+        if start is None:
+            squares = float(np.sum(nodes.weight * nodes.squared_norm))
+            warm = log.rounds > 0 or not is_cold
+            V = nodes.moments_of(nodes.alpha) if warm else None
+            start = _first_iterate(server, nodes.loss, log.W, V, squares)
+            start = start._replace(alpha=nodes.alpha)
+        steps = make_steps(nodes, start.alpha.copy(), workers)
+        run = _Run(server, nodes, log, self, start, steps)
+        if self.tol > 0.0 and any(method.applies(state) for method in AFTER):
+            self._split_while_it_pays(run, rng)
+            run_first(AFTER, state)
+        run.go_on(rng, self.max_iter)
+        if self.tol > 0.0:
+            log.prefer_own(server, nodes, self.tol)
+        return run
 
-    def _first_iterate(self, state: State) -> Iterate:
-        """The state that would lead to the best weights and dual variables."""
-        server, nodes, log = state.server, state.nodes, state.log
-        rho = server.relationship.own_rho or _first_rho(server.relationship, nodes)
-        alpha: Array = stack(nodes, "alpha")
-        T = np.zeros_like(server.V)
-        if log.rounds > 0 or not state.is_cold:
-            T = log.W + nodes.moments_of(alpha) / rho
-        return Iterate(T, alpha.copy(), rho, 0, None)
+    def _split_in_exchanges(
+        self, server: Server, nodes: Nodes, log: Log, workers: Workers, rng: np.random.Generator
+    ) -> _Run:
+        """By messages, to nodes that a schedule draws."""
+        assert self.schedule is not None
+        start = self.iterate
+        if start is not None and isinstance(nodes, NodeTable):
+            nodes.draft = start.alpha.copy()
+        greeted = nodes.greet(Greeting(log.W, resume=start is not None))
+        if start is None:
+            squares = float(np.sum(greeted.squared_norm))
+            V = None if np.all(greeted.is_cold) else greeted.v
+            start = _first_iterate(server, nodes.loss, log.W, V, squares)
+        steps = Exchanges(nodes, greeted, log.W, self.schedule, workers)
+        run = _Run(server, nodes, log, self, start, steps)
+        run.go_on(rng, self.max_iter)
+        return run
 
     def _split_while_it_pays(self, run: _Run, rng: np.random.Generator) -> None:
-        log, gap = run.state.log, np.inf
+        log, gap = run.log, np.inf
         while log.best.gap < ENOUGH * gap and not log.is_last(self.tol, self.max_iter):
             gap = log.best.gap
             run.go_on(rng, PATIENCE)
@@ -122,45 +164,50 @@ class _Run:
     """One iteration, step by step."""
 
     def __init__(
-        self, state: State, start: Iterate, solver: SplittingSolver, workers: Workers
+        self,
+        server: Server,
+        nodes: Any,
+        log: Log,
+        solver: SplittingSolver,
+        start: Iterate,
+        steps: Steps,
     ) -> None:
-        self.state = state
-        self._server, self._nodes = state.server, state.nodes
-        self._steps: Steps = make_steps(
-            state.nodes, start.alpha.copy(), state.log.W, solver.schedule, workers
-        )
-        memory = _LINEAR_MEMORY if state.nodes[0].loss.linear else MEMORY
+        self.log = log
+        self._server, self._nodes, self._steps = server, nodes, steps
+        self._tol, self._max_iter = solver.tol, solver.max_iter
+        memory = _LINEAR_MEMORY if nodes.loss.linear else MEMORY
         in_step = solver.schedule is None or solver.schedule.is_full
         self._at = Iteration(
-            state.server.relationship, start.T, start.rho, start.age, memory if in_step else 0
+            server.relationship, start.T, start.rho, start.age, memory if in_step else 0
         )
         self._residual = np.inf
 
     def go_on(self, rng: np.random.Generator, most: int) -> None:
         """At most so many iterations; the nodes end with the best dual variables."""
-        server, nodes, log = self._server, self._nodes, self.state.log
-        best: Array = stack(nodes, "alpha")
+        server, steps, log = self._server, self._steps, self.log
+        steps.hold()
         for _ in range(most):
-            if self._at.is_lost or not self.state.begin_round():
+            if self._at.is_lost or not log.begin_round(self._tol, self._max_iter):
                 break
             Z = self._advance(rng)
             W, objective = self._price(Z)
-            bound = bound_of(server.relationship, nodes, self._steps.alpha, self._steps.V)
+            bound = steps.bound(server.relationship)
             if bound.value > log.best.dual_objective:
-                best = bound.alpha
+                steps.keep()
             log.enter(server, W, objective, bound.value, objective + bound.magnitude)
-            if log.is_last(self.state.tol, self.state.max_iter):
-                assign(nodes, best)
-                log.close(server, nodes)
+            if log.is_last(self._tol, self._max_iter):
+                steps.settle()
+                log.close(server, self._nodes)
             self._update(Z.W)
-        assign(nodes, best)
+        steps.settle()
 
     def _advance(self, rng: np.random.Generator) -> Proximal:
         """Both proximal steps."""
         at, Z = self._at, self._at.proximal()
         asked = None if at.is_alone else Z.W
         self._steps.run(2.0 * Z.W - at.T, at.rho, self._residual, rng, asked)
-        self._server.count(self._steps.n_answers, vectors=2, scalars=_SCALARS)
+        vectors = 2 if asked is None else 3
+        self._server.count(self._steps.n_answers, vectors=vectors, scalars=_SCALARS)
         return Z
 
     def _price(self, Z: Proximal) -> tuple[Array, float]:
@@ -182,14 +229,32 @@ class _Run:
         return Iterate(self._at.T, self._steps.alpha, self._at.rho, self._at.age, None)
 
 
-def _first_rho(relationship: Relationship, nodes: NodeList) -> float:
+def make_steps(nodes: NodeTable, alpha: Array, workers: Workers) -> Steps:
+    """The steps that suit the loss and the sizes of the nodes."""
+    if nodes.loss.constant_curvature and is_cheap(nodes):
+        return ExactSteps(nodes, alpha)
+    return Passes(nodes, alpha, workers)
+
+
+def _first_iterate(
+    server: Server, loss: Loss, W: Array, V: Array | None, squares: float
+) -> Iterate:
+    """The state that leads to weights and dual variables, these of moments ``V`` if not of none."""
+    relationship = server.relationship
+    rho = relationship.own_rho or _first_rho(relationship, loss, W.shape, squares)
+    T = np.zeros_like(W) if V is None else W + V / rho
+    return Iterate(T, np.zeros(0), rho, 0, None)
+
+
+def _first_rho(
+    relationship: Relationship, loss: Loss, shape: tuple[int, ...], squares: float
+) -> float:
     """What the regulariser makes of weights, in series with the losses' own curvature.
 
     At the optimum ``V`` is the slope of ``R``: that over ``W`` is where `Balance` leads to. A
     strong regulariser has small weights, and rho then need not exceed what the nodes themselves
     resist with: the mean curvature of a node along a feature.
     """
-    d = nodes.X.shape[1]
-    norms = float(np.sum(nodes.weight * stack(nodes, "squared_norm")))
-    curvature = nodes[0].loss.steepness * (norms / (len(nodes) * d) or 1.0)
+    m, d = shape
+    curvature = loss.steepness * (squares / (m * d) or 1.0)
     return 1.0 / (1.0 / curvature + 1.0 / relationship.stiffness(d))

@@ -33,7 +33,7 @@ import numpy as np
 
 from skfedmtl._linear import is_small, solve_through_weights
 from skfedmtl._model import ExactResponse, row_algebra
-from skfedmtl._protocol import ROUNDING, Node, NodeList, Server, assign
+from skfedmtl._protocol import ROUNDING, NodeTable, Server
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._typing import Array
 
@@ -42,9 +42,9 @@ _HALVINGS = 12
 _MAX_FEATURES = 100  #: more make the nodes' own systems slow
 
 
-def applies(server: Server, nodes: list[Node]) -> bool:
+def applies(server: Server, nodes: NodeTable) -> bool:
     """Whether the loss is curved, and the problem small."""
-    if nodes[0].loss.linear or server.V.shape[1] > _MAX_FEATURES:
+    if nodes.loss.linear or server.V.shape[1] > _MAX_FEATURES:
         return False
     return is_small(server.response)
 
@@ -72,8 +72,8 @@ class _Point(NamedTuple):
 class WeightNewton:
     """Improves weights ``u`` and the dual variables that belong to them."""
 
-    def __init__(self, server: Server, nodes: NodeList, u: Array) -> None:
-        self._server, self._nodes, self._loss = server, nodes, nodes[0].loss
+    def __init__(self, server: Server, nodes: NodeTable, u: Array) -> None:
+        self._server, self._nodes, self._loss = server, nodes, nodes.loss
         self._y, self._weight = nodes.y, nodes.weight
         self._bend, self._G = np.empty(0), np.empty((0, 0, 0))
         self._now = self._point(u, self._margins(u))
@@ -122,7 +122,7 @@ class WeightNewton:
     def adopt(self) -> None:
         """Give server and nodes what has been found."""
         self._server.set_response(self._now.V, self._now.response)
-        assign(self._nodes, self._now.alpha)
+        self._nodes.alpha = self._now.alpha
 
     def enter(self, log: Log, tol: float) -> None:
         """Adopt it, and end a round with W(V), or with ``u`` if that is better."""
@@ -141,8 +141,12 @@ class WeightNewton:
         """What follows from weights and their decision values."""
         loss, y = self._loss, self._y
         alpha = np.where(self._weight > 0, loss.clip(y, -loss.derivative(y, f)), 0.0)
-        pairs = zip(self._nodes, self._nodes.parts, strict=True)
-        V = np.array([row_algebra.moment(node.X, node.weight, alpha[part]) for node, part in pairs])
+        V = np.array(
+            [
+                row_algebra.moment(self._nodes.rows(l), self._weight[part], alpha[part])
+                for l, part in enumerate(self._nodes.parts)
+            ]
+        )
         self._server.count(len(V), vectors=2, scalars=2)
         value = self._loss_at(f)
         # where a = -L', its conjugate is what Young's inequality leaves of the loss
@@ -163,7 +167,7 @@ class WeightNewton:
         return self._G
 
     def _margins(self, W: Array) -> Array:
-        return np.concatenate([node.X @ w for node, w in zip(self._nodes, W, strict=True)])
+        return np.concatenate([self._nodes.rows(l) @ w for l, w in enumerate(W)])
 
 
 def _apply(G: Array, u: Array) -> Array:

@@ -58,3 +58,13 @@ class Workers:
             todo.clear()  # after an error nothing new is begun
             for other in others:
                 other.result()
+
+    def map(self, work: Callable[..., Any], parts: list[tuple[Any, ...]]) -> list[Any]:
+        """What ``work(*part)`` returns for every part, in their order."""
+        results: list[Any] = [None] * len(parts)
+
+        def put(place: int, part: tuple[Any, ...]) -> None:
+            results[place] = work(*part)
+
+        self.run(put, enumerate(parts))
+        return results

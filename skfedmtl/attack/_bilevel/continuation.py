@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfedmtl._model import LOSSES
-from skfedmtl._protocol import Iterate, Moved, assign, stack
+from skfedmtl._protocol import Iterate, Moved
 from skfedmtl._solvers import Adjoint, Follower, Solved
 from skfedmtl._tools.layout import Field, Layout, like
 from skfedmtl._typing import Array
@@ -60,7 +60,7 @@ class FollowedBilevel(Bilevel):
         super().__init__(*args, **kwargs)
         targets, sources = args[3], args[2].codes
         is_direct = np.isin(targets, sources).all()
-        self.accuracy = _ROUGH if self._problem.nodes.are_wide and is_direct else _FINE
+        self.accuracy = _ROUGH if self._problem.nodes.is_wide and is_direct else _FINE
         self._n_targets = len(targets)
         self._share = 0.0
         self.advance(0.0)
@@ -110,8 +110,8 @@ class FollowedBilevel(Bilevel):
     def _begin_from(self, solved: Solved) -> None:
         """Let the next victim that is solved to a gap begin here."""
         nodes = self._problem.nodes
-        assign(nodes, self._loss.clip(nodes.y, solved.alpha))
-        self._iterate = Iterate(solved.T, stack(nodes, "alpha"), solved.rho, 0, None)
+        nodes.alpha = self._loss.clip(nodes.y, solved.alpha)
+        self._iterate = Iterate(solved.T, nodes.alpha, solved.rho, 0, None)
 
     @property
     def is_near(self) -> bool:

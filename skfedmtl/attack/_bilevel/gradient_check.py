@@ -31,7 +31,7 @@ class ExactBilevel(Bilevel):
         # the problem of one node leaves nothing to be split
         self._follower = None
         if relationship.own_rho is None:
-            self._follower = Follower(relationship, nodes, nodes[0].loss, W)
+            self._follower = Follower(relationship, nodes, nodes.loss, W)
 
     def _solve(self, moved: Moved) -> Solved:
         solved, follower = super()._solve(moved), self._follower

@@ -95,7 +95,7 @@ class Bilevel:
         self._solved = Solved.at(nodes, W, rho)
         self._iterate = Iterate(self._solved.T, self._solved.alpha, rho, 0, None)
         self._adjoint = Adjoint(relationship, nodes)
-        self._upper = self._objective(nodes[0].loss)
+        self._upper = self._objective(nodes.loss)
 
     def _objective(self, loss: SmoothLoss, accuracy: float = EXACT) -> UpperObjective:
         """H for a victim's loss."""
@@ -109,8 +109,10 @@ class Bilevel:
         )
 
     def _own_rows(self, l: int) -> Damage | None:
-        node, share = self._problem.nodes[l], self._shares[l]
-        return Damage(node.X, node.y, share, True) if share.any() else None
+        nodes, share = self._problem.nodes, self._shares[l]
+        if not share.any():
+            return None
+        return Damage(nodes.rows(l), nodes.y[nodes.parts[l]], share, True)
 
     def _other_rows(self, l: int) -> Damage | None:
         if l not in self._evaluation:

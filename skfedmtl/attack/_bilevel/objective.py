@@ -105,7 +105,7 @@ class UpperObjective:
         upper, problem = self._upper(solved), self._problem
         if kind == "dual":
             response = problem.server.relationship.respond(solved.V)
-            still = [np.zeros(len(node.y)) for node in problem.nodes]
+            still = problem.nodes.nothing()
             return self._assemble(solved, upper, response.frozen_product(upper.G), still)
         u, answers = self._adjoint.solve(
             solved,
@@ -136,7 +136,7 @@ class UpperObjective:
         if solved is None:
             return self._loss.slope(y, f, None)
         nodes = self._problem.nodes
-        weight = nodes[l].weight
+        weight = nodes.weight[nodes.parts[l]]
         slope = self._loss.slope(y, f, solved.alpha[nodes.parts[l]])
         if weight.all():
             return slope
@@ -147,8 +147,8 @@ class UpperObjective:
         """grad_i = p_i a_i u_s - pull_i w_s, pull_i = answer_i + p_i dH/db_s, and pull_i."""
         problem, d = self._problem, self._problem.n_features
         nodes = problem.nodes
-        pairs = zip(nodes, answers, upper.intercept, strict=True)
-        pulls = [answer + node.weight * intercept for node, answer, intercept in pairs]
+        pairs = zip(nodes.parts, answers, upper.intercept, strict=True)
+        pulls = [answer + nodes.weight[part] * intercept for part, answer, intercept in pairs]
         duals = nodes.weight * solved.alpha
         pull = problem.join(pulls)[self._injected, None]
         dual = problem.join([duals[part] for part in nodes.parts])[self._injected, None]

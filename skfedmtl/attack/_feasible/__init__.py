@@ -6,4 +6,11 @@ from skfedmtl.attack._feasible.limits import Limits, read_limits
 from skfedmtl.attack._feasible.projection import SeenThroughScalers
 from skfedmtl.attack._feasible.storage import Storage
 
-__all__ = ["FeasibleSet", "Limits", "SeenThroughScalers", "Storage", "read_limits", "row_bounds"]
+__all__ = [
+    "FeasibleSet",
+    "Limits",
+    "SeenThroughScalers",
+    "Storage",
+    "read_limits",
+    "row_bounds",
+]
