@@ -6,6 +6,7 @@ from _protocol_peers import LAMBDA1, LAMBDA2, least_objective, make_problem, pla
 from sklearn.metrics import roc_auc_score
 
 from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl._protocol.messages import Weights
 
 __all__ = ["absent"]
 
@@ -32,7 +33,7 @@ def absent(name, X, y, nodes):
         }
         for method, fit in (("skfedmtl", ours_without), ("MOCHA", mocha_without)):
             objective, W = fit(name, train, label, at)
-            own = full.nodes[at].loss_at(W[at])
+            own = full.nodes.price(Weights(W)).loss[at]
             line = {"end": objective / least - 1.0, "others": (objective - own) / rest - 1.0}
             found[method].append(line | {"error": error(name, full, W, at, *test)} | errors)
     for method, lines in found.items():

@@ -27,6 +27,7 @@ from _common import LAMBDA1, LAMBDA2, is_regression, load_scaled
 
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES
+from skfedmtl._protocol.messages import MEMORY, Greeting, Mixture, Order
 from skfedmtl._protocol.problem import FederatedProblem
 from skfedmtl._solvers.splitting import SplittingSolver
 from skfedmtl._tools.task import Task
@@ -104,20 +105,19 @@ def plain_round(server, nodes, which, epochs, rng, *, capped=False):
     """The nodes `which` answer, each after its own `epochs`; the server adds up their dv."""
     W, V = server.response.W, server.V.copy()
     curvature = safe_curvature(server, which, capped=capped).tolist()
-    for l, c, passes in zip(which, curvature, epochs, strict=True):
-        V[l] += _work(nodes[l], W[l], c, passes, rng)
+    # as `MochaSolver` asks nodes, but what they answer is adopted whole
+    nodes.greet(Greeting(W))
+    orders = [
+        Order(W[l], c, passes, int(rng.integers(2**63)))
+        for l, c, passes in zip(which, curvature, epochs, strict=True)
+    ]
+    answers = nodes.answer(which, orders, lambda work, parts: [work(*part) for part in parts])
+    t = np.zeros((len(nodes), MEMORY))
+    t[which, -1] = 1.0
+    nodes.settle(Mixture(t))
+    for l, answer in zip(which, answers, strict=True):
+        V[l] += answer.dv
     server.set_moments(V)
-
-
-def _work(node, w, curvature, epochs, rng):
-    """As `Node.answer`, but adopted at once and without losses, which MOCHA does not send."""
-    before, local = node.alpha, w.copy()
-    node.alpha = before.copy()
-    whole, n = int(epochs), len(node.live)
-    for count, passes in ((math.ceil((epochs - whole) * n), 1), (n, whole)):
-        rows = rng.permutation(node.live)[:count].copy()
-        node._visit(rows, curvature, passes, node.alpha, local)
-    return (node.weight * (node.alpha - before)) @ node.X
 
 
 def plain_history(problem, *, epochs, max_rounds, tol, capped=False, limit=math.inf):

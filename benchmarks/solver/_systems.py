@@ -77,8 +77,7 @@ def _seconds(flops, speed):
 
 
 def _objective(problem, W):
-    nodes = zip(problem.nodes, W, strict=True)
-    return sum(node.loss_at(w) for node, w in nodes) + problem.server.relationship.penalty(W)
+    return problem.nodes.loss_at(W) + problem.server.relationship.penalty(W)
 
 
 def _loop(one_round, problem, max_rounds, least):
@@ -163,17 +162,16 @@ def _batches(plan, which, speed, share, rng):
         yield l, rng.permutation(n)[: int(np.clip(round(part * n), 1, n))]
 
 
-def _best_steps(node, rows, f, q):
+def _best_steps(loss, y, a, f, q):
     """The exact coordinate step of every row by itself, for the weights received."""
-    a, y = node.alpha[rows], node.y[rows]
-    if node.loss.linear:  # hinge
+    if loss.linear:  # hinge
         return y * np.clip(y * a + (1.0 - y * f) / q, 0.0, 1.0)
     return a + (y - f - 0.5 * a) / (0.5 + q)
 
 
 def _overlap(node):
     """The largest eigenvalue of the Gram matrix of the rows, each scaled to length one."""
-    length = np.sqrt(node.squared_norm)
+    length = np.linalg.norm(node.X, axis=1)
     unit = node.X / np.where(length > 0, length, 1.0)[:, None]
     return float(np.linalg.norm(unit, 2) ** 2)
 
@@ -181,7 +179,8 @@ def _overlap(node):
 def _mini_batch_sdca(share, problem, plan, max_rounds, least):
     server, nodes, rng = problem.server, problem.nodes, np.random.default_rng(0)
     d = server.V.shape[1]
-    overlap = np.array([_overlap(node) for node in nodes])
+    alpha = nodes.alpha
+    overlap = np.array([_overlap(node) for node in nodes.each()])
 
     def one_round(_):
         which, speed = plan.draw(rng)
@@ -189,14 +188,16 @@ def _mini_batch_sdca(share, problem, plan, max_rounds, least):
         curvature = dict(zip(which, safe_curvature(server, which), strict=True))
         batches = list(_batches(plan, which, speed, share, rng))
         for l, rows in batches:
-            node, n = nodes[l], plan.sizes[l]
-            X, weight = node.X[rows], node.weight[rows]
+            own, n = nodes.parts[l].start + rows, plan.sizes[l]
+            X, weight = nodes.X[own], nodes.weight[own]
             # how much rows drawn together may add to one another, Takac et al.
             safe = 1.0 + (len(rows) - 1) * (overlap[l] - 1.0) / max(1, n - 1)
-            q = safe * curvature[l] * weight * node.squared_norm[rows]
-            change = _best_steps(node, rows, X @ W[l], np.maximum(q, 1e-300)) - node.alpha[rows]
-            node.alpha[rows] += change
+            q = np.maximum(safe * curvature[l] * weight * nodes.squared_norm[own], 1e-300)
+            best = _best_steps(nodes.loss, nodes.y[own], alpha[own], X @ W[l], q)
+            change = best - alpha[own]
+            alpha[own] = best
             V[l] += (weight * change) @ X
+        nodes.alpha = alpha
         server.set_moments(V)
         work = np.array([len(rows) for _, rows in batches])
         return server.response.W, _seconds(STEP * work * d, speed), 2 * d + 1
@@ -219,8 +220,8 @@ def _mini_batch_sgd(choice, problem, plan, max_rounds, least):
         slope = 2 * LAMBDA1 * singular.sum() * (U[:, kept] @ Zt[kept]) + 2 * LAMBDA2 * W
         batches = list(_batches(plan, which, speed, share, rng))
         for l, rows in batches:
-            X, y = nodes[l].X[rows], nodes[l].y[rows]
-            slope[l] += nodes[l].loss.derivative(y, X @ W[l]) @ X / len(rows)
+            X, y = nodes.rows(l)[rows], nodes.y[nodes.parts[l]][rows]
+            slope[l] += nodes.loss.derivative(y, X @ W[l]) @ X / len(rows)
         W = W - step / np.sqrt(count) * slope
         work = np.array([len(rows) for _, rows in batches])
         return W, _seconds(STEP * work * d, speed), 2 * d

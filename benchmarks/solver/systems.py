@@ -117,7 +117,7 @@ class Case:
     def __init__(self, name, data_home):
         self.name, self.rows = name, load_scaled(name, data_home)
         problem = self.problem()
-        self.sizes = np.array([len(node.y) for node in problem.nodes])
+        self.sizes = np.array([len(node.y) for node in problem.nodes.each()])
         self.least = least_objective(problem)
 
     def problem(self):

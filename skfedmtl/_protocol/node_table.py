@@ -12,7 +12,7 @@ and from nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,15 @@ from skfedmtl._typing import Array
 
 #: Runs a function on every tuple of arguments, in workers or not, and returns what they return.
 Runner = Callable[[Callable[..., Any], list[tuple[Any, ...]]], list[Any]]
+
+
+class OwnRows(NamedTuple):
+    """What lies at one node."""
+
+    X: Any
+    y: Array
+    weight: Array
+    alpha: Array
 
 
 class Nodes(Protocol):
@@ -213,6 +222,10 @@ class NodeTable(NodeGroup):
     def squared_norm(self) -> Array:
         """Squared lengths of all rows, (n,)."""
         return np.concatenate([node._squared_norm for node in self._nodes])
+
+    def each(self) -> list[OwnRows]:
+        """What lies at every node."""
+        return [OwnRows(node._X, node._y, node._weight, node._alpha) for node in self._nodes]
 
     def rows(self, l: int) -> Any:
         """The rows of a node: a view of the table, or `SparseRows`."""

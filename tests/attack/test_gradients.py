@@ -101,11 +101,15 @@ class Attacked:
         # a gap of 1e-13 still leaves errors of 1e-5 in a small gradient: as far as rounding allows
         solver = SplittingSolver(tol=CHECK_TOL, max_iter=300)
         W = problem.solve(solver, np.random.default_rng(0)).W
-        solved = Solved.at(problem.nodes, W, first_rho(relationship, W, problem.nodes.moments()))
+        solved = Solved.at(
+            problem.nodes,
+            W,
+            first_rho(relationship, W, problem.nodes.moments_of(problem.nodes.alpha)),
+        )
         shares = problem.split(self.share())
 
         def damage(l):
-            node = problem.nodes[l]
+            node = problem.nodes.each()[l]
             return Damage(node.X, node.y, shares[l], True) if shares[l].any() else None
 
         loss = upper_loss("victim", LOSS_OF[p.loss]())

@@ -13,7 +13,7 @@ from oracles.objective import row_weights
 from oracles.strategies import problems
 from skfedmtl._kernels import _sdca
 from skfedmtl._model.losses import LOSSES
-from skfedmtl._protocol.messages import Order
+from skfedmtl._protocol.messages import MEMORY, Greeting, Mixture, Order, Question
 from skfedmtl._protocol.node import Node
 
 losses = pytest.mark.parametrize("loss", TESTED)
@@ -102,13 +102,14 @@ def test_a_row_without_weight_never_moves(loss, data, seed):
     problem = data.draw(problems(losses=(loss,), weights=("zeros",)))
     X, y, share, _, w, _ = make_visit(problem, seed)
     node = Node(X, y, share, LOSSES[loss](), centred=False)
-    start = node.alpha.copy()
-    found = node.answer(Order(w, w, 0.1, 5.0, seed))
-    assert_array_equal(node.alpha, start)  # an answer is not yet adopted
+    before = node.greet(Greeting(w)).v
+    found = node.attempt(Order(w, 0.1, 5.0, seed))
+    assert_array_equal(node.tell(Question(tighten=False)).v, before)  # not yet adopted
     assert np.all(found.alpha[share == 0] == 0)
-    assert_allclose(found.dv, X.T @ (share * (found.alpha - start)), atol=1e-12)
-    node.alpha = found.alpha
-    assert_allclose(node.moment(), X.T @ (share * node.alpha), atol=1e-12)
+    assert_allclose(found.answer.dv, X.T @ (share * found.alpha) - before, atol=1e-12)
+    node.remember(found)
+    node.settle(Mixture(np.eye(MEMORY)[-1]))
+    assert_allclose(node.tell(Question(tighten=False)).v, X.T @ (share * found.alpha), atol=1e-12)
 
 
 def visited(loss, wide, X, y, order, curvature, n_passes, alpha, w):

@@ -11,7 +11,9 @@ from estimators import LOSSES
 from skfedmtl._model import row_algebra
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
+from skfedmtl._protocol.messages import Greeting, Question, Weights
 from skfedmtl._protocol.node import Node
+from skfedmtl._protocol.node_table import NodeGroup
 from skfedmtl._protocol.problem import FederatedProblem
 
 LAMBDAS = (0.1, 0.05)
@@ -40,31 +42,34 @@ def make_problem(loss, seed, m=7, d=3, sparse=False):
 
 
 @losses
+@pytest.mark.parametrize("sparse", [False, True])
 @given(seed=seeds)
-def test_sums_are_those_of_the_nodes(loss, seed):
-    problem, rng = make_problem(loss, seed)
-    nodes = problem.nodes
-    assert_array_equal(nodes.start(), np.concatenate([node.start() for node in nodes]))
+def test_sums_are_those_of_the_nodes(loss, sparse, seed):
+    """To the bit."""
+    problem, rng = make_problem(loss, seed, sparse=sparse)
+    nodes, alpha = problem.nodes, problem.nodes.alpha
+    one_by_one = NodeGroup(nodes._nodes, nodes.loss)
     W = rng.normal(size=problem.server.V.shape)
-    expected = sum(node.loss_at(w) for node, w in zip(nodes, W, strict=True))
-    assert_allclose(nodes.loss_at(W), expected, rtol=1e-12)
-    for _ in range(2):
-        moments = [node.moment() for node in nodes]
-        assert_allclose(nodes.moments(), moments, atol=1e-13)
-        conjugate = sum(node.conjugate_at(node.alpha) for node in nodes)
-        assert_allclose(nodes.conjugate(), conjugate, atol=1e-13)
-        nodes.tighten()  # and once more after that
-        together = [node.alpha for node in nodes]
-        for node in nodes:
-            node.tighten()
-        for alpha, node in zip(together, nodes, strict=True):
-            assert_allclose(alpha, node.alpha, atol=1e-13)
+    assert_array_equal(nodes.price(Weights(W)).loss, one_by_one.price(Weights(W)).loss)
+    assert_allclose(nodes.loss_at(W), nodes.price(Weights(W)).loss.sum(), rtol=1e-12)
+    for tighten in (False, True):
+        together = nodes.tell(Question(tighten))
+        shifted, nodes.alpha = nodes.alpha, alpha
+        alone = one_by_one.tell(Question(tighten))
+        assert_array_equal(nodes.alpha, shifted)
+        assert_array_equal(together.v, alone.v)
+        assert_array_equal(together.conjugate, alone.conjugate)
+        assert_allclose(
+            nodes.conjugate_of(nodes.alpha), alone.conjugate.sum(), rtol=1e-12, atol=1e-13
+        )
+    V = [row_algebra.moment(own.X, own.weight, own.alpha) for own in nodes.each()]
+    assert_allclose(nodes.moments_of(nodes.alpha), V, atol=1e-13)
 
 
 def test_who_is_taken_together():
     for sparse in (False, True):
         problem, _ = make_problem("hinge", 0, sparse=sparse)
-        assert problem.nodes.are_dense is not sparse
+        assert problem.nodes.is_dense is not sparse
 
 
 @losses
@@ -73,14 +78,18 @@ def test_who_is_taken_together():
 def test_nodes_made_at_once_are_those_made_alone(loss, sparse, seed):
     problem, _ = make_problem(loss, seed, sparse=sparse)
     nodes = problem.nodes
-    for node, part in zip(nodes, nodes.parts, strict=True):
-        kept = node.squared_norm.copy(), node.live.copy()
-        alone = Node(node.X, node.y, node.weight, node.loss, centred=node.centred)
-        node.refresh()
-        for other in (kept, (node.squared_norm, node.live)):
-            assert_allclose(other[0], alone.squared_norm, rtol=1e-14, atol=1e-300)
-            assert_array_equal(other[1], alone.live)
-        assert_array_equal(nodes.start()[part], alone.alpha)
+    start, W = nodes.start(), np.zeros((len(nodes), nodes.X.shape[1]))
+    nodes.alpha = start
+    for l, own in enumerate(nodes.each()):
+        alone = Node(own.X, own.y, own.weight, nodes.loss, centred=nodes.centred)
+        expected = alone.greet(Greeting(W[l]))
+        for _ in range(2):
+            found = nodes._nodes[l].greet(Greeting(W[l]))
+            for one, other in zip(found, expected, strict=True):
+                assert_allclose(one, other, rtol=1e-14, atol=1e-300)
+            assert found.is_cold
+            nodes.refresh(l)
+        assert_array_equal(own.alpha, start[nodes.parts[l]])
 
 
 @given(seed=seeds)

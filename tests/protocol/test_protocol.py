@@ -17,11 +17,11 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
 from skfedmtl._model.quadratic import Fixed, Independent
-from skfedmtl._protocol.messages import Order
+from skfedmtl._protocol.messages import MEMORY, Greeting, Mixture, Order, Question
 from skfedmtl._protocol.node import Node
 from skfedmtl._protocol.server import Server
 from skfedmtl._solvers.bundle import Answers, _Mixture, combine
-from skfedmtl._solvers.mocha import _Kept, answer_block
+from skfedmtl._solvers.mocha import _Kept
 from skfedmtl._solvers.progress import Log
 
 SCHEDULES = {
@@ -52,6 +52,10 @@ def test_the_optimum_is_that_of_the_laboratory(loss, schedule):
         assert np.all(np.diff(found.history_["dual_objective"]) >= 0)
 
     check()
+
+
+def run_here(work, parts):
+    return [work(*part) for part in parts]
 
 
 def bits(estimator, solver, backend, n_jobs, **params):
@@ -86,14 +90,17 @@ def test_a_workers_bits_do_not_depend_on_blas_threads(loss):
     X, y = rng.normal(size=(n, d)), np.sign(rng.normal(size=n))
     X -= X.mean(axis=0)  # as a centred node's rows are
     node = Node(X, y, np.full(n, 1.0 / n), LOSS_OF[loss](), centred=loss == "squared_error")
-    order = Order(np.zeros(d), np.zeros(d), 2.0, 1.5, 7)
-    answers = []
+    node.greet(Greeting(np.zeros(d)))
+    order = Order(np.zeros(d), 2.0, 1.5, 7)
+    found = []
     for limit in (1, 2):
         with threadpool_limits(limit):
-            answers.append(answer_block([node], [order])[0])
-    for one, two in zip(*answers, strict=True):
+            found.append(node.attempt(order))
+    assert_array_equal(found[0].alpha, found[1].alpha)
+    for one, two in zip(found[0].answer, found[1].answer, strict=True):
         assert_array_equal(one, two)
-    assert_allclose(answers[0].dv, (node.weight * (answers[0].alpha - node.alpha)) @ X, atol=1e-10)
+    before = node.tell(Question(tighten=False)).v
+    assert_allclose(found[0].answer.dv, found[0].alpha @ X / n - before, atol=1e-10)
 
 
 def test_answers_that_coincide_are_no_obstacle():
@@ -213,21 +220,23 @@ def test_the_servers_books_are_right(problem, kind, seed):
     labels = np.array(problem.node_labels)
     task = fitted._problem(problem.X, problem.y, problem.codes, labels, weight)
     server, nodes = task.server, task.nodes
-    log, kept = Log(server, nodes), _Kept(nodes, server.V)
+    log = Log(server, nodes)
+    kept = _Kept(nodes, server.V, nodes.greet(Greeting(server.response.W)))
     rng = np.random.default_rng(seed)
     for _ in range(14):
         for l in np.flatnonzero(rng.random(len(nodes)) < 0.6):
-            zeros = np.zeros(server.V.shape[1])
-            order = Order(server.response.W[l].copy(), zeros, 0.2, rng.uniform(0.2, 2), int(l))
-            kept.add(l, nodes[l].answer(order))
+            order = Order(server.response.W[l].copy(), 0.2, rng.uniform(0.2, 2), int(l))
+            kept.add(l, *nodes.answer([l], [order], run_here))
         before = -kept.conjugate.sum() - server.response.value
-        kept.settle(kept.combine(server.relationship))
+        t = kept.combine(server.relationship)
+        kept.settle(t)
+        nodes.settle(Mixture(t))
         server.set_moments(kept.V.copy())
         after = -kept.conjugate.sum() - server.response.value
         size = 1 + log.best.magnitude
         assert after >= before - 1e-12 * size
-        assert_allclose(kept.V, np.stack([node.moment() for node in nodes]), atol=1e-9 * size)
-        truth = np.array([node.conjugate_at(node.alpha) for node in nodes])
+        moments, truth = nodes.tell(Question(tighten=False))
+        assert_allclose(kept.V, moments, atol=1e-9 * size)
         # a bound from above, met by quadratics
         assert np.all(truth <= kept.conjugate + 1e-9 * size)
         if problem.loss != "logistic":
@@ -246,8 +255,10 @@ def test_adding_the_answers_up_lowers_the_dual():
     duals = [server.price(parts).dual_objective]
     for seed in range(4):
         W, curvature = server.response.W.copy(), server.response.curvature()
-        for l, node in enumerate(parts):
-            node.alpha = node.answer(Order(W[l], W[l], curvature[l], 20.0, seed)).alpha
+        parts.greet(Greeting(W))
+        orders = [Order(w, c, 20.0, seed) for w, c in zip(W, curvature, strict=True)]
+        parts.answer(range(6), orders, run_here)
+        parts.settle(Mixture(np.tile(np.eye(MEMORY)[-1], (6, 1))))
         duals.append(server.price(parts).dual_objective)
     assert min(np.diff(duals)) < 0
     model = estimator.set_params(solver="mocha", max_iter=4, tol=0, local_epochs=20.0)

@@ -119,7 +119,7 @@ def dense_rows(task):
     m, d = task.G.shape
     E = np.zeros((len(task.nodes.y), m, d))
     for l, part in enumerate(task.nodes.parts):
-        E[part, l] = task.nodes[l].X
+        E[part, l] = task.nodes.rows(l)
     return E.reshape(-1, m * d)
 
 
@@ -145,7 +145,9 @@ def dense_answer(task, loss, *, frozen=False):
 
 def pulls(task, answers):
     """``X_l' answers`` of every node."""
-    return np.array([node.X.T @ answer for node, answer in zip(task.nodes, answers, strict=True)])
+    return np.array(
+        [node.X.T @ answer for node, answer in zip(task.nodes.each(), answers, strict=True)]
+    )
 
 
 def check_against_dense(task, loss, *, frozen=False, **how):
@@ -158,7 +160,7 @@ def check_against_dense(task, loss, *, frozen=False, **how):
     size = max(np.linalg.norm(expected), 1e-3 * strength / task.solved.rho)
     assert np.linalg.norm(u - expected) <= rtol * size
     assert np.linalg.norm(pulls(task, answers) - pull) <= rtol * (strength + np.linalg.norm(pull))
-    for node, answer in zip(task.nodes, answers, strict=True):
+    for node, answer in zip(task.nodes.each(), answers, strict=True):
         assert answer.shape == node.y.shape
         assert_array_equal(answer[node.weight == 0.0], 0.0)
     return u
@@ -215,7 +217,7 @@ def test_at_full_rank_it_solves_the_second_derivative(loss, lambdas):
     size = np.linalg.norm(P) * np.linalg.norm(u)
     assert np.linalg.norm(P @ u.ravel() - task.G.ravel()) <= 1e-7 * size
     H = pulls(task, answers)
-    for node, part, w, pull in zip(task.nodes, task.nodes.parts, u, H, strict=True):
+    for node, part, w, pull in zip(task.nodes.each(), task.nodes.parts, u, H, strict=True):
         assert_allclose(pull, node.X.T @ (bend[part] * (node.X @ w)), atol=1e-10 * size)
 
 
@@ -296,9 +298,9 @@ def test_weights_that_nothing_can_move():
     task = make_task("hinge", "none", 0, m=3, d=2, most=12)
     nodes = task.nodes
     solved = task.solved._replace(alpha=0.5 * nodes.y)
-    heavy = [node.X[node.weight > 0] for node in nodes]
+    heavy = [node.X[node.weight > 0] for node in nodes.each()]
     assert all(len(X) == 0 or np.linalg.matrix_rank(X) == 2 for X in heavy)
-    held = np.array([node.weight.any() for node in nodes])
+    held = np.array([node.weight.any() for node in nodes.each()])
     task = task._replace(solved=solved, G=task.G * held[:, None])
     steps = count_steps(task)
     u, answers = task.solve()
@@ -326,7 +328,7 @@ def test_kept_kernels_serve_in_the_place_of_rows(loss):
 
     def gram(l):
         asked.append(l)
-        return row_algebra.gram(task.nodes[l].X)
+        return row_algebra.gram(task.nodes.rows(l))
 
     kept = Adjoint(task.relationship, task.nodes, gram)
     u, _ = kept.solve(task.solved, task.G, frozen=False, tol=1e-10, max_iter=200)
@@ -349,7 +351,7 @@ def copies_of_a_row(n, d, loss="squared_hinge", *, rho):
         relationship=Independent(1, 0.5 * rho),
         intercept="none",
     )
-    problem.nodes[0].alpha = np.ones(n)
+    problem.nodes.alpha = np.ones(n)
     solved = Solved.at(problem.nodes, np.zeros((1, d)), rho)
     adjoint = Adjoint(problem.server.relationship, problem.nodes)
     return adjoint, solved, row

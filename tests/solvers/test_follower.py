@@ -132,7 +132,7 @@ def test_after_rows_have_moved_it_finds_what_a_fresh_fit_finds(loss, kind, shape
         assert_array_equal(solved.V, problem.nodes.moments_of(solved.alpha))
         strength = np.linalg.norm(solved.V)
         assert_allclose(solved.rho * (solved.T - solved.W), solved.V, atol=1e-8 * strength)
-        for l, node in enumerate(problem.nodes):
+        for l, node in enumerate(problem.nodes.each()):
             assert_allclose(follower.gram(l), node.X @ node.X.T, atol=1e-12 * (1.0 + size))
 
 
@@ -383,7 +383,7 @@ def test_nodes_that_keep_their_kernels_make_the_same_steps(loss):
             for steps in both:
                 steps.refresh(moved)
                 assert_array_equal(steps.V, nodes.moments_of(steps.alpha))
-            for l, node in enumerate(nodes):
+            for l, node in enumerate(nodes.each()):
                 assert_allclose(both[0].gram(l), node.X @ node.X.T, atol=1e-12)
                 assert_array_equal(both[0].gram(l), both[0].gram(l).T)
 
@@ -393,7 +393,7 @@ def test_kernels_are_made_once_and_moved_rows_alone_are_multiplied_again(monkeyp
     monkeypatch.setattr(kernel_steps.row_algebra, "gram", lambda X: made.append(len(X)) or gram(X))
     problem, X, *_ = make_problem("hinge", "learned", "wide")
     follower, rng = make_follower(problem, "hinge"), np.random.default_rng(0)
-    assert made == [len(node.y) for node in problem.nodes]
+    assert made == [len(node.y) for node in problem.nodes.each()]
     for _ in range(3):
         rows = X[:2] + 0.1 * rng.normal(size=X[:2].shape)
         follower.refresh(problem.replace_rows(np.arange(2), rows))

@@ -29,8 +29,9 @@ from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
 from skfedmtl._protocol.problem import FederatedProblem
 from skfedmtl._solvers import node_steps
-from skfedmtl._solvers.node_steps import ExactSteps, Passes, make_steps
+from skfedmtl._solvers.node_steps import ExactSteps, Passes
 from skfedmtl._solvers.pricing import bound_of
+from skfedmtl._solvers.splitting import make_steps
 from skfedmtl._solvers.workers import Workers
 
 losses = pytest.mark.parametrize("loss", LOSSES)
@@ -158,10 +159,6 @@ def make_nodes(loss, seed, m=6, d=3, sparse=False, most=40):
     return problem.nodes, rng
 
 
-def alpha_of(nodes):
-    return np.concatenate([node.alpha for node in nodes])
-
-
 def relax(nodes, alpha, base, rho, seeds, ends=None, *, close, least=1, most=3000, between=8):
     """The kernel on copies, with the nodes cut where `ends` says; (alpha, W)."""
     alpha, live = alpha.copy(), nodes.weight > 0.0
@@ -172,7 +169,7 @@ def relax(nodes, alpha, base, rho, seeds, ends=None, *, close, least=1, most=300
     ends = [0, len(nodes)] if ends is None else ends
     for first, last in itertools.pairwise(ends):
         _sdca.relax_by_node(
-            nodes[0].loss.kernel,
+            nodes.loss.kernel,
             nodes.X,
             nodes.y,
             nodes.weight,
@@ -197,9 +194,16 @@ def gaps(nodes, alpha, W, base, rho):
     """Of every node's step, by the oracle."""
     return [
         kernels.proximal_gap(
-            nodes.X[part], nodes.y[part], nodes.weight[part], alpha[part], w, b, rho, node.loss.name
+            nodes.X[part],
+            nodes.y[part],
+            nodes.weight[part],
+            alpha[part],
+            w,
+            b,
+            rho,
+            nodes.loss.name,
         )
-        for node, part, w, b in zip(nodes, nodes.parts, W, base, strict=True)
+        for part, w, b in zip(nodes.parts, W, base, strict=True)
     ]
 
 
@@ -218,13 +222,13 @@ def test_passes_end_at_the_proximal_step(loss, seed, rho, d, cut):
     """To the bit, however the nodes are shared out; rows of no weight and empty nodes rest."""
     nodes, rng = make_nodes(loss, seed, d=d)
     base, order = rng.normal(size=(len(nodes), nodes.X.shape[1])), drawn_seeds(rng, nodes)
-    before = alpha_of(nodes)
+    before = nodes.alpha
     start = base + nodes.moments_of(before) / rho
     alpha, W = relax(nodes, before, base, rho, order, close=0.0)
     again, same = relax(nodes, before, base, rho, order, [0, cut, 6], close=0.0)
     assert alpha.tobytes() == again.tobytes()
     assert W.tobytes() == same.tobytes()
-    empty = np.array([not node.weight.any() for node in nodes])
+    empty = np.array([not node.weight.any() for node in nodes.each()])
     assert_array_equal(alpha[nodes.weight == 0.0], before[nodes.weight == 0.0])
     assert_array_equal(W[empty], start[empty])
     # the view that the passes have kept is the one that follows from the dual variables
@@ -239,7 +243,7 @@ def test_passes_end_at_the_proximal_step(loss, seed, rho, d, cut):
 def test_passes_stop_when_they_are_told_to(loss):
     nodes, rng = make_nodes(loss, 3, most=200)
     base, order = rng.normal(size=(len(nodes), nodes.X.shape[1])), drawn_seeds(rng, nodes)
-    before = alpha_of(nodes)
+    before = nodes.alpha
 
     def run(**how):
         return relax(nodes, before, base, 0.1, order, **how)
@@ -267,7 +271,7 @@ def test_passes_share_nodes_among_workers(loss, sparse, monkeypatch):
     found = []
     for n_jobs in (1, 2, 5):
         with Workers(n_jobs) as workers:
-            steps = Passes(nodes, alpha_of(nodes), workers)
+            steps = Passes(nodes, nodes.alpha, workers)
             draws = np.random.default_rng(1)
             for residual, asked in ((np.inf, base), (0.1, None), (1e-3, base)):
                 steps.run(base, 0.5, residual, draws, asked)
@@ -299,8 +303,8 @@ def test_sparse_rows_have_the_same_step(loss, rho):
             nodes, rng = make_nodes(loss, seed, sparse=sparse)
             base = rng.normal(size=(len(nodes), nodes.X.shape[1]))
             with Workers(1) as workers:
-                steps = Passes(nodes, alpha_of(nodes), workers)
-                for _ in range(20 if nodes[0].loss.most_passes else 3):
+                steps = Passes(nodes, nodes.alpha, workers)
+                for _ in range(20 if nodes.loss.most_passes else 3):
                     steps.run(base, rho, 1e-8, rng, base)
             found.append(steps.W)
         assert_allclose(*found, atol=1e-5)
@@ -311,12 +315,12 @@ def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
     """More rows than features and fewer, nodes without rows, and nodes without weight."""
     nodes, rng = make_nodes("squared_error", seed, d=d, most=most)
     base = rng.normal(size=(len(nodes), d))
-    steps = make_steps(nodes, alpha_of(nodes), base, None, Workers(1))
+    steps = make_steps(nodes, nodes.alpha, Workers(1))
     assert isinstance(steps, ExactSteps)
     for curvature in (rho, 7.0 * rho, 7.0 * rho):  # an inverse serves until rho moves
         steps.run(base, curvature, np.inf, rng, base)
         assert steps.loss == nodes.loss_at(base)
-        for node, w, b in zip(nodes, steps.W, base, strict=True):
+        for node, w, b in zip(nodes.each(), steps.W, base, strict=True):
             scaled = 2.0 * node.X.T * node.weight
             H = scaled @ node.X + curvature * np.eye(d)
             expected = np.linalg.solve(H, scaled @ node.y + curvature * b)
@@ -332,7 +336,7 @@ def test_exact_steps_survive_what_rounding_swallows(most):
     nodes, rng = make_nodes("squared_error", 2, d=3, most=most)
     nodes.X[:] = 1.0
     base = np.zeros((len(nodes), 3))
-    steps = make_steps(nodes, alpha_of(nodes), base, None, Workers(1))
+    steps = make_steps(nodes, nodes.alpha, Workers(1))
     steps.run(base, 1e-300, np.inf, rng, base)
     assert np.isfinite(steps.alpha).all()
 
@@ -399,12 +403,11 @@ def test_a_bound_is_one_whatever_the_dual_variables(loss, kind):
         task = unsolved(problem, kind)
         nodes, rng = task.nodes, np.random.default_rng(seed)
         raw = 10.0**scale * rng.normal(size=len(nodes.y))
-        alpha = np.where(nodes.weight > 0.0, nodes[0].loss.clip(nodes.y, raw), 0.0)
+        alpha = np.where(nodes.weight > 0.0, nodes.loss.clip(nodes.y, raw), 0.0)
         bound = bound_of(task.server.relationship, nodes, alpha, nodes.moments_of(alpha))
         assert bound.magnitude >= abs(bound.value)
         task.set_dual_coef(np.zeros(len(nodes.y)))
-        for node, part in zip(nodes, nodes.parts, strict=True):
-            node.alpha = bound.alpha[part]
+        nodes.alpha = bound.alpha
         # these dual variables do bear it out
         assert_allclose(
             bound.value, dual(problem, kind, task.dual_coef()), atol=1e-9 * (1 + bound.magnitude)
