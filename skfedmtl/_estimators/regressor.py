@@ -48,7 +48,8 @@ default="learned"
     solver : {"splitting", "mocha"}, default="splitting"
         ``"splitting"`` alternates between the nodes, which see the losses of their own rows, and
         the server, which sees the relationship. ``"mocha"`` is the federated protocol of [1]_.
-        Both exchange one vector a node and round each way, and reach the same optimum.
+        In a round it sends a node one vector and gets one back, ``"splitting"`` sends two. Both
+        reach the same optimum.
     max_iter : int, default=1000
         Rounds of the solver at most: exchanges with the nodes, or second-order steps.
     tol : float, default=1e-4
