@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import skfedmtl
+from skfedmtl._model import LOSSES
 
 PACKAGE = Path(skfedmtl.__file__).parent
 
@@ -123,3 +124,16 @@ def test_modules_run_in_no_circle():
             assert source != room_of(source), f"{module} uses the door of its own room"
             graph[module].add(source)
     TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("room", ["_kernels", "_linear", "_protocol", "_solvers", "attack"])
+def test_nobody_asks_which_loss_it_is(room):
+    """A loss declares what it can; its name is for the estimators' parameter."""
+    asking = [
+        f"{module}: {node.value!r}"
+        for module, file in MODULES.items()
+        if module.split(".")[0] == room
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in LOSSES
+    ]
+    assert asking == []

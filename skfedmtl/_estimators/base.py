@@ -69,7 +69,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     def _check_fit(self, X, y, nodes, sample_weight):
         """Checked rows, targets, node labels with the rows' positions, and weights."""
-        y_numeric = self._intercept_kind == "centred"
+        y_numeric = LOSSES[self.loss].is_regression
         refuse_masked(X=X, sample_weight=sample_weight)
         X, nodes = take_nodes(self, X, nodes, reset=True)
         y = read_targets(y, "y", numeric=y_numeric)
@@ -162,8 +162,13 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
-            lambda2, classify = float(self.lambda2), self._intercept_kind == "feature"
-            constant = constant_models(problem, solution, X, lambda2, classify=classify)
+            constant = constant_models(
+                problem,
+                solution,
+                X,
+                float(self.lambda2),
+                classify=not LOSSES[self.loss].is_regression,
+            )
             return {"nodes_": labels, **_attributes(problem, solution), "is_constant_": constant}
 
         # other nodes and orders than the fits before, whose seed may be the same

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfedmtl._estimators.base import BaseFMTL, whole_or_not_at_all
 from skfedmtl._estimators.class_weight import class_weights
 from skfedmtl._input import read_truth
+from skfedmtl._model import LOSSES
 from skfedmtl._protocol import LARGEST
 from skfedmtl._solvers import add_histories
 from skfedmtl._tools.callbacks import begin_fit
@@ -24,7 +25,8 @@ __all__ = ["FMTLClassifier"]
 
 
 def _has_probabilities(classifier):
-    if classifier.loss == "logistic":
+    loss = LOSSES.get(classifier.loss) if isinstance(classifier.loss, str) else None
+    if loss is not None and loss.has_probabilities:
         return True
     raise AttributeError(
         f"loss={classifier.loss!r} has no probabilities: use loss='logistic', or "

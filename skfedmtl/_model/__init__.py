@@ -2,7 +2,7 @@
 
 from skfedmtl._model import row_algebra
 from skfedmtl._model.learned import Learned
-from skfedmtl._model.losses import LOSSES, Loss, SmoothLoss
+from skfedmtl._model.losses import LOSSES, Loss, PrimalLoss, SmoothLoss
 from skfedmtl._model.quadratic import Fixed, Independent
 from skfedmtl._model.regulariser import (
     Curved,
@@ -21,6 +21,7 @@ __all__ = [
     "Independent",
     "Learned",
     "Loss",
+    "PrimalLoss",
     "Proximal",
     "Relationship",
     "Response",

@@ -6,6 +6,10 @@ With ``f`` the decision values, ``y`` the targets and ``a`` the dual variables, 
 shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 
 ===========================  =======================================================
+``name``                     what the estimators' parameter ``loss`` calls it
+``is_regression``            whether targets are numbers; else they are -1 and +1
+``has_probabilities``        whether the mean of L is least where f is the log odds of y = +1
+``kernel``                   the compiled object whose coordinate step the solver runs
 ``value(y, f)``              L
 ``derivative(y, f)``         dL/df, one subgradient where there is a kink
 ``curvature(y, f)``          d2L/df2, zero at a kink
@@ -15,7 +19,8 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``limit(y, old, new)``       the farthest point towards ``new`` that a long step may reach
 ``modulus``                  of strong convexity of the conjugate, 0 if it has none
 ``steepness``                the size of d2L/df2, of a kink 1
-``constant_curvature``       whether d2L/df2 is the same everywhere
+``constant_curvature``       c where L is ``(c/2) (f - y)^2``, so that a node's step is the
+                             solution of a linear system; else 0
 ``best_share(A, c, r)``      the share t of dual variables a whose bound is best: the least of
                              L*(-t a) + t^2 r in the sum of all rows, for A = sum s y a and
                              c = sum s L*(-a)
@@ -26,7 +31,8 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
 ``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
 ``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
-``smoothed(width)``          a loss with a second derivative, at most ``width / 8`` above
+``smoothed(width)``          a `SmoothLoss`, at most ``width / 8`` above
+``excess``                   of a `SmoothLoss`: what it may lie above the loss smoothed
 ===========================  =======================================================
 
 ``stiffness`` returns ``(scale, softness)``. A row of scale ``r > 0`` answers the change
@@ -34,8 +40,11 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``softness db = r df``: 1 for a smooth loss, with ``r = sqrt(s L'')``; 0 for a row on the
 margin of the hinge, whose decision value cannot change. Rows of scale 0 do not respond.
 
-``kernel`` is the compiled object whose coordinate step the solver runs. A solver reads
-these members only; it never asks which loss it has.
+``y``, ``f``, ``a`` and ``s`` are arrays of shape (n,), as is what comes back, but for
+``best_share`` and the softness, which are numbers. A solver reads these members only; it never
+asks which loss it has. The loss of a node is a `Loss`: it has both halves, and its dual variables
+are of its domain. A smoothed one has the primal half alone and is handed beside the nodes, to what
+takes a `PrimalLoss`.
 """
 
 from __future__ import annotations
@@ -52,21 +61,31 @@ from skfedmtl._typing import Array
 _AT_BOUND = 1e-9  #: dual variables closer than this to a bound count as resting on it
 
 
-class Loss(Protocol):
-    """What a solver may use of a loss; see the module's conventions."""
+class PrimalLoss(Protocol):
+    """What a proximal step, and whoever has a solution, may use; see the conventions."""
 
-    name: ClassVar[str]
     kernel: _sdca.LossKernel
-    bounds: ClassVar[tuple[float, float]]
-    linear: ClassVar[bool]
-    modulus: ClassVar[float]
-    steepness: ClassVar[float]
-    constant_curvature: ClassVar[bool]
+    constant_curvature: ClassVar[float]
     most_passes: ClassVar[int]
 
     def value(self, y: Array, f: Array) -> Array: ...
     def derivative(self, y: Array, f: Array) -> Array: ...
     def curvature(self, y: Array, f: Array) -> Array: ...
+    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
+    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
+
+
+class Loss(PrimalLoss, Protocol):
+    """The loss of a node: with its dual, which prices what has been found."""
+
+    name: ClassVar[str]
+    is_regression: ClassVar[bool]
+    has_probabilities: ClassVar[bool]
+    bounds: ClassVar[tuple[float, float]]
+    linear: ClassVar[bool]
+    modulus: ClassVar[float]
+    steepness: ClassVar[float]
+
     def conjugate(self, y: Array, a: Array) -> Array: ...
     def start(self, y: Array) -> Array: ...
     def clip(self, y: Array, a: Array) -> Array: ...
@@ -74,32 +93,22 @@ class Loss(Protocol):
     def sign(self, y: Array) -> Array: ...
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float: ...
     def conjugate_of_share(self, linear: float, conjugate: float, share: float) -> float: ...
-    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
-    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
     def smoothed(self, width: float) -> SmoothLoss: ...
 
 
-class SmoothLoss(Protocol):
+class SmoothLoss(PrimalLoss, Protocol):
     """A loss with a second derivative, as a victim may have in the place of its own."""
 
-    excess: float  #: what it may lie above the loss that was smoothed
-    kernel: _sdca.LossKernel
-    constant_curvature: bool
-    most_passes: int
-
-    def value(self, y: Array, f: Array) -> Array: ...
-    def derivative(self, y: Array, f: Array) -> Array: ...
-    def curvature(self, y: Array, f: Array) -> Array: ...
-    def slope_at(self, y: Array, f: Array, a: Array) -> Array: ...
-    def stiffness(self, y: Array, f: Array, a: Array, s: Array) -> tuple[Array, float]: ...
+    excess: float
 
 
 class _Plain:
     """What all losses but the logistic share: they start at zero and step into the domain."""
 
-    constant_curvature = False
-    most_passes = 0
-    excess = 0.0
+    kernel: _sdca.LossKernel
+    constant_curvature: ClassVar = 0.0
+    most_passes: ClassVar = 0
+    has_probabilities: ClassVar = False
 
     def start(self, y: Array) -> Array:
         return np.zeros_like(y)
@@ -118,7 +127,8 @@ class _Plain:
 class _Smooth(_Plain):
     """What follows from two derivatives alone."""
 
-    linear = False
+    linear: ClassVar = False
+    excess = 0.0
 
     def slope_at(self: SmoothLoss, y: Array, f: Array, a: Array) -> Array:
         return self.derivative(y, f)
@@ -133,8 +143,8 @@ class _Smooth(_Plain):
 class _Squared(_Smooth):
     """Losses whose conjugate is a quadratic on its domain."""
 
-    modulus = 0.5
-    steepness = 2.0
+    modulus: ClassVar = 0.5
+    steepness: ClassVar = 2.0
 
     def conjugate(self, y: Array, a: Array) -> Array:
         return a * (0.25 * a - y)
@@ -150,9 +160,10 @@ class _Squared(_Smooth):
 class SquaredError(_Squared):
     """(f - y)^2, for regression."""
 
-    name = "squared_error"
-    bounds = (-np.inf, np.inf)
-    constant_curvature = True
+    name: ClassVar = "squared_error"
+    is_regression: ClassVar = True
+    bounds: ClassVar = (-np.inf, np.inf)
+    constant_curvature: ClassVar = 2.0
 
     def __init__(self) -> None:
         self.kernel = _sdca.SquaredError()
@@ -177,6 +188,8 @@ class SquaredError(_Squared):
 class _Margin:
     """Losses of ``y f`` for y = -1 or +1: the domain is one of ``y a``."""
 
+    is_regression: ClassVar = False
+
     def sign(self, y: Array) -> Array:
         return y
 
@@ -184,11 +197,11 @@ class _Margin:
 class Hinge(_Margin, _Plain):
     """max(0, 1 - y f), for y = -1 or +1."""
 
-    name = "hinge"
-    bounds = (0.0, 1.0)
-    linear = True
-    modulus = 0.0
-    steepness = 1.0
+    name: ClassVar = "hinge"
+    bounds: ClassVar = (0.0, 1.0)
+    linear: ClassVar = True
+    modulus: ClassVar = 0.0
+    steepness: ClassVar = 1.0
 
     def __init__(self) -> None:
         self.kernel = _sdca.Hinge()
@@ -263,8 +276,8 @@ class SmoothHinge(_Smooth):
 class SquaredHinge(_Margin, _Squared):
     """max(0, 1 - y f)^2, for y = -1 or +1."""
 
-    name = "squared_hinge"
-    bounds = (0.0, np.inf)
+    name: ClassVar = "squared_hinge"
+    bounds: ClassVar = (0.0, np.inf)
 
     def __init__(self) -> None:
         self.kernel = _sdca.SquaredHinge()
@@ -285,11 +298,12 @@ class SquaredHinge(_Margin, _Squared):
 class Logistic(_Margin, _Smooth):
     """log(1 + exp(-y f)), for y = -1 or +1."""
 
-    name = "logistic"
-    bounds = (0.0, 1.0)
-    modulus = 4.0
-    steepness = 0.25
-    most_passes = 5
+    name: ClassVar = "logistic"
+    bounds: ClassVar = (0.0, 1.0)
+    modulus: ClassVar = 4.0
+    steepness: ClassVar = 0.25
+    most_passes: ClassVar = 5
+    has_probabilities: ClassVar = True
     _INSIDE = (float(np.finfo(float).tiny), 1.0 - 2.0**-53)
     _KEPT = 0.1  #: share of its distance to a bound that a row keeps in a long step
 
@@ -324,4 +338,6 @@ class Logistic(_Margin, _Smooth):
         return y * np.clip(y * new, self._KEPT * b, 1.0 - self._KEPT * (1.0 - b))
 
 
-LOSSES = {loss.name: loss for loss in (SquaredError, Hinge, SquaredHinge, Logistic)}
+LOSSES: dict[str, type[Loss]] = {
+    loss.name: loss for loss in (SquaredError, Hinge, SquaredHinge, Logistic)
+}

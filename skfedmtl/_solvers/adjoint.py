@@ -30,7 +30,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from scipy import linalg
 
-from skfedmtl._model import ExactResponse, Loss, Relationship, SmoothLoss, row_algebra
+from skfedmtl._model import ExactResponse, PrimalLoss, Relationship, row_algebra
 from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.anderson import Anderson
 from skfedmtl._solvers.iteration import relaxation_of
@@ -48,7 +48,7 @@ _RANK = 1e-10  #: singular values of rows on the margin below this share of the 
 class Solved(NamedTuple):
     """A solution of a problem with some loss, and where the splitting rests there."""
 
-    loss: Loss | SmoothLoss
+    loss: PrimalLoss
     W: Array
     alpha: Array  #: of all rows, node after node
     V: Array  #: their moments

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skfedmtl._model import Loss, Relationship, SmoothLoss
+from skfedmtl._model import PrimalLoss, Relationship
 from skfedmtl._protocol import Moved, NodeTable
 from skfedmtl._solvers.adjoint import Solved
 from skfedmtl._solvers.iteration import Iteration
@@ -32,14 +32,14 @@ class Follower:
     relationship : Relationship
     nodes : NodeTable
         Of dense rows; they hold the dual variables to begin with.
-    loss : Loss or SmoothLoss
+    loss : PrimalLoss
         In the place of the nodes' own; it may be exchanged between solutions.
     W : ndarray of shape (m, d)
         Weights near the first solution.
     """
 
     def __init__(
-        self, relationship: Relationship, nodes: NodeTable, loss: Loss | SmoothLoss, W: Array
+        self, relationship: Relationship, nodes: NodeTable, loss: PrimalLoss, W: Array
     ) -> None:
         self._nodes, self._steps = nodes, _make_steps(nodes, loss)
         self._sizes = _sizes(nodes.X)
@@ -49,11 +49,11 @@ class Follower:
         self.n_iter = 0  #: and how many iterations it took
 
     @property
-    def loss(self) -> Loss | SmoothLoss:
+    def loss(self) -> PrimalLoss:
         return self._steps.curve
 
     @loss.setter
-    def loss(self, loss: Loss | SmoothLoss) -> None:
+    def loss(self, loss: PrimalLoss) -> None:
         self._steps.curve = loss
 
     @property
@@ -131,7 +131,7 @@ def _sizes(X: Array) -> Array:
     return np.where(sizes > 0.0, sizes, 1.0)
 
 
-def _make_steps(nodes: NodeTable, loss: Loss | SmoothLoss) -> ExactSteps | KernelPasses | Passes:
+def _make_steps(nodes: NodeTable, loss: PrimalLoss) -> ExactSteps | KernelPasses | Passes:
     alpha: Array = nodes.alpha
     if loss.constant_curvature and is_cheap(nodes):
         return ExactSteps(nodes, alpha, tells=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfedmtl._kernels import _sdca
-from skfedmtl._model import Loss, SmoothLoss
+from skfedmtl._model import PrimalLoss
 from skfedmtl._protocol import Moved, NodeTable
 from skfedmtl._solvers.node_steps import effort_of
 from skfedmtl._typing import Array
@@ -24,11 +24,11 @@ class KernelPasses:
         Of dense rows.
     alpha : ndarray of shape (n,)
         Where to begin; changed in place.
-    curve : Loss or SmoothLoss
+    curve : PrimalLoss
         The loss.
     """
 
-    def __init__(self, nodes: NodeTable, alpha: Array, curve: Loss | SmoothLoss) -> None:
+    def __init__(self, nodes: NodeTable, alpha: Array, curve: PrimalLoss) -> None:
         self._nodes, self.curve, self.alpha = nodes, curve, alpha
         self._grams = [nodes.gram(l) for l in range(len(nodes))]
         self.V = nodes.moments_of(alpha)

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._kernels import _sdca
-from skfedmtl._model import Loss, Relationship, SmoothLoss, row_algebra
+from skfedmtl._model import PrimalLoss, Relationship, row_algebra
 from skfedmtl._protocol import Moved, NodeTable
 from skfedmtl._solvers.pricing import Bound, Dual, bound_of
 from skfedmtl._solvers.workers import Workers
@@ -87,7 +87,7 @@ class Effort(NamedTuple):
     between: int  #: and over those that have moved, between two of them
 
 
-def effort_of(loss: Loss | SmoothLoss, residual: float) -> Effort:
+def effort_of(loss: PrimalLoss, residual: float) -> Effort:
     """What the last residual asks for; infinite: nothing is known."""
     close = ACCURACY * residual
     least = 1 if np.isfinite(close) else FIRST
@@ -151,10 +151,10 @@ class Passes(_OfAllRows):
         nodes: NodeTable,
         alpha: Array,
         workers: Workers,
-        curve: Loss | SmoothLoss | None = None,
+        curve: PrimalLoss | None = None,
     ) -> None:
         self._nodes, self._workers = nodes, workers
-        self.curve: Loss | SmoothLoss = curve or nodes.loss
+        self.curve: PrimalLoss = curve or nodes.loss
         self._tells = curve is None
         self.alpha = alpha
         live = nodes.weight > 0.0
@@ -264,14 +264,15 @@ def _blocks(nodes: NodeTable) -> Iterator[tuple[int, int]]:
 
 
 class ExactSteps(_OfAllRows):
-    """The squared error: solutions by the inverse of every node's Gram matrix.
+    """Losses ``(c/2) (f - y)^2``: solutions by the inverse of every node's Gram matrix.
 
     Losses are found only if these `tells` them.
     """
 
     def __init__(self, nodes: NodeTable, alpha: Array, *, tells: bool = True) -> None:
         self._nodes, self.alpha, self._tells = nodes, alpha, tells
-        self.curve: Loss | SmoothLoss = nodes.loss
+        self.curve: PrimalLoss = nodes.loss
+        self._bend = self.curve.constant_curvature
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
         self.which: NDArray[np.intp] | slice = slice(None)
@@ -309,10 +310,10 @@ class ExactSteps(_OfAllRows):
         nodes, W = self._nodes, base.copy()
         by_features, by_rows = self._systems
         for features in by_features:
-            features.solve(base, rho, W)
-        alpha = 2.0 * (nodes.y - nodes.margins(W))
+            features.solve(base, rho / self._bend, W)
+        alpha = self._bend * (nodes.y - nodes.margins(W))
         for rows in by_rows:
-            rows.solve(rho, alpha)
+            rows.solve(rho / self._bend, alpha)
         self.alpha = np.where(nodes.weight > 0.0, alpha, 0.0)
         self.V = nodes.moments_of(self.alpha)
         self.W = base + self.V / rho
@@ -359,7 +360,7 @@ class _Shifted:
 
 
 class _ByFeatures:
-    """``w = (X' S X + (rho/2) I)^-1 (c + (rho/2) b)`` with ``c = X' S y``."""
+    """``w = (X' S X + (rho/c) I)^-1 (X' S y + (rho/c) b)``."""
 
     def __init__(self, nodes: NodeTable, block: NDArray[np.intp]) -> None:
         self._nodes, self._block = nodes, block
@@ -377,14 +378,14 @@ class _ByFeatures:
             pull = nodes.weight[part] * nodes.y[part]
             self._pull[place] = row_algebra.accumulate(nodes.rows(l), pull)
 
-    def solve(self, base: Array, rho: float, W: Array) -> None:
-        """Put the solutions into the nodes' rows of W."""
-        rhs = self._pull + 0.5 * rho * base[self._block]
-        W[self._block] = self._shifted.solve(0.5 * rho, rhs)
+    def solve(self, base: Array, shift: float, W: Array) -> None:
+        """Put the solutions for ``shift = rho/c`` into the nodes' rows of W."""
+        rhs = self._pull + shift * base[self._block]
+        W[self._block] = self._shifted.solve(shift, rhs)
 
 
 class _ByRows:
-    """``a = S^(-1/2) t``, ``(1/2 + E E'/rho) t = S^(1/2) (y - X b)`` with ``E = S^(1/2) X``."""
+    """``a = S^(-1/2) t``, ``(1/c + E E'/rho) t = S^(1/2) (y - X b)`` with ``E = S^(1/2) X``."""
 
     def __init__(self, nodes: NodeTable, block: NDArray[np.intp]) -> None:
         self._nodes, self._block = nodes, block
@@ -413,9 +414,9 @@ class _ByRows:
         places = np.flatnonzero(np.isin(self._block, which))
         self._shifted.replace(places, self._grams(places))
 
-    def solve(self, rho: float, alpha: Array) -> None:
-        """From ``alpha = 2 (y - X b)`` to the solutions' dual variables, in place."""
-        residual = 0.5 * rho * self._root * alpha[self._rows]
-        t = self._shifted.solve(0.5 * rho, residual)
+    def solve(self, shift: float, alpha: Array) -> None:
+        """From ``alpha = c (y - X b)`` to the solutions' dual variables, for ``shift = rho/c``."""
+        residual = shift * self._root * alpha[self._rows]
+        t = self._shifted.solve(shift, residual)
         heavy = self._heavy
         alpha[self._rows[heavy]] = t[heavy] / self._root[heavy]

@@ -17,7 +17,7 @@ numbers = st.floats(-20, 20)
 
 def draw_target(loss, number):
     """A legal target: a sign for a loss with a box, else any number."""
-    return number if loss.name == "squared_error" else (1.0 if number > 0 else -1.0)
+    return number if loss.is_regression else (1.0 if number > 0 else -1.0)
 
 
 def one(*values):
@@ -63,7 +63,7 @@ def test_slopes_are_numerical_derivatives(loss, sign):
 def test_the_conjugate_is_the_supremum(loss, y, u):
     """L*(-a) = sup over f of -a f - L(y, f)."""
     y = draw_target(loss, y)
-    a = 10 * u - 5 if loss.name == "squared_error" else y * u
+    a = 10 * u - 5 if loss.is_regression else y * u
     found = minimize_scalar(
         lambda f: a * f + loss.value(*one(y, f))[0], bounds=(-40, 40), options={"xatol": 1e-10}
     )
@@ -99,3 +99,24 @@ def test_clip(loss, y, a, u):
     # an open domain ends a hair before its bounds
     assert_allclose(loss.clip(y, other), other, rtol=1e-15, atol=1e-300)
     assert abs(inside - a) <= abs(other - a) + 1e-300
+
+
+@losses
+@given(y=numbers, f=numbers)
+def test_a_constant_curvature_is_all_there_is_to_a_loss(loss, y, f):
+    y, f = one(draw_target(loss, y), f)
+    c = loss.constant_curvature
+    if c:
+        assert_allclose(loss.curvature(y, f), c, rtol=0)
+        assert_allclose(loss.value(y, f), 0.5 * c * np.square(f - y), rtol=1e-15)
+        assert_allclose(loss.derivative(y, f), c * (f - y), rtol=1e-15)
+    else:
+        assert len(np.unique(loss.curvature(np.ones(2), np.array([0.5, 2.0])))) == 2 or loss.linear
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LOSSES.values() if not kind.is_regression])
+@given(p=st.floats(0.55, 0.95))
+def test_which_losses_are_least_at_the_log_odds(kind, p):
+    y, f = np.array([1.0, -1.0]), np.full(2, np.log(p / (1.0 - p)))
+    slope = np.array([p, 1.0 - p]) @ kind().derivative(y, f)
+    assert (abs(slope) <= 1e-15) == kind.has_probabilities

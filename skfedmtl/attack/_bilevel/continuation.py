@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._model import LOSSES
+from skfedmtl._model import PrimalLoss
 from skfedmtl._protocol import Iterate, Moved
 from skfedmtl._solvers import Adjoint, Follower, Solved
 from skfedmtl._tools.layout import Field, Layout, like
@@ -67,17 +67,17 @@ class FollowedBilevel(Bilevel):
 
     def _begin(self, W: Array) -> None:
         relationship, nodes = self._problem.server.relationship, self._problem.nodes
-        self._loss = LOSSES[self._victim.model.loss]()
+        self._loss = nodes[0].loss
         self._follower = Follower(relationship, nodes, self._loss, W)
         self._adjoint = Adjoint(relationship, nodes, self._follower.gram)
 
     def advance(self, share: float) -> None:
         """Narrow the kink as far as that share of all changes asks."""
         self._share = share
-        loss = self._loss
+        loss: PrimalLoss = self._loss
         if self._smoothing > 0.0:
-            loss = loss.smoothed(self._smoothing * _LAST_WIDTH**share)
-        self.doubt = self._n_targets * loss.excess
+            loss = smooth = self._loss.smoothed(self._smoothing * _LAST_WIDTH**share)
+            self.doubt = self._n_targets * smooth.excess
         self._follower.loss = loss
         self._upper = self._objective(loss, self.accuracy.adjoint)
 

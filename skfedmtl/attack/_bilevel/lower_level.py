@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._model import LOSSES, SmoothLoss
+from skfedmtl._model import LOSSES, PrimalLoss
 from skfedmtl._protocol import Iterate, Moved
 from skfedmtl._solvers import Adjoint, Solved, SplittingSolver, first_rho
 from skfedmtl._tools.layout import Field, Layout, like
@@ -97,7 +97,7 @@ class Bilevel:
         self._adjoint = Adjoint(relationship, nodes)
         self._upper = self._objective(nodes.loss)
 
-    def _objective(self, loss: SmoothLoss, accuracy: float = EXACT) -> UpperObjective:
+    def _objective(self, loss: PrimalLoss, accuracy: float = EXACT) -> UpperObjective:
         """H for a victim's loss."""
         return UpperObjective(
             self._problem,

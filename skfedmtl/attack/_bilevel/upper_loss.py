@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import expit
 
-from skfedmtl._model import SmoothLoss
+from skfedmtl._model import PrimalLoss
 from skfedmtl._typing import Array
 
 UPPER_LOSSES = ("victim", "ramp")
@@ -27,7 +27,7 @@ class UpperLoss(Protocol):
 
 
 class _Victim:
-    def __init__(self, loss: SmoothLoss) -> None:
+    def __init__(self, loss: PrimalLoss) -> None:
         self._loss = loss
 
     def value(self, y: Array, f: Array) -> Array:
@@ -48,6 +48,6 @@ class _Ramp:
         return -_STEEPNESS * y * expit(z) * expit(-z)
 
 
-def upper_loss(name: str, loss: SmoothLoss) -> UpperLoss:
+def upper_loss(name: str, loss: PrimalLoss) -> UpperLoss:
     """The upper loss of that name for a victim's loss."""
     return _Victim(loss) if name == "victim" else _Ramp()
