@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from skfedmtl._input import (
     MAX_DENSE_NODES,
@@ -11,9 +14,10 @@ from skfedmtl._input import (
     refuse_half_labelled,
     refuse_masked,
 )
+from skfedmtl._typing import Array
 
 
-def check_precision(relationship, labels):
+def check_precision(relationship: Any, labels: NDArray[Any]) -> Array:
     """The given precision matrix in the order of the labels: square, symmetric, no less than 0."""
     m = len(labels)
     if m > MAX_DENSE_NODES:
@@ -55,7 +59,7 @@ def check_precision(relationship, labels):
     return Omega
 
 
-def _ordered_frame(frame, labels):
+def _ordered_frame(frame: Any, labels: NDArray[Any]) -> Any:
     """The values of a square frame labelled by nodes on both axes, in the order of the labels."""
     wanted = set(labels.tolist())
     for axis, name in ((frame.index, "index"), (frame.columns, "columns")):

@@ -25,7 +25,7 @@ answers               how far rows' own terms follow u: ``H_l u = X_l'    (n_l,)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import linalg
@@ -206,7 +206,7 @@ class _Curved:
 def _inverses(systems: Array, least: float) -> Array:
     """Inverses of symmetric matrices whose eigenvalues are at least that, if not for rounding."""
     try:
-        inverses: Array = np.linalg.inv(systems)
+        inverses = np.asarray(np.linalg.inv(systems), dtype=np.float64)
     except np.linalg.LinAlgError:
         inverses = np.full_like(systems, np.nan)
     diagonals = np.diagonal(inverses, axis1=1, axis2=2)
@@ -233,7 +233,8 @@ def _factor(
 
 def _cholesky(M: Array) -> Callable[[Array], Array] | None:
     """The solver of a definite system in its precision; None where rounding makes it another."""
-    potrf, potrs = linalg.get_lapack_funcs(("potrf", "potrs"), (M,))
+    functions: Any = linalg.get_lapack_funcs(("potrf", "potrs"), (M,))
+    potrf, potrs = functions
     factor, failure = potrf(M, lower=True)
     if failure:
         return None

@@ -103,8 +103,8 @@ class Follower:
             spread = length / np.sqrt(len(Z))
             off = float(np.linalg.norm(residual * self._sizes))
             self.is_near = (
-                off <= tol * np.linalg.norm(Z * self._sizes)
-                and length <= tol * np.linalg.norm(steps.V) / at.rho
+                off <= tol * float(np.linalg.norm(Z * self._sizes))
+                and length <= tol * float(np.linalg.norm(steps.V)) / at.rho
             )
             if self.is_near or at.is_lost:
                 break

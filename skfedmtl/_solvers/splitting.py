@@ -67,8 +67,15 @@ class SplittingSolver:
     n_jobs : int or None
         Workers among which the nodes are shared.
     iterate : Iterate or None
-        Where to go on; afterwards, where this one has ended.
+        Where to go on.
+
+    Attributes
+    ----------
+    iterate : Iterate
+        Where the last solution has ended, and the next one goes on.
     """
+
+    iterate: Iterate
 
     def __init__(
         self,
@@ -81,7 +88,7 @@ class SplittingSolver:
     ) -> None:
         self.tol, self.max_iter = tol, max_iter
         self.schedule, self.n_jobs = schedule, n_jobs
-        self.iterate = iterate
+        self._start = iterate
 
     def solve(
         self, server: Server, nodes: Any, rng: np.random.Generator, watch: Watch = NOBODY
@@ -93,16 +100,16 @@ class SplittingSolver:
         log = Log(server, nodes, watch)
         nothing = np.zeros_like(server.V)
         log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
-        if self.iterate is not None and self.iterate.W is not None:
-            W = self.iterate.W
+        if self._start is not None and self._start.W is not None:
+            W = self._start.W
             loss = float(np.sum(nodes.price(Weights(W)).loss))
             log.offer(W, loss + server.relationship.penalty(W))
         with Workers(self.n_jobs) as workers:
             if self.schedule is None:
                 run = self._split_at_once(server, nodes, log, workers, rng)
             else:
-                run = self._split_in_exchanges(server, nodes, log, workers, rng)
-        self.iterate = run.iterate()
+                run = self._split_in_exchanges(server, nodes, log, self.schedule, workers, rng)
+        self._start = self.iterate = run.iterate()
         return log.solution(self.tol)
 
     def _split_at_once(
@@ -116,9 +123,9 @@ class SplittingSolver:
         """In the laboratory, second-order steps where they pay."""
         is_cold = np.array_equal(nodes.alpha, nodes.start())
         state = State(server, nodes, log, self.tol, self.max_iter, is_cold)
-        if self.tol > 0.0 and self.iterate is None:
+        if self.tol > 0.0 and self._start is None:
             run_first(BEFORE, state)
-        start = self.iterate
+        start = self._start
         if start is None:
             squares = float(np.sum(nodes.weight * nodes.squared_norm))
             warm = log.rounds > 0 or not is_cold
@@ -136,11 +143,16 @@ class SplittingSolver:
         return run
 
     def _split_in_exchanges(
-        self, server: Server, nodes: Nodes, log: Log, workers: Workers, rng: np.random.Generator
+        self,
+        server: Server,
+        nodes: Nodes,
+        log: Log,
+        schedule: Schedule,
+        workers: Workers,
+        rng: np.random.Generator,
     ) -> _Run:
         """By messages, to nodes that a schedule draws."""
-        assert self.schedule is not None
-        start = self.iterate
+        start = self._start
         if start is not None and isinstance(nodes, NodeTable):
             nodes.draft = start.alpha.copy()
         greeted = nodes.greet(Greeting(log.W, resume=start is not None))
@@ -148,7 +160,7 @@ class SplittingSolver:
             squares = float(np.sum(greeted.squared_norm))
             V = None if np.all(greeted.is_cold) else greeted.v
             start = _first_iterate(server, nodes.loss, log.W, V, squares)
-        steps = Exchanges(nodes, greeted, log.W, self.schedule, workers)
+        steps = Exchanges(nodes, greeted, log.W, schedule, workers)
         run = _Run(server, nodes, log, self, start, steps)
         run.go_on(rng, self.max_iter)
         return run

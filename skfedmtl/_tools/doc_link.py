@@ -12,15 +12,16 @@ class DocLinkMixin:
     _doc_link_module = "skfedmtl"
 
     @property
-    def _doc_link_template(self):
+    def _doc_link_template(self) -> str:
         return f"{documentation_url()}/api/generated/skfedmtl.{{estimator_name}}.html"
 
-    def _get_doc_link(self):
-        return super()._get_doc_link() if documentation_url() else ""
+    def _get_doc_link(self) -> str:
+        link: str = super()._get_doc_link() if documentation_url() else ""  # type: ignore[misc]
+        return link
 
 
 @cache
-def documentation_url():
+def documentation_url() -> str:
     """Where the installed package says that its documentation is, or ""."""
     try:
         urls = metadata("skfedmtl").get_all("Project-URL", ())

@@ -4,7 +4,11 @@ Names are of users: of nodes, attacks, fits, parameters, data. They are written 
 read as formulas, and none is left out, whatever it begins with.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 from unicodedata import east_asian_width
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -23,11 +27,11 @@ PLAIN = {"parse_math": False, "usetex": False}  # no dollar sign begins a formul
 SHAPELESS = {*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)} - {ord("\n")}
 ESCAPES = {code: repr(chr(code))[1:-1] for code in SHAPELESS}
 
-_made = WeakSet()  # figures, which may grow
-_names = WeakKeyDictionary()  # what legends call the lines
+_made: WeakSet[Any] = WeakSet()  # figures, which may grow
+_names: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # what legends call the lines
 
 
-def import_pyplot(owner):
+def import_pyplot(owner: str) -> Any:
     """Import matplotlib's pyplot, or say what needs it."""
     try:
         from matplotlib import pyplot
@@ -40,7 +44,9 @@ def import_pyplot(owner):
 
 
 @contextmanager
-def drawing(display, ax, size, layout="constrained", **style):
+def drawing(
+    display: Any, ax: Any, size: tuple[float, float], layout: str = "constrained", **style: Any
+) -> Iterator[Any]:
     """Give axes to draw on, those given or new ones, and note them in the display."""
     pyplot = import_pyplot(type(display).__name__)
     with pyplot.rc_context({**STYLE, **style}):
@@ -51,18 +57,18 @@ def drawing(display, ax, size, layout="constrained", **style):
     display.ax_, display.figure_ = ax, ax.figure
 
 
-def next_look(ax):
+def next_look(ax: Any) -> dict[str, str]:
     """Colour and marker for one more line."""
     number = sum(line.get_marker() in MARKERS for line in ax.lines)
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def as_drawn(name):
+def as_drawn(name: Any) -> str:
     """A name as figures write it: letter for letter, with `PLAIN`."""
     return str(name).translate(ESCAPES)
 
 
-def letters(name):
+def letters(name: Any) -> int:
     """The number of letters in the longest line of a name; wide ones count twice."""
     wide = (
         sum(1 + (east_asian_width(letter) in "WF") for letter in line)
@@ -71,26 +77,26 @@ def letters(name):
     return max(wide)
 
 
-def name_ticks(axis, places, names, **style):
+def name_ticks(axis: Any, places: Any, names: Any, **style: Any) -> None:
     """Write these names at these places of an axis."""
     axis.set_ticks(places, [as_drawn(name) for name in names], **style, **PLAIN)
 
 
-def name_line(line, name):
+def name_line(line: Any, name: Any) -> None:
     """Call a line by this name in the legend."""
     line.set_label(as_drawn(name))
     _names[line] = as_drawn(name)
 
 
-def legend_names(ax):
+def legend_names(ax: Any) -> dict[Any, str]:
     """The lines and whatever else the legend explains, by what it calls them."""
     labelled = dict(zip(*ax.get_legend_handles_labels(), strict=True))
     lines = [line for line in ax.lines if line in _names or line in labelled]
-    named = {line: _names.get(line, labelled.get(line)) for line in lines}
+    named = {line: _names[line] if line in _names else labelled[line] for line in lines}
     return named | {artist: name for artist, name in labelled.items() if artist not in named}
 
 
-def legend_above(ax):
+def legend_above(ax: Any) -> None:
     """Put the legend above the axes, where it covers no data."""
     named = legend_names(ax)
     names = list(named.values())
@@ -109,14 +115,14 @@ def legend_above(ax):
     grow(ax.figure, 1.5 + LETTER * max(map(letters, names)), 0.0)
 
 
-def grow(figure, width, height):
+def grow(figure: Any, width: float, height: float) -> None:
     """Make a figure at least that large, in inches, if it is none of the user's."""
     if figure in _made:
         size = figure.get_size_inches()
         figure.set_size_inches(max(width, size[0]), max(height, size[1]))
 
 
-def _columns(names):
+def _columns(names: Sequence[str]) -> int:
     """How many columns the legend has: one row of them all, or two columns, if they fit."""
     if sum(map(letters, names)) + 8 * len(names) < ONE_ROW:
         return len(names)

@@ -83,7 +83,7 @@ def check_download(download_if_missing: object, n_retries: object, delay: object
         raise TypeError(f"delay must be a number of seconds, at least 0; got {delay!r}")
     if n_retries < 0:
         raise ValueError(f"n_retries must be a whole number of at least 0; got {n_retries!r}")
-    if not (math.isfinite(delay) and delay >= 0):
+    if not (math.isfinite(delay) and float(delay) >= 0.0):
         raise ValueError(f"delay must be a finite number of seconds, at least 0; got {delay!r}")
 
 

@@ -6,8 +6,10 @@ import warnings
 from collections import defaultdict
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.multiclass import type_of_target
 
 from skfedmtl._input import n_rows, read_targets, take
@@ -23,8 +25,11 @@ __all__ = [
     "take",
 ]
 
+Rows = NDArray[np.intp]
+Stratum = tuple[Any, Any, Rows]  #: a node, a class, and its rows there
 
-def strata(nodes, y):
+
+def strata(nodes: NDArray[Any], y: Any) -> list[Stratum]:
     """The rows of each class of each node: triples (node, class, rows), node after node."""
     if not len(nodes):
         raise ValueError("`X` has no rows; at least two are needed in the nodes that are tested.")
@@ -37,7 +42,9 @@ def strata(nodes, y):
     return [(node[i], klass[i], rows) for i, rows in zip([0, *starts], groups, strict=True)]
 
 
-def deal(groups, n_samples, n_folds, rng=None):
+def deal(
+    groups: list[Stratum], n_samples: int, n_folds: int, rng: np.random.RandomState | None = None
+) -> Rows:
     """Give each row a fold: equal shares of each stratum, the surplus to the emptiest folds.
 
     Emptiest means: fewest surplus rows of the node, then of the class, then of all. As the surplus
@@ -46,7 +53,8 @@ def deal(groups, n_samples, n_folds, rng=None):
     that has no other is in no fold, -1: the node could not be trained on where it is tested.
     """
     folds = np.arange(n_folds)
-    of_node, of_class = (defaultdict(lambda: np.zeros_like(folds)) for _ in range(2))
+    of_node: dict[Any, Rows] = defaultdict(lambda: np.zeros_like(folds))
+    of_class: dict[Any, Rows] = defaultdict(lambda: np.zeros_like(folds))
     total = np.zeros_like(folds)
     fold_of = np.full(n_samples, -1, dtype=np.intp)
     for node, klass, rows in _several_rows(groups):
@@ -61,7 +69,9 @@ def deal(groups, n_samples, n_folds, rng=None):
     return fold_of
 
 
-def draw(groups, n_samples, share, rng):
+def draw(
+    groups: list[Stratum], n_samples: int, share: float, rng: np.random.RandomState
+) -> NDArray[np.bool_]:
     """Mark a share of each node's rows, at least one of a node with several, never all."""
     drawn = np.zeros(n_samples, dtype=bool)
     for _, group in groupby(groups, key=itemgetter(0)):
@@ -73,13 +83,13 @@ def draw(groups, n_samples, share, rng):
     return drawn
 
 
-def single_rows(nodes):
+def single_rows(nodes: NDArray[Any]) -> NDArray[Any]:
     """The labels of nodes that have a single row."""
     labels, counts = np.unique(nodes, return_counts=True)
     return labels[counts == 1]
 
 
-def refuse_single_rows(nodes):
+def refuse_single_rows(nodes: NDArray[Any]) -> None:
     """Refuse rows of which none can be tested."""
     if len(nodes) and len(single_rows(nodes)) == len(nodes):
         raise ValueError(
@@ -88,21 +98,22 @@ def refuse_single_rows(nodes):
         )
 
 
-def check_test_size(test_size):
+def check_test_size(test_size: Any) -> None:
     """Refuse what is no share of the rows."""
-    if not isinstance(test_size, numbers.Real) or not 0 < test_size < 1:
+    is_number = isinstance(test_size, numbers.Real)
+    if not is_number or not 0 < test_size < 1:
         raise ValueError(f"`test_size` must be a share between 0 and 1, got {test_size!r}.")
 
 
-def _several_rows(groups):
+def _several_rows(groups: list[Stratum]) -> list[Stratum]:
     """The strata of nodes that have two rows or more."""
-    sizes = defaultdict(int)
+    sizes: dict[Any, int] = defaultdict(int)
     for node, _, rows in groups:
         sizes[node] += len(rows)
     return [group for group in groups if sizes[group[0]] > 1]
 
 
-def _draw_counts(sizes, share):
+def _draw_counts(sizes: Rows, share: float) -> Rows:
     """How many rows of each class of one node are drawn, given how many there are."""
     size = sizes.sum()
     n_drawn = min(size - 1, max(1, math.floor(share * size + 0.5)))
@@ -118,7 +129,7 @@ def _draw_counts(sizes, share):
     return counts
 
 
-def _classes(y, n_samples):
+def _classes(y: Any, n_samples: int) -> Rows:
     """Number each row's class; a target without classes counts as one class."""
     if y is None:
         return np.zeros(n_samples, dtype=np.intp)

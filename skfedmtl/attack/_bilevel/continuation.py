@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,9 @@ class FollowedBilevel(Bilevel):
         Those of `Bilevel`.
     """
 
-    def __init__(self, *args, smoothing: float, inner_iter: int | None = None, **kwargs) -> None:
+    def __init__(
+        self, *args: Any, smoothing: float, inner_iter: int | None = None, **kwargs: Any
+    ) -> None:
         self._smoothing, self._inner_iter = smoothing, inner_iter
         self._is_hard, self._is_near = False, True
         super().__init__(*args, **kwargs)

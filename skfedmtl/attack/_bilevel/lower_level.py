@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +15,13 @@ from skfedmtl._typing import Array
 from skfedmtl.attack._bilevel.generator import as_text, set_state, state_field
 from skfedmtl.attack._bilevel.objective import EXACT, Damage, UpperObjective
 from skfedmtl.attack._bilevel.upper_loss import upper_loss
-from skfedmtl.attack._setting import Evaluation, Victim, node_shares
+from skfedmtl.attack._feasible import FeasibleSet
+from skfedmtl.attack._setting import CleanData, Evaluation, Start, Victim, node_shares
 
 
-def part_value(victim, rows, targets: NDArray[np.int64], loss: str) -> float:
+def part_value(
+    victim: Any, rows: CleanData | Evaluation, targets: NDArray[np.int64], loss: str
+) -> float:
     """H of a fitted victim that is one model: the targets' mean upper losses, summed."""
     fitted = Victim(victim)
     seen, model = fitted.forward(rows.X), fitted.model
@@ -49,10 +54,10 @@ class Bilevel:
 
     def __init__(
         self,
-        victim,
-        clean,
-        start,
-        targets,
+        victim: Any,
+        clean: CleanData,
+        start: Start,
+        targets: NDArray[np.int64],
         *,
         tol: float,
         rng: np.random.Generator,
@@ -219,7 +224,7 @@ class WithTargets:
         Between which each target must lie.
     """
 
-    def __init__(self, game: Bilevel, feasible, low: Array, high: Array) -> None:
+    def __init__(self, game: Bilevel, feasible: FeasibleSet, low: Array, high: Array) -> None:
         self._game, self._feasible = game, feasible
         self._low, self._high = low, high
         self.radius = feasible.radius
