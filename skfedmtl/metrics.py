@@ -73,6 +73,17 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
             )
     if not len(nodes):
         raise ValueError("`nodes` is empty; at least one row is needed.")
+    metric = _as_metric(metric, y_true, y_pred)
+    errors = {}
+    for node in np.unique(nodes).tolist():
+        rows = nodes == node
+        error = metric(y_true[rows], y_pred[rows])
+        errors[node] = float(error) if isinstance(error, numbers.Real) else error
+    return errors
+
+
+def _as_metric(metric, y_true, y_pred):
+    """The function that is meant."""
     if isinstance(metric, str) and metric == "auto":
         metric = "rmse" if _has_fractions(y_true) or _has_fractions(y_pred) else "error"
     if isinstance(metric, str):
@@ -83,12 +94,7 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
         metric = METRICS[metric]
     if not callable(metric):
         raise TypeError(f"`metric` must be 'auto', 'error', 'rmse' or a callable, got {metric!r}.")
-    errors = {}
-    for node in np.unique(nodes).tolist():
-        rows = nodes == node
-        error = metric(y_true[rows], y_pred[rows])
-        errors[node] = float(error) if isinstance(error, numbers.Real) else error
-    return errors
+    return metric
 
 
 def _has_fractions(values):

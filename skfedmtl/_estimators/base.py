@@ -162,13 +162,8 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
-            constant = constant_models(
-                problem,
-                solution,
-                X,
-                float(self.lambda2),
-                classify=not LOSSES[self.loss].is_regression,
-            )
+            lambda2, classify = float(self.lambda2), not LOSSES[self.loss].is_regression
+            constant = constant_models(problem, solution, X, lambda2, classify=classify)
             return {"nodes_": labels, **_attributes(problem, solution), "is_constant_": constant}
 
         # other nodes and orders than the fits before, whose seed may be the same

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators.base import BaseFMTL, whole_or_not_at_all
 from skfedmtl._estimators.class_weight import class_weights
+from skfedmtl._estimators.one_vs_rest import joined
 from skfedmtl._input import read_truth
 from skfedmtl._model import LOSSES
 from skfedmtl._protocol import LARGEST
-from skfedmtl._solvers import add_histories
 from skfedmtl._tools.callbacks import begin_fit
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl._tools.task import Task
@@ -307,23 +307,15 @@ default="learned"
             part = self._part(label).set_params(random_state=seed)
             if known:  # for a warm start
                 self._lend(part, number)
+                part._iterate = self._iterate[number] if isinstance(self._iterate, list) else None
             own, signs = task.subtask("class", self.max_iter), part._solver_targets(y)
             solutions.append(part._fit_rows(X, signs, codes, labels, weight, own, whole=False))
             parts.append(part)
             own.end()
         self.nodes_ = labels
         self._iterate = [part._iterate for part in parts]
-        for name in ("coef_", "intercept_", "dual_coef_", "is_constant_"):
-            setattr(self, name, np.stack([getattr(part, name) for part in parts], axis=1))
-        for name in ("objective_", "dual_objective_", "dual_gap_"):
-            setattr(self, name, float(sum(getattr(part, name) for part in parts)))
-        self.n_iter_ = max(part.n_iter_ for part in parts)
-        self.history_ = add_histories([part.history_ for part in parts])
-        factors = [part.node_covariance_factor_ for part in parts]
-        rank = max(factor.shape[1] for factor in factors)
-        self.node_covariance_factor_ = np.array(
-            [np.pad(factor, ((0, 0), (0, rank - factor.shape[1]))) for factor in factors]
-        )
+        for name, value in joined(parts).items():
+            setattr(self, name, value)
         return solutions
 
     def _lend(self, part, number):
@@ -331,7 +323,6 @@ default="learned"
         part.nodes_ = self.nodes_
         for name in ("coef_", "intercept_", "dual_coef_"):
             setattr(part, name, getattr(self, name)[:, number])
-        part._iterate = self._iterate[number] if isinstance(self._iterate, list) else None
 
     def _parts(self):
         if len(self.classes_) == 2:
@@ -339,9 +330,7 @@ default="learned"
         parts = []
         for number, label in enumerate(self.classes_):
             part = self._part(label)
-            part.nodes_ = self.nodes_
-            for name in ("coef_", "intercept_", "dual_coef_"):
-                setattr(part, name, getattr(self, name)[:, number])
+            self._lend(part, number)
             parts.append(part)
         return parts
 

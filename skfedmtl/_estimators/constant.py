@@ -87,7 +87,7 @@ def _moments(X: Any) -> tuple[Array, Array]:
 def _residuals(problem: FederatedProblem, W: Array, which: NDArray[np.bool_]) -> Array:
     """Root mean square of the residuals in these nodes."""
     nodes, out = problem.nodes, np.zeros(len(W))
-    for l in np.flatnonzero(which):
+    for l in np.flatnonzero(which).tolist():
         part = nodes.parts[l]
         left = nodes.y[part] - nodes.rows(l) @ W[l]
         out[l] = np.sqrt(nodes.weight[part] @ np.square(left))

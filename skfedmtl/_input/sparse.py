@@ -20,23 +20,27 @@ def check_stored(X: Any) -> None:
         return
     if X.format == "lil":
         X = X.tocsr()
+    sound = True  # nothing in other formats leads anywhere
     if X.format == "coo":
         places = zip((X.row, X.col), X.shape, strict=True)
         sound = all(len(where) == len(X.data) and _within(where, n) for where, n in places)
     elif X.format in ("csr", "csc", "bsr"):
-        block = X.blocksize if X.format == "bsr" else (1, 1)
-        n, d = (whole // part for whole, part in zip(X.shape, block, strict=True))
-        n, d = (d, n) if X.format == "csc" else (n, d)
-        ends, size = X.indptr, min(len(X.indices), len(X.data))
-        sound = len(ends) == n + 1 and ends[0] == 0 and bool((ends[1:] >= ends[:-1]).all())
-        sound = sound and ends[-1] <= size and _within(X.indices[: ends[-1]], d)
-    else:  # nothing in it leads anywhere
-        return
+        sound = _is_sound(X)
     if not sound:
         raise ValueError(
             f"X is a damaged sparse matrix ({X.format}): its indices do not fit its shape "
             f"{X.shape} and its {len(X.data)} stored entries."
         )
+
+
+def _is_sound(X: Any) -> bool:
+    """Whether pointers ascend within the indices, and those lie within the matrix."""
+    block = X.blocksize if X.format == "bsr" else (1, 1)
+    n, d = (whole // part for whole, part in zip(X.shape, block, strict=True))
+    n, d = (d, n) if X.format == "csc" else (n, d)
+    ends, size = X.indptr, min(len(X.indices), len(X.data))
+    ascending = len(ends) == n + 1 and ends[0] == 0 and bool((ends[1:] >= ends[:-1]).all())
+    return ascending and bool(ends[-1] <= size) and _within(X.indices[: ends[-1]], d)
 
 
 def _within(index: NDArray[Any], n: int) -> bool:

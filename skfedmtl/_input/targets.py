@@ -46,27 +46,14 @@ def read_targets(y: Any, name: str, *, numeric: bool, mixed: bool = False) -> An
         array = _as_array(y)
     except ValueError:  # rows of different lengths
         return y
-    kind = array.dtype.kind
-    if kind in "TV":
-        raise TypeError(
-            f"{name} has numpy's dtype {array.dtype}; allowed are "
-            f"{'numbers' if numeric else 'integers, strings and booleans'}. "
-            f"{name}.astype({'float' if numeric else 'str'}) makes them."
-        )
-    if kind == "f":
-        assert_all_finite(array, input_name=name)
+    _refuse_kind(array, name, numeric)
     if array.ndim == 0:
         return y
-    if kind == "O" and any(map(is_missing, array.flat)):
+    if array.dtype.kind == "O" and any(map(is_missing, array.flat)):
         raise ValueError(f"Input {name} contains NaN.")
-    if not numeric:
-        return _as_classes(array, y, name, mixed) if kind == "O" else array
-    if kind in "mM" or (kind == "O" and any(map(is_time, array.flat))):
-        raise ValueError(
-            f"{name} holds dates or times ({array.dtype}); numbers are allowed. Subtract a date, "
-            "divide by a unit of time."
-        )
-    return _as_floats(array, name) if kind in "OUS" else array
+    if numeric:
+        return _as_numbers(array, name)
+    return _as_classes(array, y, name, mixed) if array.dtype.kind == "O" else array
 
 
 def read_truth(y: Any, name: str, *, numeric: bool) -> Any:
@@ -95,6 +82,18 @@ def _as_array(y: Any) -> NDArray[Any]:
     return np.asarray(y, dtype=object) if is_list else array
 
 
+def _refuse_kind(array: NDArray[Any], name: str, numeric: bool) -> None:
+    """Refuse numpy's newer strings, records, and floats with gaps."""
+    if array.dtype.kind in "TV":
+        raise TypeError(
+            f"{name} has numpy's dtype {array.dtype}; allowed are "
+            f"{'numbers' if numeric else 'integers, strings and booleans'}. "
+            f"{name}.astype({'float' if numeric else 'str'}) makes them."
+        )
+    if array.dtype.kind == "f":
+        assert_all_finite(array, input_name=name)
+
+
 def _as_classes(array: NDArray[Any], given: Any, name: str, mixed: bool) -> NDArray[Any]:
     """Objects that are classes in the dtype they share; strings stay objects, as given."""
     shared = shared_type(array)
@@ -112,6 +111,17 @@ def _as_classes(array: NDArray[Any], given: Any, name: str, mixed: bool) -> NDAr
             "strings, all numbers or all booleans."
         )
     return array
+
+
+def _as_numbers(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Numbers in their dtype; objects and strings as floats."""
+    kind = array.dtype.kind
+    if kind in "mM" or (kind == "O" and any(map(is_time, array.flat))):
+        raise ValueError(
+            f"{name} holds dates or times ({array.dtype}); numbers are allowed. Subtract a date, "
+            "divide by a unit of time."
+        )
+    return _as_floats(array, name) if kind in "OUS" else array
 
 
 def _as_floats(array: NDArray[Any], name: str) -> NDArray[np.float64]:

@@ -114,29 +114,50 @@ class Adjoint:
         """
         if not G.any():  # no residual is small as a share of zero
             return np.zeros_like(G), self._nodes.nothing()
-        rho, relationship = solved.rho, self._relationship
-        response = solved.proximal_response(relationship)
+        response = solved.proximal_response(self._relationship)
         derivative = response.frozen_product if frozen else response.product
         parts = _parts(self._nodes, solved, self._gram, tol)
+        iteration = _Linearised(derivative, parts, G, solved.rho)
         # a linear iteration, whose extrapolation is a solution, however far away that lies
-        anderson = Anderson(_MEMORY, relaxation_of(relationship), _RIDGE, longest=np.inf)
-        strength = float(np.linalg.norm(G)) / rho
-        dT = self.last if self.last.any() else G / rho
-        least, found, pulled = np.inf, np.zeros_like(G), np.zeros_like(G)
+        anderson = Anderson(_MEMORY, relaxation_of(self._relationship), _RIDGE, longest=np.inf)
+        strength = float(np.linalg.norm(G)) / solved.rho
+        dT = self.last if self.last.any() else G / solved.rho
+        best = _Point(np.zeros_like(G), np.zeros_like(G), G, np.inf)
         for _ in range(max_iter):
-            dZ = rho * derivative(dT)
-            pull = G + rho * (2.0 * dZ - dT)
-            residual = parts.solve(pull) - dZ
-            length = float(np.linalg.norm(residual))
-            if not np.isfinite(length):
+            point = iteration.at(dT)
+            if not np.isfinite(point.length):
                 break
-            if length < least:
-                least, found, pulled, self.last = length, dZ, pull, dT
+            if point.length < best.length:
+                best, self.last = point, dT
             nothing = _ROUNDING * max(float(np.linalg.norm(dT)), strength)
-            if length <= max(tol * float(np.linalg.norm(dZ)), nothing):
+            if point.length <= max(tol * float(np.linalg.norm(point.dZ)), nothing):
                 break
-            dT = anderson.advance(dT, residual)
-        return found, parts.answers(found, pulled)
+            dT = anderson.advance(dT, point.residual)
+        return best.dZ, parts.answers(best.dZ, best.pull)
+
+
+class _Point(NamedTuple):
+    """What follows from a dT."""
+
+    dZ: Array
+    pull: Array  #: what the nodes are told: G + rho (2 dZ - dT)
+    residual: Array  #: dW - dZ,
+    length: float  #: and its norm
+
+
+class _Linearised(NamedTuple):
+    """The iteration for one slope."""
+
+    derivative: Callable[[Array], Array]
+    parts: _Parts
+    G: Array
+    rho: float
+
+    def at(self, dT: Array) -> _Point:
+        dZ = self.rho * self.derivative(dT)
+        pull = self.G + self.rho * (2.0 * dZ - dT)
+        residual = self.parts.solve(pull) - dZ
+        return _Point(dZ, pull, residual, float(np.linalg.norm(residual)))
 
 
 class _Parts(Protocol):

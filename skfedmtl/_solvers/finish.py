@@ -21,7 +21,7 @@ from skfedmtl._protocol import NodeTable, Server
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS
 from skfedmtl._solvers.inside_path import InsidePath
-from skfedmtl._solvers.pricing import bound_of
+from skfedmtl._solvers.pricing import Bound, bound_of
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._solvers.smooth_path import SmoothPath
 from skfedmtl._typing import Array
@@ -150,11 +150,7 @@ class SmoothSteps:
         path, goes_on = _path(state), True
         while goes_on and state.begin_round():
             goes_on = path.advance()
-            bounds = [
-                bound_of(server.relationship, nodes, alpha, nodes.moments_of(alpha))
-                for alpha in path.duals()
-            ]
-            bound = max(bounds, key=lambda one: one.value)
+            bound = _best_bound(path, state)
             if bound.value > log.best.dual_objective:
                 best = bound.alpha
             exact = server.relationship.respond(nodes.moments_of(bound.alpha))
@@ -178,6 +174,16 @@ def _path(state: State) -> SmoothPath | InsidePath:
     W = log.W if gap < _FAR else np.zeros_like(log.W)
     begin = state.server.relationship, nodes, W, gap
     return InsidePath(*begin, state.tol) if nodes.loss.linear else SmoothPath(*begin)
+
+
+def _best_bound(path: SmoothPath | InsidePath, state: State) -> Bound:
+    """The highest of those that the path's dual variables give."""
+    nodes = state.nodes
+    bounds = [
+        bound_of(state.server.relationship, nodes, alpha, nodes.moments_of(alpha))
+        for alpha in path.duals()
+    ]
+    return max(bounds, key=lambda one: one.value)
 
 
 BEFORE: tuple[Finish, ...] = (WeightSteps(),)

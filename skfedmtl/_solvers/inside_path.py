@@ -157,15 +157,15 @@ class InsidePath:
         self, system: DenseSystem, theta: Array, low: Array | float, high: Array | float
     ) -> _Step:
         """The step to these products of the slacks with what they keep from their bounds."""
-        now, nodes, live, b = self._now, self._nodes, self._live, self._b
+        now, nodes, b = self._now, self._nodes, self._b
         rest = 1.0 - b
         push = 1.0 - nodes.y * now.f + low / b - high / rest
-        free = np.where(live, nodes.y * (b + push / theta), 0.0)
+        free = np.where(self._live, nodes.y * (b + push / theta), 0.0)
         du = system.solve(nodes.moments_of(free) - now.curved.slope)
-        db = np.where(live, (push - nodes.y * nodes.margins(du)) / theta, 0.0)
+        db = np.where(self._live, (push - nodes.y * nodes.margins(du)) / theta, 0.0)
         below = (low - now.below * db) / b - now.below
         above = (high + now.above * db) / rest - now.above
-        inner = np.where(live, nodes.y * self._mu / now.below, 0.0)
+        inner = np.where(self._live, nodes.y * self._mu / now.below, 0.0)
         promise = float(np.vdot(nodes.moments_of(inner) - now.curved.slope, du))
         return _Step(du, db, below, above, promise)
 

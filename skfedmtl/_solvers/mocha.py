@@ -84,8 +84,7 @@ class MochaSolver:
     ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         log = Log(server, nodes, watch)
-        nothing = np.zeros_like(server.V)
-        log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
+        _offer_nothing(log, server, nodes)
         W = server.response.W
         greeted = nodes.greet(Greeting(W))
         kept, points = _Kept(nodes, server.V, greeted), _Points(W, greeted.loss)
@@ -93,15 +92,12 @@ class MochaSolver:
         with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
             while log.begin_round(self.tol, self.max_iter):
                 gaps.append(log.best.gap)
-                slow = gaps[-1] > _SLOW * gaps[-3] or log.best.meets(_CUTTING_GAP)
-                share = _CUTTING[log.rounds // 2 % 2] if slow and log.rounds % 2 else 1.0
-                curvature = share * _curvature(server, daring)
+                curvature = _cut(log, gaps) * _curvature(server, daring)
                 draws = self.schedule.draw(rng)
                 orders = _orders(server.response.W, curvature, draws)
                 answers = nodes.answer(draws.which, orders, self._runner(parallel))
-                for l, answer in zip(draws.which, answers, strict=True):
-                    kept.add(l, answer)
-                    points.add(l, server.response.W[l], curvature[l], answer)
+                kept.add(draws.which, answers)
+                points.add(draws.which, server.response.W, curvature, answers)
                 t = kept.combine(server.relationship)
                 kept.settle(t)
                 nodes.settle(Mixture(t))
@@ -145,6 +141,18 @@ def _orders(W: Array, curvature: Array, draws: Draws) -> list[Order]:
     ]
 
 
+def _offer_nothing(log: Log, server: Server, nodes: Nodes) -> None:
+    """Let the log know weights of zero."""
+    nothing = np.zeros_like(server.V)
+    log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
+
+
+def _cut(log: Log, gaps: list[float]) -> float:
+    """What is left of the curvatures: less in every other round, where the gap falls slowly."""
+    slow = gaps[-1] > _SLOW * gaps[-3] or log.best.meets(_CUTTING_GAP)
+    return _CUTTING[log.rounds // 2 % 2] if slow and log.rounds % 2 else 1.0
+
+
 def _curvature(server: Server, daring: Array) -> Array:
     """What each node is told: its share of the tie, and no more than it dares."""
     first = server.relationship.first_curvature()
@@ -178,7 +186,12 @@ class _Kept:
         # down: a curvature and the weights; up: two conjugates, three losses, inner products
         return 1 + MEMORY + 5 + (MEMORY if self._modulus > 0.0 else 0)
 
-    def add(self, l: int, answer: Answer) -> None:
+    def add(self, which: NDArray[np.intp], answers: list[Answer]) -> None:
+        """Take the answers of these nodes."""
+        for l, answer in zip(which, answers, strict=True):
+            self._add(l, answer)
+
+    def _add(self, l: int, answer: Answer) -> None:
         """Put a new answer in the place of the oldest one."""
         before, after = answer.conjugates
         moments, conjugates, gram = (part[l] for part in self._answers)
@@ -224,11 +237,14 @@ class _Points:
         self._sent, self._local, self.mean = W.copy(), W.copy(), W.copy()
         self._losses = np.repeat(losses[:, None], 3, axis=1)
 
-    def add(self, l: int, w: Array, curvature: float, answer: Answer) -> None:
-        """Note the losses of an answer, and the weights that they belong to."""
-        self._sent[l], self._local[l] = w, w + curvature * answer.dv
-        self.mean[l] += AVERAGING * (self._local[l] - self.mean[l])
-        self._losses[l] = answer.losses
+    def add(
+        self, which: NDArray[np.intp], W: Array, curvature: Array, answers: list[Answer]
+    ) -> None:
+        """Note the losses of these nodes' answers, and the weights that they belong to."""
+        for l, answer in zip(which, answers, strict=True):
+            self._sent[l], self._local[l] = W[l], W[l] + curvature[l] * answer.dv
+            self.mean[l] += AVERAGING * (self._local[l] - self.mean[l])
+            self._losses[l] = answer.losses
 
     def enter(self, log: Log, server: Server, conjugate: float) -> None:
         """End the round with the best of the points and the dual objective."""

@@ -227,29 +227,37 @@ class Passes(_OfAllRows):
 
     def _run_sparse(self, l: int, step: _Step) -> None:
         """The same for one node of sparse rows: `_sdca.relax_by_node` in Python."""
-        nodes = self._nodes
-        curvature, (close, least, most, between) = 1.0 / step.rho, step.effort
+        nodes, effort = self._nodes, step.effort
         live = slice(self._ends[l], self._ends[l + 1])
-        order, alpha, w = self._order[live] - nodes.starts[l], self.alpha[nodes.parts[l]], self.W[l]
-        before, state = w.copy(), int(step.seeds[l]) | 1
-
-        def pass_over(rows: NDArray[np.intp]) -> tuple[int, float]:
-            """How many rows have moved, and how far the weights."""
-            n_moved = nodes.relax(l, rows, curvature, alpha, w)
-            moved = float(np.linalg.norm(w - before))
-            before[:] = w
-            return n_moved, moved
-
-        for n_passes in range(1, most + 1) if len(order) else ():
+        order = self._order[live] - nodes.starts[l]
+        rows = _SparseRows(nodes, l, 1.0 / step.rho, self.alpha[nodes.parts[l]], self.W[l])
+        state = int(step.seeds[l]) | 1
+        for n_passes in range(1, effort.most + 1) if len(order) else ():
             state = _sdca.shuffle(order, state)
-            n_moved, moved = pass_over(order)
-            if (moved <= close and n_passes >= least) or n_passes == most:
+            n_moved, moved = rows.pass_over(order)
+            if (moved <= effort.close and n_passes >= effort.least) or n_passes == effort.most:
                 break
-            for _ in range(between):
-                if n_moved == 0 or moved <= 0.1 * close:
+            for _ in range(effort.between):
+                if n_moved == 0 or moved <= 0.1 * effort.close:
                     break
-                n_moved, moved = pass_over(order[:n_moved])
+                n_moved, moved = rows.pass_over(order[:n_moved])
         self._order[live] = order + nodes.starts[l]
+
+
+class _SparseRows:
+    """The rows of a node, with the dual variables and weights that passes change in place."""
+
+    def __init__(self, nodes: NodeTable, l: int, curvature: float, alpha: Array, w: Array) -> None:
+        self._nodes, self._l, self._curvature = nodes, l, curvature
+        self._alpha, self._w = alpha, w
+        self._before = w.copy()
+
+    def pass_over(self, order: NDArray[np.intp]) -> tuple[int, float]:
+        """How many of these rows have moved, and how far the weights."""
+        n_moved = self._nodes.relax(self._l, order, self._curvature, self._alpha, self._w)
+        moved = float(np.linalg.norm(self._w - self._before))
+        self._before[:] = self._w
+        return n_moved, moved
 
 
 def _blocks(nodes: NodeTable) -> Iterator[tuple[int, int]]:

@@ -153,21 +153,7 @@ class RelationshipDisplay:
         if is_labelled(matrix):
             _check_axes(matrix, labels)
             labels = matrix.columns if labels is None else labels
-        try:
-            matrix = np.array(matrix, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"`matrix` must hold numbers: {error}") from error
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-            raise ValueError(f"`matrix` must be square, its shape is {matrix.shape}.")
-        if not np.isfinite(matrix).all():
-            raise ValueError("`matrix` must hold finite numbers.")
-        if not np.allclose(matrix, matrix.T, atol=1e-8 * np.abs(matrix).max()):
-            raise ValueError("`matrix` must be symmetric.")
-        if kind == "correlation" and np.abs(matrix).max() > 1.0 + 1e-8:
-            raise ValueError(
-                "`matrix` must be between -1 and 1 if kind='correlation', its largest entry is "
-                f"{np.abs(matrix).max():.3g} in size."
-            )
+        matrix = _as_matrix(matrix, kind)
         labels = np.arange(len(matrix)) if labels is None else as_unique_labels(labels, "labels")
         if len(labels) != len(matrix):
             raise ValueError(
@@ -245,6 +231,26 @@ def _check_axes(frame, labels):
             "`matrix` must name the same nodes in the same order on both axes; its columns "
             f"are {columns}, its index {index}."
         )
+
+
+def _as_matrix(matrix, kind):
+    """The numbers of a symmetric matrix of that kind."""
+    try:
+        matrix = np.array(matrix, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`matrix` must hold numbers: {error}") from error
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ValueError(f"`matrix` must be square, its shape is {matrix.shape}.")
+    if not np.isfinite(matrix).all():
+        raise ValueError("`matrix` must hold finite numbers.")
+    if not np.allclose(matrix, matrix.T, atol=1e-8 * np.abs(matrix).max()):
+        raise ValueError("`matrix` must be symmetric.")
+    if kind == "correlation" and np.abs(matrix).max() > 1.0 + 1e-8:
+        raise ValueError(
+            "`matrix` must be between -1 and 1 if kind='correlation', its largest entry is "
+            f"{np.abs(matrix).max():.3g} in size."
+        )
+    return matrix
 
 
 def _check_kind(kind):

@@ -160,16 +160,7 @@ def security_curve(
 
 def _check(attacker, param_name, param_range, n_repeats, test_size):
     """The values of the parameter, if all arguments are as they should be."""
-    instance = hasattr(attacker, "get_params") and not isinstance(attacker, type)
-    parameters = attacker.get_params() if instance else {}
-    if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
-        raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
-    known = isinstance(param_name, str) and param_name in parameters
-    if param_name == "random_state" or not known:
-        raise ValueError(
-            "`param_name` must be a parameter of the attacker or, after 'estimator__', of its "
-            f"victim, and not 'random_state'; got {param_name!r}."
-        )
+    _check_parameter(attacker, param_name)
     single = isinstance(param_range, str) or getattr(param_range, "shape", None) == ()
     if single or not hasattr(param_range, "__len__"):
         raise TypeError(f"`param_range` must be a list of values, got {param_range!r}.")
@@ -181,6 +172,20 @@ def _check(attacker, param_name, param_range, n_repeats, test_size):
         raise ValueError(f"`n_repeats` must be a whole number of at least 1, got {n_repeats!r}.")
     check_test_size(test_size)
     return param_range.tolist() if isinstance(param_range, np.ndarray) else list(param_range)
+
+
+def _check_parameter(attacker, param_name):
+    """Refuse what is no attacker, or no parameter of one."""
+    instance = hasattr(attacker, "get_params") and not isinstance(attacker, type)
+    parameters = attacker.get_params() if instance else {}
+    if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
+        raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
+    known = isinstance(param_name, str) and param_name in parameters
+    if param_name == "random_state" or not known:
+        raise ValueError(
+            "`param_name` must be a parameter of the attacker or, after 'estimator__', of its "
+            f"victim, and not 'random_state'; got {param_name!r}."
+        )
 
 
 def _nodes(attacker, X, nodes):
