@@ -21,7 +21,7 @@ from skfedmtl._protocol import NodeTable, Server
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS
 from skfedmtl._solvers.inside_path import InsidePath
-from skfedmtl._solvers.pricing import Bound, bound_of
+from skfedmtl._solvers.pricing import Dual, bound_of
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._solvers.smooth_path import SmoothPath
 from skfedmtl._typing import Array
@@ -176,7 +176,7 @@ def _path(state: State) -> SmoothPath | InsidePath:
     return InsidePath(*begin, state.tol) if nodes.loss.linear else SmoothPath(*begin)
 
 
-def _best_bound(path: SmoothPath | InsidePath, state: State) -> Bound:
+def _best_bound(path: SmoothPath | InsidePath, state: State) -> Dual:
     """The highest of those that the path's dual variables give."""
     nodes = state.nodes
     bounds = [

@@ -85,17 +85,20 @@ class MochaSolver:
         """Improve the nodes' dual variables from where they are."""
         log = Log(server, nodes, watch)
         _offer_nothing(log, server, nodes)
-        W = server.response.W
-        greeted = nodes.greet(Greeting(W))
-        kept, points = _Kept(nodes, server.V, greeted), _Points(W, greeted.loss)
+        greeted = nodes.greet(Greeting(server.response.W))
+        kept = _Kept(nodes, server.V, greeted)
+        points = _Points(server.response.W, greeted.loss)
         daring, gaps = np.ones(len(nodes)), [np.inf, np.inf]
         with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
             while log.begin_round(self.tol, self.max_iter):
                 gaps.append(log.best.gap)
                 curvature = _cut(log, gaps) * _curvature(server, daring)
                 draws = self.schedule.draw(rng)
-                orders = _orders(server.response.W, curvature, draws)
-                answers = nodes.answer(draws.which, orders, self._runner(parallel))
+                answers = nodes.answer(
+                    draws.which,
+                    _orders(server.response.W, curvature, draws),
+                    self._runner(parallel),
+                )
                 kept.add(draws.which, answers)
                 points.add(draws.which, server.response.W, curvature, answers)
                 t = kept.combine(server.relationship)
