@@ -3,6 +3,7 @@
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.adjoint import Adjoint, Solved
 from skfedmtl._solvers.follower import Follower, first_rho
+from skfedmtl._solvers.line_search import backtrack
 from skfedmtl._solvers.mocha import MochaSolver
 from skfedmtl._solvers.progress import add_histories
 from skfedmtl._solvers.schedule import make_schedule
@@ -15,6 +16,7 @@ __all__ = [
     "Solved",
     "SplittingSolver",
     "add_histories",
+    "backtrack",
     "first_rho",
     "make_schedule",
     "weight_newton",

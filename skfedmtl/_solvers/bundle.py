@@ -42,16 +42,16 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._model import Relationship, Response
+from skfedmtl._solvers.line_search import SUFFICIENT, SufficientFall, backtrack
 from skfedmtl._typing import Array
 
 _STEPS = 40
-_HALVINGS = 20
+_TRIALS = 20  #: lengths of a step
 _ENOUGH = 0.1  #: ends when no more than this share of what was gained is left to gain
 _NOTHING = 1e-15  #: or when rounding hides what is left
 _NOISE = 1e-12  #: what rounding may move a value by, as a share of it
 _WARIER = 100.0  #: times the ridge where the bound is no longer convex
 _CALMER = 0.25  #: what a step that fell as promised leaves of the floor
-_SUFFICIENT = 1e-4  #: share of the predicted fall that a step must reach
 _TO_BOUNDARY = 0.99
 _SHRINK = 0.1  #: of the central path's mu in one step
 _TINY = float(np.finfo(float).tiny)
@@ -207,57 +207,97 @@ def _newton(mixture: _Mixture) -> Array:
         promise = -float(np.vdot(g, dt))
         if not promise > _NOTHING * abs(value):
             break
-        trial, ahead = mixture.evaluate(t + dt)
+        candidate = t + dt
+        trial, following = mixture.evaluate(candidate)
         # convex: below its tangent only where rounding has spoilt the inner products
         if not trial >= value - promise - _NOISE * abs(value):
             share *= _WARIER
             continue
         length = float(np.einsum("mj,mjk,mk->", dt, squares, dt))
         missing = floor + (2.0 * (trial - value) + promise) / max(length, _TINY)
-        if trial > value - _SUFFICIENT * promise:
+        if trial > value - SUFFICIENT * promise:
             floor = max(missing, 2.0 * floor)
             continue
-        t, value, response = t + dt, trial, ahead
+        t = candidate
+        value, response = trial, following
         if promise <= _ENOUGH * (start - value):
             break
         floor = max(missing, _CALMER * floor)
     return t
 
 
+class _Inside(NamedTuple):
+    """Weights inside their simplices, and the bound there with its barriers."""
+
+    t: Array  #: (m, k)
+    s: Array  #: (m,), what the weights of a node leave of one
+    bound: float
+    response: Response
+    mu: float  #: of the barriers
+
+    @property
+    def value(self) -> float:
+        """The bound and the barriers."""
+        return self.bound - self.mu * _barrier(self.t, self.s)
+
+
+class _Multipliers(NamedTuple):
+    """Of ``t >= 0`` and of ``s >= 0``."""
+
+    z: Array  #: (m, k)
+    z0: Array  #: (m,)
+
+
+def _inside(mixture: _Mixture, t: Array, s: Array, mu: float = 0.0) -> _Inside:
+    return _Inside(t, s, *mixture.evaluate(t), mu)
+
+
 def _interior_point(mixture: _Mixture) -> Array:
     """The least bound over one simplex a node."""
     m, k = mixture.shape
-    start, response = mixture.evaluate(np.zeros((m, k)))
-    g = mixture.gradient(np.zeros((m, k)), response)
+    present = np.zeros((m, k))
+    start, response = mixture.evaluate(present)
+    g = mixture.gradient(present, response)
     least = _NOTHING * (abs(start) + float(np.abs(g).max()))
-    t, s = np.full((m, k), 0.1 / k), np.full(m, 0.9)
-    value, response = mixture.evaluate(t)
-    g = mixture.gradient(t, response)
-    z0 = np.maximum(0.0, -g.min(axis=1)) + np.abs(g).mean(axis=1) + least
-    z = np.maximum(g + 2.0 * z0[:, None], z0[:, None])
+    now = _inside(mixture, np.full((m, k), 0.1 / k), np.full(m, 0.9))
+    g = mixture.gradient(now.t, now.response)
+    walls = _first_multipliers(g, least)
     for _ in range(_STEPS):
         # convex: no weights fall below the tangent plane's least value
-        short = float(np.vdot(g, t) - np.minimum(0.0, g.min(axis=1)).sum())
-        if short <= max(_ENOUGH * (start - value), least):
+        short = float(np.vdot(g, now.t) - np.minimum(0.0, g.min(axis=1)).sum())
+        if short <= max(_ENOUGH * (start - now.bound), least):
             break
-        mu = _SHRINK * (float(np.vdot(z, t)) + float(z0 @ s)) / (m * k + m)
-        walls = (z0 / s)[:, None, None] + (z / t)[:, :, None] * np.eye(k)
-        dt = mixture.step(response, walls, mu / t - (mu / s)[:, None] - g)
-        ds = -dt.sum(axis=1)
-        dz, dz0 = mu / t - z - z / t * dt, mu / s - z0 - z0 / s * ds
-        length = min(_longest(t, dt), _longest(s, ds))
-        height = value - mu * _barrier(t, s)
-        for _ in range(_HALVINGS):
-            value, response = mixture.evaluate(t + length * dt)
-            lower = value - mu * _barrier(t + length * dt, s + length * ds)
-            if lower <= height + 1e-12 * abs(height):
-                break
-            length *= 0.5
-        t, s = t + length * dt, s + length * ds
-        length = min(_longest(z, dz), _longest(z0, dz0))
-        z, z0 = z + length * dz, z0 + length * dz0
-        g = mixture.gradient(t, response)
-    return t if value < start else np.zeros((m, k))
+        now, walls = _central_step(mixture, now, walls, g)
+        g = mixture.gradient(now.t, now.response)
+    return now.t if now.bound < start else present
+
+
+def _first_multipliers(g: Array, least: float) -> _Multipliers:
+    z0 = np.maximum(0.0, -g.min(axis=1)) + np.abs(g).mean(axis=1) + least
+    return _Multipliers(np.maximum(g + 2.0 * z0[:, None], z0[:, None]), z0)
+
+
+def _central_step(
+    mixture: _Mixture, now: _Inside, walls: _Multipliers, g: Array
+) -> tuple[_Inside, _Multipliers]:
+    """One step towards the central path's point of a smaller mu."""
+    t, s = now.t, now.s
+    z, z0 = walls
+    mu = _SHRINK * (float(np.vdot(z, t)) + float(z0 @ s)) / (t.size + s.size)
+    curvature = (z0 / s)[:, None, None] + (z / t)[:, :, None] * np.eye(t.shape[1])
+    dt = mixture.step(now.response, curvature, mu / t - (mu / s)[:, None] - g)
+    ds = -dt.sum(axis=1)
+    height = now._replace(mu=mu).value
+    trial = backtrack(
+        lambda length: _inside(mixture, t + length * dt, s + length * ds, mu),
+        SufficientFall(height, slope=0.0, noise=_NOISE * abs(height)).is_met,
+        n_trials=_TRIALS,
+        longest=min(_longest(t, dt), _longest(s, ds)),
+    )
+    dz = mu / t - z - z / t * dt
+    dz0 = mu / s - z0 - z0 / s * ds
+    length = min(_longest(z, dz), _longest(z0, dz0))
+    return trial.point, _Multipliers(z + length * dz, z0 + length * dz0)
 
 
 def _longest(value: Array, change: Array) -> float:

@@ -39,13 +39,13 @@ import numpy as np
 from skfedmtl._model import Curved, Relationship
 from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.dense_system import DenseSystem
+from skfedmtl._solvers.line_search import SufficientFall, backtrack
 from skfedmtl._solvers.smooth_path import size
 from skfedmtl._typing import Array
 
 _TO_BOUNDARY = 0.995
-_SUFFICIENT = 1e-4  #: share of the promised fall that a step must reach
 _NOISE = 1e-13  #: of the function, which it cannot tell
-_HALVINGS = 30
+_TRIALS = 30  #: lengths of a step
 _MOST = 250  #: steps
 _FIRST_MU = 0.3  #: from afar
 _CLOSE = 1.0  #: of what mu leaves of the gap, to which its minimum is found
@@ -171,22 +171,21 @@ class InsidePath:
 
     def _move(self, step: _Step) -> bool:
         """Shorten the step until the function falls as promised; False if it never does."""
-        before, length = self._now, 1.0
-        noise = _NOISE * abs(before.value)
-        for _ in range(_HALVINGS):
-            ahead = self._point(before.u + length * step.u)
-            if ahead.value <= before.value - _SUFFICIENT * length * step.promise + noise:
-                break
-            length *= 0.5
-        else:
+        now = self._now
+        trial = backtrack(
+            lambda length: self._point(now.u + length * step.u),
+            SufficientFall(now.value, step.promise, _NOISE * abs(now.value)).is_met,
+            n_trials=_TRIALS,
+        )
+        if not trial.is_enough:
             return False
-        room = np.where(step.b > 0.0, 1.0 - self._b, self._b)
-        lengths = np.minimum(1.0, _TO_BOUNDARY * room / np.maximum(np.abs(step.b), _TINY))
+        self._now = trial.point
         scale = min(self._scale, _SMOOTHED * self._mu)
         if scale < self._scale:
             self._scale = scale
-            ahead = self._point(ahead.u)
-        self._now = ahead
+            self._now = self._point(self._now.u)
+        room = np.where(step.b > 0.0, 1.0 - self._b, self._b)
+        lengths = np.minimum(1.0, _TO_BOUNDARY * room / np.maximum(np.abs(step.b), _TINY))
         self._b = self._near(self._b + lengths * step.b)
         return True
 

@@ -16,10 +16,10 @@ import numpy as np
 from skfedmtl._model import Curved, Relationship
 from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.dense_system import DenseSystem
+from skfedmtl._solvers.line_search import SufficientFall, backtrack
 from skfedmtl._typing import Array
 
-_SUFFICIENT = 1e-4  #: share of the promised fall that a step must reach
-_HALVINGS = 40
+_TRIALS = 40  #: lengths of a step
 _SHRINK = 0.2  #: of the smoothing, once
 _CLOSE = 0.1  #: of what smoothing costs, to which a level is solved
 _MOST = 50  #: steps on a level
@@ -104,15 +104,16 @@ class SmoothPath:
         return np.where(self._nodes.weight > 0.0, self._loss.clip(self._nodes.y, alpha), 0.0)
 
     def _search(self, step: Array, promise: float) -> bool:
-        """Shorten the step until the objective falls as promised."""
-        now, length = self._now, 1.0
-        for _ in range(_HALVINGS):
-            ahead = self._point(now.u + length * step)
-            if ahead.value <= now.value - _SUFFICIENT * length * promise:
-                self._now = ahead
-                return True
-            length *= 0.5
-        return False
+        """Shorten the step until the objective falls as promised; whether it ever does."""
+        now = self._now
+        trial = backtrack(
+            lambda length: self._point(now.u + length * step),
+            SufficientFall(now.value, promise).is_met,
+            n_trials=_TRIALS,
+        )
+        if trial.is_enough:
+            self._now = trial.point
+        return trial.is_enough
 
 
 def size(W: Array) -> float:

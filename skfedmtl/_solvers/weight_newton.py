@@ -34,11 +34,11 @@ import numpy as np
 from skfedmtl._linear import is_small, solve_through_weights
 from skfedmtl._model import ExactResponse, row_algebra
 from skfedmtl._protocol import ROUNDING, NodeTable, Server
+from skfedmtl._solvers.line_search import SUFFICIENT, backtrack
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._typing import Array
 
-_SUFFICIENT = 1e-4  #: share of the promised rise that a step must reach
-_HALVINGS = 12
+_TRIALS = 12  #: lengths of a step
 _MAX_FEATURES = 100  #: more make the nodes' own systems slow
 
 
@@ -64,9 +64,28 @@ class _Point(NamedTuple):
     def dual_objective(self) -> float:
         return -self.conjugate - self.response.value
 
+    def rounded_objective(self, excess: float) -> float:
+        """The dual objective, kinks rounded off."""
+        return -self.conjugate - self.response.rounded(excess).value
+
     @property
     def rounding(self) -> float:
         return ROUNDING * (abs(self.conjugate) + abs(self.response.value))
+
+
+class _Rise(NamedTuple):
+    """Whether the dual, kinks rounded off by `excess`, rises along a step."""
+
+    excess: float
+    before: float
+    promise: float
+    rounding: float
+
+    def is_enough(self, length: float, candidate: _Point) -> bool:
+        least = length * self.promise
+        # where a step promises less than rounding hides, the values cannot judge it
+        limit = SUFFICIENT * least if least > self.rounding else -self.rounding
+        return candidate.rounded_objective(self.excess) - self.before >= limit
 
 
 class WeightNewton:
@@ -93,10 +112,10 @@ class WeightNewton:
             u: Array = np.linalg.solve(G + 2.0 * M, rhs)[:, :, 0]  # type: ignore[assignment]
         except np.linalg.LinAlgError:
             return False
-        ahead = self._point(u, self._margins(u))
-        if not ahead.dual_objective > now.dual_objective:
+        candidate = self._point(u, self._margins(u))
+        if not candidate.dual_objective > now.dual_objective:
             return False
-        self._now = ahead
+        self._now = candidate
         return True
 
     def step(self, gap: float) -> bool:
@@ -106,18 +125,18 @@ class WeightNewton:
         du = solve_through_weights(response, G, response.W - now.u)
         if du is None:
             return False
-        df, before = self._margins(du), -now.conjugate - response.value
-        promise, length = float(np.vdot(_apply(G, du), response.W - now.u)), 1.0
-        for _ in range(_HALVINGS):
-            ahead = self._point(now.u + length * du, now.f + length * df)
-            rise = -ahead.conjugate - ahead.response.rounded(gap).value - before
-            least = length * promise
-            # where a step promises less than rounding hides, the values cannot judge it
-            if rise >= (_SUFFICIENT * least if least > now.rounding else -now.rounding):
-                self._now = ahead
-                return promise > now.rounding
-            length *= 0.5
-        return False
+        df = self._margins(du)
+        promise = float(np.vdot(_apply(G, du), response.W - now.u))
+        rise = _Rise(gap, -now.conjugate - response.value, promise, now.rounding)
+        trial = backtrack(
+            lambda length: self._point(now.u + length * du, now.f + length * df),
+            rise.is_enough,
+            n_trials=_TRIALS,
+        )
+        if not trial.is_enough:
+            return False
+        self._now = trial.point
+        return promise > now.rounding
 
     def adopt(self) -> None:
         """Give server and nodes what has been found."""

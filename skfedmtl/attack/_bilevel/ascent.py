@@ -25,16 +25,17 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._solvers import backtrack
 from skfedmtl._tools.layout import Field, Layout, like
 from skfedmtl._tools.task import NO_TASK, Task
 from skfedmtl._typing import Array
 
-_SHORTENINGS = 3
+_TRIALS = 4  #: lengths of a step
 _WINDOW = 10  #: values that a step is measured by
 _PATIENCE = 20  #: steps over which H must rise
 
@@ -56,6 +57,13 @@ class Feasible(Protocol):
     radius: Array
 
     def project(self, X: Array) -> Array: ...
+
+
+class _Priced(NamedTuple):
+    """Feasible rows, and H there."""
+
+    rows: Array
+    value: float
 
 
 class _Plain:
@@ -204,23 +212,26 @@ class Ascent:
             return
         move = self._mover.step(slope, max_iter)
         floor = min(self._values[-_WINDOW:]) if self._searches else -np.inf
-        length = self._length
         self._game.advance(len(self._values) / max_iter)
-        for _ in range(_SHORTENINGS + 1):
-            trial = self._feasible.project(self._rows + length * move)
-            value = self._game.value(trial)
-            if value > floor:
-                break
-            length *= 0.5
-        self._rows = trial
+        trial = backtrack(
+            lambda length: self._priced(self._rows + length * move),
+            lambda _, candidate: candidate.value > floor,
+            n_trials=_TRIALS,
+            longest=self._length,
+        )
+        self._rows, value = trial.point
         if not self._searches or value > max(self._values):
-            self.best = trial
+            self.best = self._rows
         self._values.append(value)
-        self._length = min(1.0, 2.0 * length)
+        self._length = min(1.0, 2.0 * trial.length) if trial.is_enough else trial.length
         history = self.history
         if len(history) > _PATIENCE and not self._changing:
             rise = history[-1] - history[-1 - _PATIENCE]
             self.done = abs(rise) < self._tol * abs(history[-1])
+
+    def _priced(self, rows: Array) -> _Priced:
+        feasible = self._feasible.project(rows)
+        return _Priced(feasible, self._game.value(feasible))
 
     def state(self) -> dict[str, Array]:
         """All that the next steps depend on, but for the game's own state."""
