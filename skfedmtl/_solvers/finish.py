@@ -1,14 +1,25 @@
 """Second-order steps before and after the splitting, on one machine, where problems are small.
 
-===========================  ==================================  =============
-when                         where                               what
-===========================  ==================================  =============
-before                       curved, small (`weight_newton.applies`)  `WeightSteps`
-after `PATIENCE` iterations  at most `MAX_WEIGHTS` weights       `SmoothSteps`
-===========================  ==================================  =============
+========  ==================================================  ==============================
+when      where                                               what
+========  ==================================================  ==============================
+`BEFORE`  the loss is curved and its system small             `WeightSteps`
+          (`weight_newton.applies`); the regulariser is
+          quadratic, or the tolerance below `_PRECISE`, or
+          the curvature of the loss not constant; and nodes
+          are few (`_has_few_nodes`)
+`AFTER`   at most `MAX_WEIGHTS` weights                       `SmoothSteps`, by `InsidePath`
+                                                              if the loss is linear, else by
+                                                              `SmoothPath`
+========  ==================================================  ==============================
 
-Each keeps what is best of weights and dual variables, so that none loses ground; the splitting goes
-on from there.
+Before is where no iterate of an earlier fit leads on. After is when the splitting has made
+`PATIENCE` iterations, and as many again while they left less than `ENOUGH` of the gap. Neither
+comes where nodes follow a schedule or no gap is asked for, nor once the fit is over; of several
+methods that apply the first runs.
+
+Each keeps what is best of weights and of dual variables, so that none loses ground, and the
+splitting goes on from there.
 """
 
 from __future__ import annotations
@@ -21,7 +32,7 @@ from skfedmtl._protocol import NodeTable, Server
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS
 from skfedmtl._solvers.inside_path import InsidePath
-from skfedmtl._solvers.pricing import Dual, bound_of
+from skfedmtl._solvers.pricing import Bound, bound_of
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._solvers.smooth_path import SmoothPath
 from skfedmtl._typing import Array
@@ -32,8 +43,8 @@ ENOUGH = 0.1  #: and as many again while they leave less of the gap
 _PRECISE = 1e-7  #: a tolerance below which exact steps of nodes are no match for Newton's
 _MANY_NODES = 128  #: of which the splitting may make more than second-order steps
 _FAR = 0.1  #: a relative gap beyond which weights tell nothing
-_ALONE = 7  #: rounds at most that solve nodes on their own; the last ends with a Newton step
-_HELPED = 0.7  #: a round of nodes on their own that leaves less of the gap is followed by another
+_ALTERNATIONS = 7  #: rounds that hold the relationship, at most; the last makes a Newton step too
+_HELPED = 0.7  #: one that leaves less of the gap is followed by another
 _STALLED = 0.9  #: what a slow step leaves of the gap
 _SLOW_STEPS = 3  #: in a row, and no more are made
 
@@ -72,19 +83,29 @@ class WeightSteps:
     """Newton's method through the weights, for as long as that pays."""
 
     def applies(self, state: State) -> bool:
-        server, loss = state.server, state.nodes.loss
-        # one step solves what is quadratic as a whole, and the last ones gain many digits; else
-        # the splitting's own steps are exact where curvature is constant
-        quick = server.relationship.is_quadratic or state.tol < _PRECISE
-        suits = quick or not loss.constant_curvature
-        return suits and weight_newton.applies(server, state.nodes) and _has_few_nodes(server)
+        server, nodes = state.server, state.nodes
+        return (
+            weight_newton.applies(server, nodes)
+            and (
+                # one step solves what is quadratic as a whole, and the last ones gain many digits;
+                # else the splitting's own steps are exact where curvature is constant
+                server.relationship.is_quadratic
+                or state.tol < _PRECISE
+                or not nodes.loss.constant_curvature
+            )
+            and _has_few_nodes(server)
+        )
 
     def run(self, state: State) -> None:
         _WeightRounds(state).run()
 
 
 class _WeightRounds:
-    """The rounds of `WeightSteps`: first of nodes on their own, then Newton steps."""
+    """The rounds of `WeightSteps`.
+
+    From a cold start the first ones alternate: they solve every node with the relationship held.
+    The others are Newton steps.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -93,37 +114,41 @@ class _WeightRounds:
         server = state.server
         u = np.zeros_like(server.V) if state.is_cold else server.response.W
         self._newton = weight_newton.WeightNewton(server, state.nodes, u)
-        self._alone = _ALONE if state.is_cold else 0  #: rounds that may solve nodes on their own
+        self._alternations = _ALTERNATIONS if state.is_cold else 0  #: that may follow
         self._slow_steps = 0
 
     def run(self) -> None:
         """All rounds; the last one is closed, as is the one in which whoever watches ends it."""
-        state, goes_on, closed = self._state, True, True
+        state = self._state
+        goes_on = True
+        is_closed = True
         while goes_on and state.begin_round():
             goes_on = self._step()
-            closed = not goes_on or state.log.is_last(state.tol, state.max_iter)
-            if closed:
+            is_closed = not goes_on or state.log.is_last(state.tol, state.max_iter)
+            if is_closed:
                 self._close()
-        if not closed:
+        if not is_closed:
             self._close()
 
     def _step(self) -> bool:
         """One round; whether another one is worth it."""
         newton, log = self._newton, self._state.log
-        before, goes_on = log.best.gap, True
-        self._alone = self._alone - 1 if self._alone and newton.alternate() else 0
-        if not self._alone:
+        before = log.best.gap
+        goes_on = True
+        has_risen = self._alternations > 0 and newton.alternate()
+        self._alternations = self._alternations - 1 if has_risen else 0
+        if self._alternations == 0:
             goes_on = newton.step(before)
         newton.enter(log, self._state.tol)
-        slow = log.best.gap > _STALLED * before
-        self._slow_steps = self._slow_steps + 1 if slow and not self._alone else 0
+        is_slow = self._alternations == 0 and log.best.gap > _STALLED * before
+        self._slow_steps = self._slow_steps + 1 if is_slow else 0
         if log.best.gap >= _HELPED * before:
-            self._alone = 0
+            self._alternations = 0
         return goes_on and self._slow_steps < _SLOW_STEPS
 
     def _close(self) -> None:
-        server, nodes, log, tol = self._state[:4]
-        newton = self._newton
+        state, newton = self._state, self._newton
+        server, nodes, log, tol = state.server, state.nodes, state.log, state.tol
         better = newton.dual_objective >= self._least
         # who asks for the last digits of the objective looks at those of the weights
         exact = better and log.meets(tol) and not takes_others(tol)
@@ -145,26 +170,43 @@ class SmoothSteps:
         return state.server.V.size <= MAX_WEIGHTS
 
     def run(self, state: State) -> None:
-        server, nodes, log = state.server, state.nodes, state.log
-        best: Array = nodes.alpha
-        path, goes_on = _path(state), True
+        nodes, log = state.nodes, state.log
+        incumbent: Array = nodes.alpha
+        path = _path(state)
+        goes_on = True
         while goes_on and state.begin_round():
             goes_on = path.advance()
-            bound = _best_bound(path, state)
+            bound = _best_bound(state, path)
             if bound.value > log.best.dual_objective:
-                best = bound.alpha
-            exact = server.relationship.respond(nodes.moments_of(bound.alpha))
-            points = [(path.W, server.relationship.penalty(path.W)), (exact.W, exact.penalty)]
-            priced = [(nodes.loss_at(W) + penalty, W) for W, penalty in points]
-            objective, W = min(priced, key=lambda pair: pair[0])
-            server.count(len(nodes), vectors=4, scalars=server.V.shape[1] ** 2)
-            log.enter(server, W, objective, bound.value, objective + bound.magnitude)
+                incumbent = bound.alpha
+            _enter(state, path.W, bound)
             if log.is_last(state.tol, state.max_iter):
-                nodes.alpha = best
-                log.confirm(server, nodes)
-        nodes.alpha = best
-        log.confirm(server, nodes)
-        log.settle(server, nodes, state.tol)
+                assign(nodes, incumbent)
+                log.confirm(state.server, nodes)
+        assign(nodes, incumbent)
+        log.confirm(state.server, nodes)
+        log.settle(state.server, nodes, state.tol)
+
+
+def _best_bound(state: State, path: SmoothPath | InsidePath) -> Bound:
+    """The best of the bounds that a path's dual variables give."""
+    relationship, nodes = state.server.relationship, state.nodes
+    bounds = (
+        bound_of(relationship, nodes, alpha, nodes.moments_of(alpha)) for alpha in path.duals()
+    )
+    return max(bounds, key=lambda bound: bound.value)
+
+
+def _enter(state: State, W: Array, bound: Bound) -> None:
+    """End a round with these weights, or with those of the bound if they are better."""
+    server, nodes = state.server, state.nodes
+    exact = server.relationship.respond(nodes.moments_of(bound.alpha))
+    objective = nodes.loss_at(W) + server.relationship.penalty(W)
+    of_exact = nodes.loss_at(exact.W) + exact.penalty
+    if of_exact < objective:
+        W, objective = exact.W, of_exact
+    server.count(len(nodes), vectors=4, scalars=server.V.shape[1] ** 2)
+    state.log.enter(server, W, objective, bound.value, objective + bound.magnitude)
 
 
 def _path(state: State) -> SmoothPath | InsidePath:
@@ -194,6 +236,7 @@ def run_first(methods: tuple[Finish, ...], state: State) -> None:
     """Run the first of the methods that applies, if one does and the fit is not over."""
     if state.log.is_last(state.tol, state.max_iter):  # preparing a method costs as much as steps
         return
-    method = next((method for method in methods if method.applies(state)), None)
-    if method is not None:
-        method.run(state)
+    for method in methods:
+        if method.applies(state):
+            method.run(state)
+            return

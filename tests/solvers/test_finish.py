@@ -12,12 +12,25 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
 from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl._protocol import Iterate, assign
 from skfedmtl._protocol.problem import FederatedProblem
-from skfedmtl._solvers import finish
+from skfedmtl._solvers import SplittingSolver, finish, splitting
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS, DenseSystem
-from skfedmtl._solvers.finish import PATIENCE
+from skfedmtl._solvers.finish import (
+    AFTER,
+    BEFORE,
+    ENOUGH,
+    PATIENCE,
+    SmoothSteps,
+    State,
+    WeightSteps,
+    _path,
+    run_first,
+)
 from skfedmtl._solvers.inside_path import InsidePath
 from skfedmtl._solvers.pricing import bound_of
+from skfedmtl._solvers.progress import Log
+from skfedmtl._solvers.schedule import Schedule
 from skfedmtl._solvers.smooth_path import SmoothPath, size
 from skfedmtl.relationships import mean_regularized
 
@@ -274,6 +287,191 @@ def test_what_the_splitting_cannot_is_finished(loss):
     assert model.dual_gap_ <= 1e-6 * model.objective_
     assert X.shape[1] * 3 <= MAX_WEIGHTS
     assert model.n_iter_ <= 6 * PATIENCE
+
+
+# -- the table --------------------------------------------------------------------------------
+
+
+def make_state(problem, *, tol=1e-4, max_iter=300, n_iter=0):
+    """A fit after `n_iter` iterations of the splitting alone."""
+    server, nodes = problem.server, problem.nodes
+    rng = np.random.default_rng(0)
+    solution = SplittingSolver(tol=0.0, max_iter=max(n_iter, 1)).solve(server, nodes, rng)
+    if n_iter == 0:
+        assign(nodes, nodes.start())
+    log = Log(server, nodes)
+    if n_iter > 0:
+        log.offer(solution.W, nodes.loss_at(solution.W) + server.relationship.penalty(solution.W))
+    return State(server, nodes, log, tol, max_iter, n_iter == 0)
+
+
+def wide(n_features):
+    return lambda rng, n: rng.normal(size=(n, n_features))
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "tol", "sizes", "n_features", "applies"),
+    [
+        ("logistic", "learned", 1e-4, (6, 9, 4), 4, True),
+        ("squared_hinge", "learned", 1e-4, (6, 9, 4), 4, True),
+        # a loss without curvature has no such step
+        ("hinge", "learned", 1e-4, (6, 9, 4), 4, False),
+        ("hinge", "none", 1e-9, (6, 9, 4), 4, False),
+        # constant curvature: where the whole is quadratic, or the last digits are asked for
+        ("squared_error", "learned", 1e-4, (6, 9, 4), 4, False),
+        ("squared_error", "learned", 1e-7, (6, 9, 4), 4, False),
+        ("squared_error", "learned", 0.9e-7, (6, 9, 4), 4, True),
+        ("squared_error", "none", 1e-4, (6, 9, 4), 4, True),
+        ("squared_error", "omega", 1e-4, (6, 9, 4), 4, True),
+        # few features; or few weights, beyond which a quadratic regulariser has no small system
+        ("logistic", "learned", 1e-4, (2,) * 3, 100, True),
+        ("logistic", "learned", 1e-4, (2,) * 3, 101, False),
+        ("logistic", "none", 1e-4, (2,) * 8, 100, True),
+        ("logistic", "none", 1e-4, (2,) * 9, 100, False),
+        ("logistic", "learned", 1e-4, (2,) * 9, 100, False),
+        ("logistic", "learned", 1e-4, (2,) * 100, 32, True),
+        ("logistic", "omega", 1e-4, (2,) * 100, 32, False),
+        # many nodes that share what they learn
+        ("logistic", "learned", 1e-4, (2,) * 128, 32, False),
+        ("logistic", "learned", 1e-4, (2,) * 127, 32, True),
+        ("squared_error", "none", 1e-4, (2,) * 128, 6, True),
+    ],
+)
+def test_where_steps_come_before(loss, kind, tol, sizes, n_features, applies):
+    """`n_features` with the intercept."""
+    own = n_features - (loss != "squared_error")
+    state = make_state(make_problem(loss, 0, wide(own), sizes=sizes, kind=kind), tol=tol)
+    assert state.server.V.shape == (len(sizes), n_features)
+    assert WeightSteps().applies(state) is applies
+
+
+@pytest.mark.parametrize("kind", ["learned", "none", "omega"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("n_features", "applies"), [(200, True), (201, False)])
+def test_where_steps_come_after(loss, kind, n_features, applies):
+    """Of any loss, relationship and tolerance; the loss decides which path they take."""
+    own = n_features - (loss != "squared_error")
+    problem = make_problem(loss, 0, wide(own), sizes=(2,) * 4, kind=kind)
+    for tol in (1e-2, 1e-12):
+        state = make_state(problem, tol=tol)
+        assert (state.server.V.size <= MAX_WEIGHTS) is applies
+        assert SmoothSteps().applies(state) is applies
+        if applies:
+            assert type(_path(state)) is (InsidePath if loss == "hinge" else SmoothPath)
+
+
+def test_the_table_has_these_rows():
+    assert [type(method) for method in BEFORE] == [WeightSteps]
+    assert [type(method) for method in AFTER] == [SmoothSteps]
+
+
+class Recorded:
+    """A method that notes when it is asked, and when it runs, and does nothing."""
+
+    def __init__(self, applies=True):
+        self._applies, self.asked, self.rounds = applies, 0, []
+
+    def applies(self, state):
+        self.asked += 1
+        return self._applies
+
+    def run(self, state):
+        self.rounds.append(state.log.rounds)
+
+
+def solve(problem, monkeypatch, methods=None, **params):
+    """The number of rounds at which methods before and after have run."""
+    before, after = methods or (Recorded(), Recorded())
+    monkeypatch.setattr(splitting, "BEFORE", (before,))
+    monkeypatch.setattr(splitting, "AFTER", (after,))
+    solver = SplittingSolver(**{"tol": 1e-14, "max_iter": 400, **params})
+    solver.solve(problem.server, problem.nodes, np.random.default_rng(0))
+    return before.rounds, after.rounds
+
+
+def units(decades):
+    return lambda rng, n: rng.normal(size=(n, 4)) * 10.0 ** np.linspace(0, decades, 4)
+
+
+NEVER = 1e-300  #: share of the gap that no iterations leave
+
+
+@pytest.mark.parametrize(("share", "after"), [(NEVER, [PATIENCE]), (np.inf, [])])
+def test_after_patience_or_as_long_as_it_pays(share, after, monkeypatch):
+    monkeypatch.setattr(splitting, "ENOUGH", share)
+    problem = make_problem("logistic", 0, units(3))
+    assert solve(problem, monkeypatch, max_iter=3 * PATIENCE + 1) == ([0], after)
+
+
+@pytest.mark.parametrize("decades", [1, 3])
+def test_another_fifty_while_they_leave_less_than_a_tenth(decades, monkeypatch):
+    """As the history of a fit without second-order steps tells."""
+    _, after = solve(make_problem("logistic", 0, units(decades)), monkeypatch)
+    for table in ("BEFORE", "AFTER"):
+        monkeypatch.setattr(splitting, table, ())
+    problem = make_problem("logistic", 0, units(decades))
+    solver = SplittingSolver(tol=1e-14, max_iter=400)
+    history = solver.solve(problem.server, problem.nodes, np.random.default_rng(0)).history
+    gaps = (history["objective"] - history["dual_objective"])[::PATIENCE]
+    stalled = np.flatnonzero(gaps[1:] >= ENOUGH * gaps[:-1])
+    assert after == [PATIENCE * (int(first) + 1) for first in stalled[:1]]  # unless it ends before
+
+
+@pytest.mark.parametrize(
+    ("params", "before", "after"),
+    [
+        ({}, [0], [PATIENCE]),
+        ({"tol": 0.0}, [], []),
+        ({"schedule": Schedule(np.full(3, 2.0), np.full(3, 2.0), 1.0)}, [], []),
+        ({"iterate": Iterate(np.zeros((3, 5)), np.zeros(19), 1.0, 0, None)}, [], [PATIENCE]),
+        ({"max_iter": PATIENCE}, [0], []),
+        ({"tol": 0.1}, [0], []),
+    ],
+    ids=["as usual", "no gap", "schedule", "iterate", "over", "met"],
+)
+def test_who_has_no_second_order_steps(params, before, after, monkeypatch):
+    monkeypatch.setattr(splitting, "ENOUGH", NEVER)
+    problem = make_problem("logistic", 0, units(1))
+    assert solve(problem, monkeypatch, **params) == (before, after)
+
+
+def test_the_first_that_applies_runs():
+    state = make_state(make_problem("logistic", 0))
+    methods = Recorded(False), Recorded(), Recorded()
+    run_first(methods, state)
+    assert [method.asked for method in methods] == [1, 1, 0]
+    assert [method.rounds for method in methods] == [[], [0], []]
+    run_first(methods, state._replace(max_iter=0))  # nothing is asked of a fit that is over
+    assert [method.asked for method in methods] == [1, 1, 0]
+    run_first((Recorded(False),), state)
+
+
+@pytest.mark.parametrize("method", [WeightSteps(), SmoothSteps()], ids=["before", "after"])
+@given(
+    seed=seeds,
+    loss=st.sampled_from(LOSSES),
+    kind=st.sampled_from(["learned", "none", "omega"]),
+    columns=st.sampled_from(sorted(COLUMNS)),
+    n_iter=st.sampled_from([0, 1, 20]),
+    max_iter=st.sampled_from([1, 2, 5]),
+)
+def test_no_method_loses_ground(method, seed, loss, kind, columns, n_iter, max_iter):
+    """From anywhere, however soon it ends: the best P and D stay, and the nodes bear D out."""
+    problem = make_problem(loss, seed, COLUMNS[columns], kind=kind)
+    state = make_state(problem, tol=1e-8, max_iter=max_iter, n_iter=n_iter)
+    server, nodes, log = state.server, state.nodes, state.log
+    before = log.best
+    if isinstance(method, WeightSteps) and not method.applies(state):
+        return
+    method.run(state)
+    noise = 1e-9 * before.magnitude
+    assert log.best.objective <= before.objective + noise
+    assert log.best.dual_objective >= before.dual_objective - noise
+    assert log.best.dual_objective <= log.best.objective + noise
+    now = server.price(nodes)
+    assert abs(now.dual_objective - log.best.dual_objective) <= noise
+    objective = nodes.loss_at(log.W) + server.relationship.penalty(log.W)
+    assert_allclose(objective, log.best.objective, atol=noise)
 
 
 def test_who_has_few_nodes():
