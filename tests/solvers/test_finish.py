@@ -425,13 +425,15 @@ def test_another_fifty_while_they_leave_less_than_a_tenth(decades, monkeypatch):
         ({"schedule": Schedule(np.full(3, 2.0), np.full(3, 2.0), 1.0)}, [], []),
         ({"iterate": Iterate(np.zeros((3, 5)), np.zeros(19), 1.0, 0, None)}, [], [PATIENCE]),
         ({"max_iter": PATIENCE}, [0], []),
-        ({"tol": 0.1}, [0], []),
+        ({"tol": 0.1, "decades": 0}, [0], []),
     ],
     ids=["as usual", "no gap", "schedule", "iterate", "over", "met"],
 )
 def test_who_has_no_second_order_steps(params, before, after, monkeypatch):
     monkeypatch.setattr(splitting, "ENOUGH", NEVER)
-    problem = make_problem("logistic", 0, units(1))
+    columns = units(params.get("decades", 3))
+    params = {name: value for name, value in params.items() if name != "decades"}
+    problem = make_problem("logistic", 0, columns)
     assert solve(problem, monkeypatch, **params) == (before, after)
 
 
