@@ -18,7 +18,7 @@ class _LinearResponse:
 
     def __init__(self, relationship: _Quadratic, V: Array) -> None:
         self._relationship = relationship
-        self.V, self.W = V, relationship.half_inverse(V)
+        self.W = relationship.half_inverse(V)
         self.value = self.penalty = 0.5 * float(np.vdot(V, self.W))
         self.rank = int(min(V.shape))
 
@@ -102,7 +102,7 @@ class Independent(_Quadratic):
         return 2.0 * self._lambda2
 
     def covariance_factor(self, W: Array) -> Array:
-        """None, of no columns: Sigma is the identity over the number of nodes."""
+        """Of no columns: Sigma is the identity over the number of nodes."""
         return np.zeros((self.n_nodes, 0))
 
 

@@ -5,21 +5,72 @@ work with its conjugate ``R*`` on the dual side, whose gradient gives the weight
 
     R*(V) = sup over W of ( tr(V' W) - R(W) ),        W(V) = grad R*(V)
 
-====================  ==========================================  =========
-symbol                variable                                    shape
-====================  ==========================================  =========
-W, V                  ``W``, ``V``: one row a node                (m, d)
-Omega                 ``precision``                               (m, m)
-B                     ``(lambda1 Omega + lambda2 I)^-1``          (m, m)
-J                     derivative of W(V): ``Response.product``    (m, d) -> (m, d)
-(1/2) B               derivative with Sigma held fixed:           (m, d) -> (m, d)
+====================  ====================================================  =========
+symbol                variable                                              shape
+====================  ====================================================  =========
+W, V, T               weights, moments, states: one row a node              (m, d)
+Omega                 ``precision``                                         (m, m)
+B                     ``(lambda1 Omega + lambda2 I)^-1``                    (m, m)
+J                     derivative of W(V): ``Response.product``              (m, d) -> (m, d)
+(1/2) B               derivative with Sigma held fixed:                     (m, d) -> (m, d)
                       ``ExactResponse.frozen_product``
-(1/2) B_ll            ``curvature[l]``                            (m,)
-====================  ==========================================  =========
+(1/2) B_ll            ``curvature()[l]``                                    (m,)
+====================  ====================================================  =========
 
-Three regularisers are known. `_quadratic.Independent` has ``R = lambda2 ||W||_F^2``.
-`_quadratic.Fixed` has ``R = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2`` for a given ``Omega``.
-`_learned.Learned` takes the best covariance ``Sigma = Omega^-1`` of trace one for every ``W``,
+What solvers may ask of a regulariser, and of what that gives them; nothing else is asked:
+
+======================  ======================================================  ===========
+of a `Relationship`     what                                                    gives
+======================  ======================================================  ===========
+n_nodes                 m                                                       int
+is_quadratic            whether R is, so that no step changes Sigma             bool
+own_rho                 of a splitting that leaves every node its own problem,  float, None
+                        if there is one
+penalty(W)              R(W)                                                    float
+conjugate(V)            R*(V)                                                   float
+respond(V)              W(V) and what follows from it                           `ExactResponse`
+proximal(T, rho)        argmin R(W) + (rho/2) ||W - T||_F^2                     `Proximal`
+ridged(more)            R(W) + more ||W||_F^2                                   `Relationship`
+curved(W, root)         R, twice differentiable: smoothed by about `root`       `Curved`
+majorant(W)             M with R(U) <= tr(U M U'), all but equal at U = W;      (d, d), None
+                        None of a quadratic
+stiffness(n_features)   about ||grad R(W)|| / ||W||                             float
+first_curvature()       about ``curvature()`` before there is any V             (m,)
+covariance_factor(W)    F with F F' the covariance of the nodes; no columns:    (m, k)
+                        the identity over m
+======================  ======================================================  ===========
+
+======================  ======================================================  ===========
+of a `Response`         what                                                    gives
+======================  ======================================================  ===========
+value                   R*(V)                                                   float
+W                       grad R*(V)                                              (m, d)
+product(dV)             J[dV]; `dV` may be a stack of directions                as dV
+spectral()              J as `Spectral`; None unless it has that form           `Spectral`, None
+======================  ======================================================  ===========
+
+======================  ======================================================  ===========
+of an `ExactResponse`   what                                                    gives
+======================  ======================================================  ===========
+penalty                 R(W)                                                    float
+rank                    of W, decided from V; of a quadratic min(m, d)          int
+frozen_product(dV)      (1/2) B dV, Sigma held                                  (m, d)
+curvature()             diagonal of (1/2) B, Sigma held                         (m,)
+rounded(excess)         R* with kinks rounded off that change it by about       `Response`
+                        `excess`, at the same V
+======================  ======================================================  ===========
+
+======================  ======================================================  ===========
+of a `Curved`           what                                                    gives
+======================  ======================================================  ===========
+value                   the (smoothed) R(W)                                     float
+slope                   its gradient                                            (m, d)
+hessian()               its second derivative, of weights row by row            (m d, m d)
+======================  ======================================================  ===========
+
+Three regularisers are known. `quadratic.Independent` has ``R = lambda2 ||W||_F^2``.
+`quadratic.Fixed` has ``R = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2`` for a given ``Omega``.
+`learned.Learned` takes the best covariance ``Sigma = Omega^-1`` of trace one for every ``W``,
 which makes ``R = lambda1 ||W||_*^2 + lambda2 ||W||_F^2`` with the nuclear norm: jointly convex.
 
 References
@@ -41,30 +92,29 @@ from skfedmtl._typing import Array
 class Response(Protocol):
     """``W(V)`` and what follows from it at one point ``V``."""
 
-    value: float  #: R*(V)
+    value: float
 
     @property
-    def W(self) -> Array: ...  #: grad R*(V), shape (m, d)
-    @property
-    def penalty(self) -> float: ...  #: R(W)
+    def W(self) -> Array: ...
     def product(self, dV: Array) -> Array: ...
-    def curvature(self) -> Array: ...
     def spectral(self) -> Spectral | None: ...
 
 
 class ExactResponse(Response, Protocol):
     """The same of R* itself, whose kinks can be rounded off."""
 
-    rank: int  #: rank of W, decided from V
+    penalty: float
+    rank: int
 
     def frozen_product(self, dV: Array) -> Array: ...
+    def curvature(self) -> Array: ...
     def rounded(self, excess: float) -> Response: ...
 
 
 class Proximal(NamedTuple):
     """``argmin R(W) + (rho/2) ||W - T||_F^2`` and R there."""
 
-    W: Array
+    W: Array  #: (m, d)
     penalty: float
 
 
@@ -72,9 +122,9 @@ class Curved(Protocol):
     """A regulariser with a second derivative, at one point."""
 
     value: float
-    slope: Array  #: (m, d)
+    slope: Array
 
-    def hessian(self) -> Array: ...  #: (m d, m d)
+    def hessian(self) -> Array: ...
 
 
 class Relationship(Protocol):
@@ -82,18 +132,18 @@ class Relationship(Protocol):
 
     n_nodes: int
     is_quadratic: bool
-    own_rho: float | None  #: of a splitting that leaves every node its own problem, if there is one
+    own_rho: float | None
 
     def penalty(self, W: Array) -> float: ...
-    def ridged(self, more: float) -> Relationship: ...  #: with that much added to lambda2
-    def covariance_factor(self, W: Array) -> Array: ...
-    def first_curvature(self) -> Array: ...
-    def stiffness(self, n_features: int) -> float: ...  #: slope of R along W over W, about
-    def proximal(self, T: Array, rho: float) -> Proximal: ...
     def conjugate(self, V: Array) -> float: ...
-    def curved(self, W: Array, root: float) -> Curved: ...
     def respond(self, V: Array) -> ExactResponse: ...
+    def proximal(self, T: Array, rho: float) -> Proximal: ...
+    def ridged(self, more: float) -> Relationship: ...
+    def curved(self, W: Array, root: float) -> Curved: ...
     def majorant(self, W: Array) -> Array | None: ...
+    def stiffness(self, n_features: int) -> float: ...
+    def first_curvature(self) -> Array: ...
+    def covariance_factor(self, W: Array) -> Array: ...
 
 
 class Spectral(NamedTuple):

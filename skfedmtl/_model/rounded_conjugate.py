@@ -81,11 +81,6 @@ class RoundedResponse:
         return ratio
 
     @cached_property
-    def penalty(self) -> float:
-        omega = self._ratio * self._nu
-        return self._lambda1 * float(omega.sum()) ** 2 + self._lambda2 * float(omega @ omega)
-
-    @cached_property
     def W(self) -> Array:
         W: Array = (self._U * (self._ratio * self._nu)) @ self._Zt
         return W
@@ -129,6 +124,3 @@ class RoundedResponse:
         if self._U.shape[0] < self._Zt.shape[1]:
             return None
         return Spectral(self._U, self._Zt, self._ratio, self._inside)
-
-    def curvature(self) -> Array:
-        return np.square(self._U) @ self._ratio

@@ -41,7 +41,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from skfedmtl._model import Relationship, Response
+from skfedmtl._model import ExactResponse, Relationship
 from skfedmtl._solvers.line_search import SUFFICIENT, SufficientFall, backtrack
 from skfedmtl._typing import Array
 
@@ -113,19 +113,19 @@ class _Mixture:
         self.linear = answers.conjugates - 0.5 * np.einsum("mkk->mk", self.bend)
         self.shape = self.linear.shape
 
-    def evaluate(self, t: Array) -> tuple[float, Response]:
+    def evaluate(self, t: Array) -> tuple[float, ExactResponse]:
         """The bound at ``t`` and the response of the weights of the model."""
         response = self.relationship.respond(self.V + np.einsum("mk,mkd->md", t, self.E))
         quadratic = float(np.vdot(t, self._bent(t)))
         return float(np.vdot(self.linear, t)) + 0.5 * quadratic + response.value, response
 
-    def gradient(self, t: Array, response: Response) -> Array:
+    def gradient(self, t: Array, response: ExactResponse) -> Array:
         return self.linear + self._bent(t) + np.einsum("mkd,md->mk", self.E, response.W)
 
     def _bent(self, t: Array) -> Array:
         return np.einsum("mjk,mk->mj", self.bend, t)
 
-    def own_curvature(self, response: Response) -> Array:
+    def own_curvature(self, response: ExactResponse) -> Array:
         """Each node's own block of the Hessian, the relationship held."""
         return self.bend + response.curvature()[:, None, None] * self.squares()
 
@@ -133,7 +133,7 @@ class _Mixture:
         """Inner products of each node's moments: its block of the Hessian, were J the identity."""
         return np.einsum("mjd,mkd->mjk", self.E, self.E)
 
-    def step(self, response: Response, more: Array, rhs: Array) -> Array:
+    def step(self, response: ExactResponse, more: Array, rhs: Array) -> Array:
         """Solve (bend + more + E J E') dt = rhs; `more`, (m, k, k), is positive definite."""
         blocks = self.bend + more
         if rhs.size <= _MAX_DENSE:
@@ -151,7 +151,7 @@ class _Mixture:
 
         return _conjugate_gradient(product, rhs.ravel(), precondition).reshape(rhs.shape)
 
-    def _dense_step(self, response: Response, blocks: Array, rhs: Array) -> Array:
+    def _dense_step(self, response: ExactResponse, blocks: Array, rhs: Array) -> Array:
         m, k, d = self.E.shape
         each = np.arange(m * k)
         units = np.zeros((m * k, m, d))
@@ -232,7 +232,7 @@ class _Inside(NamedTuple):
     t: Array  #: (m, k)
     s: Array  #: (m,), what the weights of a node leave of one
     bound: float
-    response: Response
+    response: ExactResponse
     mu: float  #: of the barriers
 
     @property
