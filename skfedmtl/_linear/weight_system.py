@@ -51,21 +51,21 @@ def solve_through_weights(response: Response, G: Array, b: Array) -> Array | Non
 
     `G` holds one d-by-d block a node.
     """
-    form = response.spectral()
-    ways = [lambda: _dense_solver(response.product, G)] if b.size <= MAX_DIRECT else []
-    if form is not None:
-        ways.insert(0, lambda: make_solver(form, G))
 
     def image(u: Array) -> Array:
         return u + response.product(np.matmul(G, u[:, :, None])[:, :, 0])
 
-    solutions = (_corrected(way(), image, b) for way in ways)
-    return next((u for u in solutions if u is not None), None)
+    form = response.spectral()
+    u = None if form is None else _corrected(make_solver(form, G), image, b)
+    if u is None and b.size <= MAX_DIRECT:
+        u = _corrected(_dense_solver(response.product, G), image, b)
+    return u
 
 
 def _corrected(solve: Product, image: Product, rhs: Array) -> Array | None:
     """A direct solution, once corrected if need be; None where it leaves more than rounding."""
-    t, size = solve(rhs), float(np.linalg.norm(rhs))
+    t = solve(rhs)
+    size = float(np.linalg.norm(rhs))
     for correct in (True, False):
         if not np.isfinite(t).all():  # a factor that rounding has spoiled
             return None

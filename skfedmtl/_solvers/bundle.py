@@ -50,8 +50,8 @@ _TRIALS = 20  #: lengths of a step
 _ENOUGH = 0.1  #: ends when no more than this share of what was gained is left to gain
 _NOTHING = 1e-15  #: or when rounding hides what is left
 _NOISE = 1e-12  #: what rounding may move a value by, as a share of it
-_WARIER = 100.0  #: times the ridge where the bound is no longer convex
-_CALMER = 0.25  #: what a step that fell as promised leaves of the floor
+_RIDGE_GROWTH = 100.0  #: of the ridge where the bound is no longer convex
+_DAMPING_DECAY = 0.25  #: what a step that fell as promised leaves of the damping
 _TO_BOUNDARY = 0.99
 _SHRINK = 0.1  #: of the central path's mu in one step
 _TINY = float(np.finfo(float).tiny)
@@ -191,18 +191,21 @@ def _newton(mixture: _Mixture) -> Array:
     """The least bound without limits on the weights.
 
     R* gains curvature where the rank of W grows, which its derivative J does not see: at V = 0
-    J is zero. What a step finds missing becomes a floor, a multiple of the identity added to J
+    J is zero. What a step finds missing becomes damping, a multiple of the identity added to J
     (Levenberg's method). R* has a curvature of at most 1/(2 lambda2), so that no more is ever
-    missing: with such a floor the system bends no less than the bound, and a step cannot fail.
+    missing: with such damping the system bends no less than the bound, and a step cannot fail.
     """
     t = np.zeros(mixture.shape)
     value, response = mixture.evaluate(t)
-    start, floor, share, squares = value, 0.0, _RIDGES[1], mixture.squares()
+    start = value
+    damping = 0.0
+    ridge_share = _RIDGES[1]
+    squares = mixture.squares()
     for _ in range(_STEPS):
         g = mixture.gradient(t, response)
         diagonal = np.einsum("mkk->mk", mixture.own_curvature(response))
-        ridge = share * (np.abs(diagonal) + diagonal.max()) + _TINY
-        more = ridge[:, :, None] * np.eye(t.shape[1]) + floor * squares
+        ridge = ridge_share * (np.abs(diagonal) + diagonal.max()) + _TINY
+        more = ridge[:, :, None] * np.eye(t.shape[1]) + damping * squares
         dt = mixture.step(response, more, -g)
         promise = -float(np.vdot(g, dt))
         if not promise > _NOTHING * abs(value):
@@ -211,18 +214,18 @@ def _newton(mixture: _Mixture) -> Array:
         trial, following = mixture.evaluate(candidate)
         # convex: below its tangent only where rounding has spoilt the inner products
         if not trial >= value - promise - _NOISE * abs(value):
-            share *= _WARIER
+            ridge_share *= _RIDGE_GROWTH
             continue
         length = float(np.einsum("mj,mjk,mk->", dt, squares, dt))
-        missing = floor + (2.0 * (trial - value) + promise) / max(length, _TINY)
+        missing = damping + (2.0 * (trial - value) + promise) / max(length, _TINY)
         if trial > value - SUFFICIENT * promise:
-            floor = max(missing, 2.0 * floor)
+            damping = max(missing, 2.0 * damping)
             continue
         t = candidate
         value, response = trial, following
         if promise <= _ENOUGH * (start - value):
             break
-        floor = max(missing, _CALMER * floor)
+        damping = max(missing, _DAMPING_DECAY * damping)
     return t
 
 

@@ -99,7 +99,9 @@ class InsidePath:
         self._relationship, self._nodes, self._tol = relationship, nodes, tol
         self._live, self._weight = nodes.weight > 0.0, nodes.weight
         self._total = 2.0 * float(nodes.weight.sum())
-        self._root, self._scale, self._steps = size(W), min(1.0, gap), 0
+        self._root = size(W)
+        self._scale = min(1.0, gap)
+        self._steps = 0
         self._mu = _FIRST_MU if gap > _FAR else 0.1 * max(gap, 1e-10)
         self._now = self._point(W)
         self._b = self._near(self._mu / self._now.below)
@@ -129,10 +131,11 @@ class InsidePath:
 
     def _next_direction(self, system: DenseSystem, theta: Array) -> _Step:
         """Let mu fall, and find the step to there."""
-        ahead = self._direction(system, theta, 0.0, 0.0)
+        predictor = self._direction(system, theta, 0.0, 0.0)
         before = self._mu
-        self._mu = self._next_mu(ahead)
-        low, high = self._mu - ahead.b * ahead.below, self._mu + ahead.b * ahead.above
+        self._mu = self._next_mu(predictor)
+        low = self._mu - predictor.b * predictor.below
+        high = self._mu + predictor.b * predictor.above
         if self._root == 0.0 and self._mu < before:  # weights that tell how large they become
             self._root = size(self._now.u)
         self._now = self._point(self._now.u)
@@ -140,13 +143,13 @@ class InsidePath:
         # without the products there always is a way down
         return step if step.promise > 0.0 else self._direction(system, theta, self._mu, self._mu)
 
-    def _next_mu(self, ahead: _Step) -> float:
+    def _next_mu(self, predictor: _Step) -> float:
         """As far as the predictor gets."""
         now, b = self._now, self._b
-        slacks = min(1.0, self._longest((now.below, ahead.below), (now.above, ahead.above)))
-        duals = min(1.0, self._longest((b, ahead.b), (1.0 - b, -ahead.b)))
-        products = (b + duals * ahead.b) * (now.below + slacks * ahead.below)
-        products += (1.0 - b - duals * ahead.b) * (now.above + slacks * ahead.above)
+        slacks = min(1.0, self._longest((now.below, predictor.below), (now.above, predictor.above)))
+        duals = min(1.0, self._longest((b, predictor.b), (1.0 - b, -predictor.b)))
+        products = (b + duals * predictor.b) * (now.below + slacks * predictor.below)
+        products += (1.0 - b - duals * predictor.b) * (now.above + slacks * predictor.above)
         ratio = float(self._weight @ products)
         ratio /= float(self._weight @ (b * now.below + (1.0 - b) * now.above))
         fall = min(_LEAST_FALL, max(_MOST_FALL, ratio**3))
@@ -191,7 +194,8 @@ class InsidePath:
 
     def _point(self, u: Array) -> _Point:
         """The best slacks of the weights."""
-        f, mu = self._nodes.margins(u), self._mu
+        mu = self._mu
+        f = self._nodes.margins(u)
         margin = 1.0 - self._nodes.y * f
         larger = 0.5 * (np.hypot(margin, 2.0 * mu) + 2.0 * mu + np.abs(margin))
         smaller = mu * larger / (larger - mu)  # mu / above + mu / below = 1

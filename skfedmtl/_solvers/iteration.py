@@ -10,7 +10,7 @@ from skfedmtl._solvers.balance import Balance
 from skfedmtl._typing import Array
 
 _RELAXATION = 1.6
-_ALONE = 2.0  #: of nodes that nothing ties: the next state is what they have found
+_UNTIED_RELAXATION = 2.0  #: of nodes that nothing ties: the next state is what they answer
 
 
 class Iteration:
@@ -63,4 +63,4 @@ class Iteration:
 
 def relaxation_of(relationship: Relationship) -> float:
     """How far, in residuals, a plain step goes."""
-    return _RELAXATION if relationship.own_rho is None else _ALONE
+    return _RELAXATION if relationship.own_rho is None else _UNTIED_RELAXATION

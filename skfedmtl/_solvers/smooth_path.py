@@ -50,8 +50,10 @@ class SmoothPath:
     """
 
     def __init__(self, relationship: Relationship, nodes: NodeTable, W: Array, gap: float) -> None:
-        self._relationship, self._nodes, self._loss = relationship, nodes, nodes.loss
-        self._scale, self._steps = min(1.0, gap), 0
+        self._relationship, self._nodes = relationship, nodes
+        self._loss = nodes.loss
+        self._scale = min(1.0, gap)
+        self._steps = 0
         self._root = size(W)
         self._predicted = np.zeros_like(nodes.y)
         self._now = self._point(W)
@@ -88,7 +90,8 @@ class SmoothPath:
         return True
 
     def _smooth_less(self) -> None:
-        self._scale, self._steps = _SHRINK * self._scale, 0
+        self._scale *= _SHRINK
+        self._steps = 0
         if self._root == 0.0:  # weights that tell how large they become
             self._root = size(self._now.u)
         self._now = self._point(self._now.u)

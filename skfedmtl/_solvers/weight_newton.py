@@ -92,9 +92,12 @@ class WeightNewton:
     """Improves weights ``u`` and the dual variables that belong to them."""
 
     def __init__(self, server: Server, nodes: NodeTable, u: Array) -> None:
-        self._server, self._nodes, self._loss = server, nodes, nodes.loss
-        self._y, self._weight = nodes.y, nodes.weight
-        self._bend, self._G = np.empty(0), np.empty((0, 0, 0))
+        self._server, self._nodes = server, nodes
+        self._loss = nodes.loss
+        self._y = nodes.y
+        self._weight = nodes.weight
+        self._bend = np.empty(0)
+        self._G = np.empty((0, 0, 0))
         self._now = self._point(u, self._margins(u))
 
     @property
@@ -139,7 +142,7 @@ class WeightNewton:
         return promise > now.rounding
 
     def adopt(self) -> None:
-        """Give server and nodes what has been found."""
+        """Give server and nodes the incumbent."""
         self._server.set_response(self._now.V, self._now.response)
         self._nodes.alpha = self._now.alpha
 
