@@ -32,7 +32,7 @@ from skfedmtl._protocol import NodeTable, Server
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS
 from skfedmtl._solvers.inside_path import InsidePath
-from skfedmtl._solvers.pricing import Bound, bound_of
+from skfedmtl._solvers.pricing import Dual, bound_of
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._solvers.smooth_path import SmoothPath
 from skfedmtl._typing import Array
@@ -181,14 +181,14 @@ class SmoothSteps:
                 incumbent = bound.alpha
             _enter(state, path.W, bound)
             if log.is_last(state.tol, state.max_iter):
-                assign(nodes, incumbent)
+                nodes.alpha = incumbent
                 log.confirm(state.server, nodes)
-        assign(nodes, incumbent)
+        nodes.alpha = incumbent
         log.confirm(state.server, nodes)
         log.settle(state.server, nodes, state.tol)
 
 
-def _best_bound(state: State, path: SmoothPath | InsidePath) -> Bound:
+def _best_bound(state: State, path: SmoothPath | InsidePath) -> Dual:
     """The best of the bounds that a path's dual variables give."""
     relationship, nodes = state.server.relationship, state.nodes
     bounds = (
@@ -197,7 +197,7 @@ def _best_bound(state: State, path: SmoothPath | InsidePath) -> Bound:
     return max(bounds, key=lambda bound: bound.value)
 
 
-def _enter(state: State, W: Array, bound: Bound) -> None:
+def _enter(state: State, W: Array, bound: Dual) -> None:
     """End a round with these weights, or with those of the bound if they are better."""
     server, nodes = state.server, state.nodes
     exact = server.relationship.respond(nodes.moments_of(bound.alpha))
@@ -216,16 +216,6 @@ def _path(state: State) -> SmoothPath | InsidePath:
     W = log.W if gap < _FAR else np.zeros_like(log.W)
     begin = state.server.relationship, nodes, W, gap
     return InsidePath(*begin, state.tol) if nodes.loss.linear else SmoothPath(*begin)
-
-
-def _best_bound(path: SmoothPath | InsidePath, state: State) -> Dual:
-    """The highest of those that the path's dual variables give."""
-    nodes = state.nodes
-    bounds = [
-        bound_of(state.server.relationship, nodes, alpha, nodes.moments_of(alpha))
-        for alpha in path.duals()
-    ]
-    return max(bounds, key=lambda one: one.value)
 
 
 BEFORE: tuple[Finish, ...] = (WeightSteps(),)
