@@ -116,11 +116,12 @@ def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
 class Watched(PoisoningAttacker):
     """Keeps what a restart of an attack would be given, and makes its game."""
 
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        self.clean_, self.start_, self.threat_ = clean, draw(rng), threat
-        self.evaluation_ = evaluation
+    def _inject(self, scenario, task):
+        self.clean_, self.threat_ = scenario.clean, scenario.threat
+        self.start_ = scenario.draw_start(scenario.rng)
+        self.evaluation_ = scenario.evaluation
         self.objective_history_, self.n_iter_ = np.zeros(1), 0
-        return self.start_, self.start_.X
+        return scenario.lay_out(self.start_, self.start_.X)
 
     def game(self, kind=Bilevel, start=None, seed=0, **options):
         return make_game(

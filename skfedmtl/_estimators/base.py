@@ -85,7 +85,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         if y_numeric:
             y = y.astype(np.float64, copy=False)
             refuse_huge("y", y)
-        labels, codes = self._encode(nodes, X.shape[0])
+        labels, codes = self._encode(self._read_nodes(nodes, X.shape[0]), X.shape[0])
         sample_weight = read_weights(sample_weight, X)
         if not sample_weight.any():
             raise ValueError("sample_weight must hold positive weights, got zeros only.")
@@ -101,7 +101,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         else:
             X = check_array(X, accept_sparse="csr", dtype=np.float64, estimator=self)
         if nodes is not None:
-            nodes = check_nodes(nodes, X.shape[0])
+            nodes = self._read_nodes(nodes, X.shape[0])
             return X, lookup_nodes(nodes, self.nodes_, self.handle_unknown)
         if len(self.nodes_) > 1:
             raise ValueError(
@@ -111,6 +111,11 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
                 "pass it on: use node_column there."
             )
         return X, np.zeros(X.shape[0], dtype=np.int64)
+
+    def _read_nodes(self, nodes, n_samples):
+        """The node of each row, if said; a node column has been read as it was taken off."""
+        is_read = nodes is None or self.node_column is not None
+        return nodes if is_read else check_nodes(nodes, n_samples)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -134,7 +139,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     # -- fit ------------------------------------------------------------------------------
 
     def _encode(self, nodes, n_samples):
-        """`nodes_` and the position of every row's node."""
+        """`nodes_` and the position of every row's node, from labels that have been read."""
         if nodes is None:
             if not isinstance(self.node_labels, str):
                 raise ValueError(
@@ -142,7 +147,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
                     "the rows belong."
                 )
             return np.array([NO_NODE]), np.zeros(n_samples, dtype=np.int64)
-        return encode_nodes(check_nodes(nodes, n_samples), self.node_labels)
+        return encode_nodes(nodes, self.node_labels)
 
     def _make_relationship(self, labels) -> Relationship:
         m, lambda1, lambda2 = len(labels), float(self.lambda1), float(self.lambda2)

@@ -24,7 +24,6 @@ from skfedmtl.attack._bilevel import (
     craft,
     fingerprint,
     make_game,
-    upper_value,
 )
 from skfedmtl.attack._poisoner import BasePoisoner
 
@@ -358,25 +357,10 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
             raise ValueError("`X_target` and `y_target` must be given together or not at all.")
         if nodes_target is not None and X_target is None:
             raise ValueError("`nodes_target` was given without `X_target` and `y_target`.")
-        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
-            raise ValueError(
-                "`checkpoint` needs a whole number as `random_state`, so that a resumed run draws "
-                f"what the first one drew; got {self.random_state!r}."
-            )
-        if self.optimize_labels and is_classifier(self.estimator):
-            raise ValueError("optimize_labels=True is for regression; the victim is a classifier.")
-        if self.upper_loss != "victim" and not is_classifier(self.estimator):
-            raise ValueError(
-                f"upper_loss={self.upper_loss!r} is for classification; a regressor allows "
-                "'victim' only."
-            )
-        task = self._task = begin_fit(
-            self, self.n_restarts, X, y, nodes=nodes, sample_weight=sample_weight
-        )
-        try:
-            self._fit(X, y, nodes, sample_weight, (X_target, y_target, nodes_target))
-        finally:
-            del self._task
+        self._check_checkpoint()
+        self._check_kind()
+        task = begin_fit(self, self.n_restarts, X, y, nodes=nodes, sample_weight=sample_weight)
+        self._fit(X, y, nodes, sample_weight, (X_target, y_target, nodes_target), task)
         task.end(dict)
         return self
 
@@ -424,22 +408,74 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         """
         if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 1:
             raise ValueError(f"n_points must be a whole number of at least 1, got {n_points!r}.")
-        probe = _Probe(**self.get_params(deep=False))
-        probe.set_params(checkpoint=None)
-        probe._n_points = n_points
-        probe.fit(X, y, sample_weight=sample_weight, nodes=nodes)
-        return probe._comparison
+        self._validate_params()
+        self._check_kind()
+        scenario = self._read(X, y, nodes, sample_weight).with_fitted_victim()
+        start = scenario.draw_start(scenario.rng)
+        if len(start.codes) == 0:
+            raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")
+        game = make_game(
+            ExactBilevel,
+            scenario.victim.estimator,
+            scenario.clean,
+            start,
+            scenario.threat.targets,
+            tol=CHECK_TOL,
+            rng=scenario.rng,
+            upper=self.upper_loss,
+        )
+        radius = start.feasible.radius
+        return compare(game, start.X, radius, self.gradient, n_points, scenario.rng)
 
-    def _limits(self, X):
-        if self.checkpoint is not None:
-            check_folder(self.checkpoint)
-        return super()._limits(X)
+    def _check_checkpoint(self):
+        """Refuse files that nothing could go on from, or that cannot be written."""
+        if self.checkpoint is None:
+            return
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "`checkpoint` needs a whole number as `random_state`, so that a resumed run draws "
+                f"what the first one drew; got {self.random_state!r}."
+            )
+        check_folder(self.checkpoint)
 
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        starts = [draw(rng)]
+    def _check_kind(self):
+        """Refuse what is asked of victims of the other kind."""
+        if self.optimize_labels and is_classifier(self.estimator):
+            raise ValueError("optimize_labels=True is for regression; the victim is a classifier.")
+        if self.upper_loss != "victim" and not is_classifier(self.estimator):
+            raise ValueError(
+                f"upper_loss={self.upper_loss!r} is for classification; a regressor allows "
+                "'victim' only."
+            )
+
+    def _inject(self, scenario, task):
+        rng = scenario.rng
+        starts = [scenario.draw_start(rng)]
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
-        starts += [draw(np.random.default_rng(seed)) for seed in seeds[1:]]
-        settings = Settings(
+        starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
+        settings = self._settings(scenario.parameters.tol)
+        crafted = Parallel(n_jobs=self.n_jobs)(
+            delayed(craft)(
+                scenario.victim.estimator,
+                scenario.clean,
+                start,
+                scenario.threat.targets,
+                scenario.evaluation,
+                settings,
+                seed,
+                self._checkpoint_of(scenario, start),
+                task.subtask("restart", self.max_iter),
+            )
+            for start, seed in zip(starts, seeds, strict=True)
+        )
+        best = max(crafted, key=lambda one: one.value)
+        self.objective_history_ = np.array(best.history)
+        self.n_iter_ = len(best.history) - 1
+        return scenario.lay_out(best.start, best.rows)
+
+    def _settings(self, victim_tol):
+        """What every restart shares."""
+        return Settings(
             gradient=self.gradient,
             step=self.step,
             eta=float(self.eta),
@@ -447,61 +483,17 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
             max_iter=self.max_iter,
             inner_iter=self.inner_iter,
             tol=float(self.tol),
-            victim_tol=self._tol(),
+            victim_tol=victim_tol,
             upper_loss=self.upper_loss,
             smoothing=float(self.smoothing),
             optimize_labels=self.optimize_labels,
             compared=self.n_restarts > 1,
             level=logging.INFO if self.verbose else logging.DEBUG,
         )
-        crafted = Parallel(n_jobs=self.n_jobs)(
-            delayed(craft)(
-                self.clean_estimator_,
-                clean,
-                start,
-                threat.targets,
-                evaluation,
-                settings,
-                seed,
-                self._checkpoint_of(clean, start, evaluation),
-                self._task.subtask("restart", self.max_iter),
-            )
-            for start, seed in zip(starts, seeds, strict=True)
-        )
-        best = max(crafted, key=lambda one: one.value)
-        self.objective_history_ = np.array(best.history)
-        self.n_iter_ = len(best.history) - 1
-        return best.start, best.rows
 
-    def _checkpoint_of(self, clean, start, evaluation):
+    def _checkpoint_of(self, scenario, start):
         """The file of the restart that begins at `start`; None without `checkpoint`."""
         if self.checkpoint is None:
             return None
-        data = [*clean, *start[:3], *(evaluation or ())]
+        data = [*scenario.clean, *start[:3], *(scenario.evaluation or ())]
         return Checkpoint(self.checkpoint, fingerprint(version("skfedmtl"), self, *data))
-
-    def _upper_value(self, rows, targets):
-        return upper_value(self.estimator_, rows, targets, self.upper_loss)
-
-
-class _Probe(PoisoningAttacker):
-    """Compares gradients where an attack would begin to move its rows."""
-
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        start = draw(rng)
-        if len(start.codes) == 0:
-            raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")
-        game = make_game(
-            ExactBilevel,
-            self.clean_estimator_,
-            clean,
-            start,
-            threat.targets,
-            tol=CHECK_TOL,
-            rng=rng,
-            upper=self.upper_loss,
-            evaluation=evaluation,
-        )
-        radius = start.feasible.radius
-        self._comparison = compare(game, start.X, radius, self.gradient, self._n_points, rng)
-        return start, start.X

@@ -1,8 +1,8 @@
 """Poisoners that do not optimise: what an attack must beat."""
 
-from skfedmtl._tools.sklearn import _fit_context, last_step
+from skfedmtl._tools.sklearn import _fit_context
 from skfedmtl.attack._poisoner import BasePoisoner
-from skfedmtl.attack._setting import draw_distinct_rows, start_labels, take_rows
+from skfedmtl.attack._setting import draw_distinct_rows, start_labels
 
 __all__ = ["LabelFlipPoisoner", "RandomPoisoner"]
 
@@ -148,9 +148,9 @@ class RandomPoisoner(BasePoisoner):
         """
         return self._fit(X, y, nodes, sample_weight)
 
-    def _craft(self, clean, threat, rng, draw, evaluation):
-        start = draw(rng)
-        return start, start.X
+    def _inject(self, scenario, task):
+        start = scenario.draw_start(scenario.rng)
+        return scenario.lay_out(start, start.X)
 
 
 class LabelFlipPoisoner(BasePoisoner):
@@ -284,11 +284,8 @@ class LabelFlipPoisoner(BasePoisoner):
         """
         return self._fit(X, y, nodes, sample_weight)
 
-    def _limits(self, X):
-        return None
-
-    def _inject(self, X, clean, threat, rng, limits, evaluation):
-        drawn = draw_distinct_rows(clean.codes, threat, rng)
-        model = last_step(self.clean_estimator_)
-        y = start_labels("auto", model, clean, drawn, rng)
-        return take_rows(X, drawn), y, clean.codes[drawn]
+    def _inject(self, scenario, task):
+        clean, rng = scenario.clean, scenario.rng
+        drawn = draw_distinct_rows(clean.codes, scenario.threat, rng)
+        y = start_labels("auto", scenario.victim.model, clean, drawn, rng)
+        return scenario.copies(drawn, y)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,39 +19,26 @@ from skfedmtl._estimators import BaseFMTL, whole_or_not_at_all
 from skfedmtl._input import (
     from_polars,
     listing,
-    n_rows,
     one_column,
-    read_targets,
     read_truth,
     read_weights,
-    refuse_lazy,
     refuse_masked,
-    split_node_column,
     take_nodes,
     to_polars,
 )
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, last_step
+from skfedmtl._tools.task import NO_TASK
 from skfedmtl.attack._bilevel import upper_value
 from skfedmtl.attack._setting import (
     ATTACKS,
-    CleanData,
+    Parameters,
     Victim,
     as_given,
-    as_rows,
-    check_label_kind,
-    check_limits,
     check_victim,
-    draw_start,
-    draw_threat,
     in_frame,
-    injected_weights,
-    make_space,
     poisoned_data,
-    put_node_column,
-    read_evaluation,
-    refuse_weightless,
-    unfitted,
+    read_scenario,
 )
 
 
@@ -88,124 +75,57 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     # -- fit ------------------------------------------------------------------------------
 
-    def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None)):
-        """Fit the clean victim, craft the rows, refit the victim on clean and injected rows."""
+    def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None), task=NO_TASK):
+        """Fit the clean victim, craft the rows, refit the victim on clean and injected rows.
+
+        `evaluation` are rows to be judged, their targets and nodes; what is crafted step by step
+        is a part of `task`.
+        """
         with whole_or_not_at_all(self):
-            refuse_masked(X=X, y=y)
-            refuse_lazy(nodes, "nodes")
-            X, y, nodes = map(from_polars, (X, y, nodes))
-            check_victim(self.estimator, type(self).__name__)
-            numeric = not is_classifier(last_step(self.estimator))
-            y = read_targets(y, "y", numeric=numeric)
-            limits = self._limits(X)
-            seed = self._draw_seed()
-            rng = np.random.default_rng(seed)
-            victim = unfitted(self.estimator, self._column(), self._tol(), seed)
-            seen, where = self._seen(victim, X, nodes, reset=True)
-            labels, codes = self._nodes_of(victim.model, X, nodes)
-            threat = self._draw_threat(labels, codes, rng)
-            weight = read_weights(sample_weight, X)
-            refuse_weightless(weight, codes, threat, labels, judged=evaluation[0] is None)
-            own = None if sample_weight is None else weight
-            victim.fit(seen, y, where, own)
-            self.clean_estimator_ = victim.estimator
-            self.target_nodes_ = labels[threat.targets]
-            self.source_nodes_ = labels[threat.sources]
-            clean = CleanData(as_rows(X, self._column()), column_or_1d(y), codes, weight)
-            evaluation = read_evaluation(self, evaluation, threat.targets)
-            injected = self._inject(X, clean, threat, rng, limits, evaluation)
-            self.poison_X_, self.poison_y_, places = injected
-            self.poison_nodes_ = labels[places]
-            self.poison_sample_weight_ = injected_weights(weight, codes, places)
-            data = self._poisoned(X, y, nodes, own)
-            poisoned = unfitted(self.estimator, self._column(), self._tol(), seed)
-            seen, where = self._seen(poisoned, data.X, data.nodes)
-            poisoned.fit_behind(victim, seen, data.y, where, data.sample_weight)
-            self.estimator_ = poisoned.estimator
-            self.objective_ = self._upper_value(evaluation or clean, threat.targets)
-            validate_data(self, X, skip_check_array=True)
-            if hasattr(victim.model, "classes_"):
-                self.classes_ = victim.model.classes_
+            judged = evaluation[0] is None
+            scenario = self._read(X, y, nodes, sample_weight, judged=judged)
+            scenario = scenario.with_fitted_victim(evaluation)
+            injected = self._inject(scenario, task)
+            poisoned = scenario.poisoned_victim(injected)
+            self._record(scenario, injected, poisoned)
         return self
 
-    def _draw_seed(self):
-        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+    def _read(self, X, y, nodes, sample_weight, *, judged=True):
+        """The setting of an attack on these rows; reading leaves no mark on the poisoner."""
+        given = X, y, nodes, sample_weight
+        return read_scenario(Parameters.of(self), copy(self), *given, judged=judged)
 
-    def _nodes_of(self, model, X, nodes):
-        """The labels that the victim will know, and every row's position among them."""
-        if not (n_samples := n_rows(X, "X")):
-            raise ValueError("`X` has no rows; at least one a target node is needed.")
-        column = self._column()
-        if column is not None:
-            nodes = split_node_column(X, column)[1]
-        return model._encode(nodes, n_samples)
+    def _inject(self, scenario, task):
+        """The injected rows; subclasses craft them."""
+        raise NotImplementedError
 
-    def _draw_threat(self, labels, codes, rng, judged=None):
-        """Targets, sources and numbers of rows, refused before anything is fitted."""
-        counts = np.bincount(codes, minlength=len(labels))
-        chosen = self.target_nodes, self.source_nodes, float(self.budget)
-        return draw_threat(self.attack, *chosen, labels, counts, rng, judged)
+    def _record(self, scenario, injected, poisoned):
+        """Set the fitted attributes."""
+        labels, targets = scenario.labels, scenario.threat.targets
+        self.clean_estimator_ = scenario.victim.estimator
+        self.estimator_ = poisoned.estimator
+        self.target_nodes_ = labels[targets]
+        self.source_nodes_ = labels[scenario.threat.sources]
+        self.poison_X_ = injected.X
+        self.poison_y_ = injected.y
+        self.poison_nodes_ = labels[injected.codes]
+        self.poison_sample_weight_ = scenario.weights_of(injected)
+        loss = scenario.parameters.upper_loss
+        self.objective_ = upper_value(self.estimator_, scenario.judged, targets, loss)
+        validate_data(self, scenario.X, skip_check_array=True)
+        model = scenario.victim.model
+        if hasattr(model, "classes_"):
+            self.classes_ = model.classes_
 
-    def _draw_nodes(self, nodes, judged):
-        """Labels of the targets and sources as `fit` draws them, but targets are `judged` nodes."""
-        self._validate_params()
-        check_victim(self.estimator, type(self).__name__)
-        labels, codes = last_step(self.estimator)._encode(nodes, len(nodes))
-        rng = np.random.default_rng(self._draw_seed())
-        threat = self._draw_threat(labels, codes, rng, np.isin(labels, judged))
-        return labels[threat.targets], labels[threat.sources]
-
-    def _limits(self, X):
-        """What users ask of injected rows, refused before anything is fitted if no row has it."""
-        check_label_kind(self.labels, last_step(self.estimator))
-        return check_limits(self, X)
-
-    def _inject(self, X, clean, threat, rng, limits, evaluation):
-        """Injected rows in the layout of `X`, their targets, and the positions of their nodes."""
-        space = make_space(self, X, limits)
-
-        def draw(rng):
-            return draw_start(self, clean, threat, rng, space)
-
-        start, rows = self._craft(clean, threat, rng, draw, evaluation)
-        rows, codes = start.feasible.store(rows), start.codes
-        labels = last_step(self.clean_estimator_).nodes_[codes]
-        table = put_node_column(rows, labels, X, self._column(), space.kinds)
-        return table, start.y, codes
-
-    def _upper_value(self, rows, targets):
-        """H of the poisoned victim."""
-        return upper_value(self.estimator_, rows, targets, "victim")
-
-    def _column(self):
-        """The node column: the poisoner's own, else the victim's."""
-        own = self.node_column
-        return last_step(self.estimator).node_column if own is None else own
-
-    def _tol(self):
-        """The gap to which victims are solved: errors below it would pass for damage."""
-        tol = last_step(self.estimator).tol
-        return min(float(tol), float(self.victim_tol)) if isinstance(tol, Real) else tol
-
-    def _seen(self, victim, X, nodes, *, reset=False):
-        """The rows and nodes a victim is given: a Pipeline would scale a node column."""
-        return take_nodes(self, X, nodes, reset=reset) if victim.in_pipeline else (X, nodes)
-
-    def _open(self, estimator, X, nodes):
-        """The FMTL estimator in a fitted victim, and rows and nodes as it sees them."""
-        refuse_masked(X=X)
-        victim = Victim(estimator)
-        X, nodes = self._seen(victim, X, nodes)
-        return victim.model, victim.transform(X), nodes
+    # -- poisoned data --------------------------------------------------------------------
 
     def _poisoned(self, X, y, nodes, sample_weight=None):
+        """The data, and behind them the injected rows."""
         injected = self.poison_X_, self.poison_y_, self.poison_nodes_
         if sample_weight is not None:
             weight = read_weights(sample_weight, X)
             sample_weight = np.concatenate([weight, self.poison_sample_weight_])
         return poisoned_data((X, y, nodes), injected, sample_weight)
-
-    # -- poisoned data --------------------------------------------------------------------
 
     def poison(self, X, y, *, sample_weight=None, nodes=None):
         """Fit, and return the poisoned data set.
@@ -286,10 +206,18 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     # -- the poisoned victim --------------------------------------------------------------
 
+    def _open(self, X, nodes):
+        """Its FMTL estimator, and rows and nodes as that sees them: a Pipeline takes no column."""
+        refuse_masked(X=X)
+        victim = Victim(self.estimator_)
+        if victim.in_pipeline:
+            X, nodes = take_nodes(self, X, nodes, reset=False)
+        return victim.model, victim.transform(X), nodes
+
     def _answer(self, method, X, nodes):
         """What a method of the poisoned victim says of these rows."""
         check_is_fitted(self)
-        model, X, nodes = self._open(self.estimator_, X, nodes)
+        model, X, nodes = self._open(X, nodes)
         return getattr(model, method)(X, nodes=nodes)
 
     def predict(self, X, *, nodes=None):
@@ -374,7 +302,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             type or shape, and for negative weights.
         """
         check_is_fitted(self)
-        model, X, nodes = self._open(self.estimator_, X, nodes)
+        model, X, nodes = self._open(X, nodes)
         model = copy(model).set_params(handle_unknown="mean")
         predicted = model.predict(X, nodes=nodes)
         classify = is_classifier(model)
@@ -426,3 +354,17 @@ def clean_twin(poisoner):
     twin = copy(poisoner)
     twin.estimator_ = poisoner.clean_estimator_
     return twin
+
+
+def draw_nodes(poisoner, nodes, judged):
+    """Labels of the targets and sources as `fit` draws them, but targets are `judged` nodes.
+
+    `nodes` are the labels of the rows to be fitted to, as they have been read.
+    """
+    poisoner._validate_params()
+    check_victim(poisoner.estimator, type(poisoner).__name__)
+    parameters = Parameters.of(poisoner)
+    labels, codes = parameters.model._encode(nodes, len(nodes))
+    rng = np.random.default_rng(parameters.draw_seed())
+    threat = parameters.draw_threat(labels, codes, rng, np.isin(labels, judged))
+    return labels[threat.targets], labels[threat.sources]

@@ -18,7 +18,7 @@ from skfedmtl._input import (
     take,
 )
 from skfedmtl._tools.sklearn import last_step
-from skfedmtl.attack import clean_twin
+from skfedmtl.attack import clean_twin, draw_nodes
 from skfedmtl.model_selection._strata import (
     check_test_size,
     draw,
@@ -234,7 +234,7 @@ def _name_nodes(attacker, nodes, judged):
     """
     counts = np.unique(nodes, return_counts=True)[1]
     if isinstance(attacker.target_nodes, numbers.Real) and counts.min() == 1:
-        targets, sources = attacker._draw_nodes(nodes, judged)
+        targets, sources = draw_nodes(attacker, nodes, judged)
         attacker.set_params(target_nodes=targets, source_nodes=sources)
 
 

@@ -12,7 +12,7 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
 from skfedmtl._model.quadratic import Fixed, Independent
-from skfedmtl._protocol import Iterate, assign
+from skfedmtl._protocol import Iterate
 from skfedmtl._protocol.problem import FederatedProblem
 from skfedmtl._solvers import SplittingSolver, finish, splitting
 from skfedmtl._solvers.dense_system import MAX_WEIGHTS, DenseSystem
@@ -298,7 +298,7 @@ def make_state(problem, *, tol=1e-4, max_iter=300, n_iter=0):
     rng = np.random.default_rng(0)
     solution = SplittingSolver(tol=0.0, max_iter=max(n_iter, 1)).solve(server, nodes, rng)
     if n_iter == 0:
-        assign(nodes, nodes.start())
+        nodes.alpha = nodes.start()
     log = Log(server, nodes)
     if n_iter > 0:
         log.offer(solution.W, nodes.loss_at(solution.W) + server.relationship.penalty(solution.W))

@@ -69,7 +69,7 @@ class FollowedBilevel(Bilevel):
 
     def _begin(self, W: Array) -> None:
         relationship, nodes = self._problem.server.relationship, self._problem.nodes
-        self._loss = nodes[0].loss
+        self._loss = nodes.loss
         self._follower = Follower(relationship, nodes, self._loss, W)
         self._adjoint = Adjoint(relationship, nodes, self._follower.gram)
 

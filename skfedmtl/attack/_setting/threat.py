@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._input import as_unique_labels, kind_name, listing
+from skfedmtl._typing import Array
 
 ATTACKS = ("direct", "indirect", "hybrid")
 
@@ -67,7 +68,11 @@ def draw_threat(
     return Threat(targets, sources, np.maximum(counts, 1) if budget > 0 else counts)
 
 
-def _measurable(candidates, n_rows, judged):
+def _measurable(
+    candidates: NDArray[np.int64],
+    n_rows: NDArray[np.int64],
+    judged: NDArray[np.bool_] | None,
+) -> NDArray[np.int64]:
     """The candidates of which rows can be held out, or are."""
     if judged is not None:
         return candidates[judged[candidates]]
@@ -81,7 +86,9 @@ def _whole_share(share: Any, n: int) -> int:
     return int(np.floor(float(share) * n * (1.0 + slack)))
 
 
-def _codes(chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int64]):
+def _codes(
+    chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Positions of the chosen labels; all must be nodes that have rows."""
     if isinstance(chosen, Real):
         raise ValueError(
@@ -103,7 +110,12 @@ def _codes(chosen: Any, name: str, labels: NDArray[Any], n_rows: NDArray[np.int6
     return np.sort(np.array([known[label] for label in chosen.tolist()], dtype=np.int64))
 
 
-def _draw_sources(attack: str, targets, present, rng: np.random.Generator):
+def _draw_sources(
+    attack: str,
+    targets: NDArray[np.int64],
+    present: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
     """As many sources as targets: the targets, others, or (hybrid) some of both kinds."""
     others = np.setdiff1d(present, targets)
     if attack == "direct":
@@ -123,7 +135,12 @@ def _draw_sources(attack: str, targets, present, rng: np.random.Generator):
     return np.sort(np.concatenate([pair, more]))
 
 
-def _check_overlap(attack: str, targets, sources, labels) -> None:
+def _check_overlap(
+    attack: str,
+    targets: NDArray[np.int64],
+    sources: NDArray[np.int64],
+    labels: NDArray[Any],
+) -> None:
     if attack == "direct" and not np.array_equal(targets, sources):
         raise ValueError(
             "`source_nodes` must equal `target_nodes` in a direct attack, got sources "
@@ -137,7 +154,9 @@ def _check_overlap(attack: str, targets, sources, labels) -> None:
         )
 
 
-def draw_rows(codes, threat: Threat, rng: np.random.Generator) -> NDArray[np.intp]:
+def draw_rows(
+    codes: NDArray[np.int64], threat: Threat, rng: np.random.Generator
+) -> NDArray[np.intp]:
     """Clean rows of each source, drawn with replacement: where the injected rows start."""
     drawn = [
         rng.choice(np.flatnonzero(codes == source), count, replace=True)
@@ -146,7 +165,9 @@ def draw_rows(codes, threat: Threat, rng: np.random.Generator) -> NDArray[np.int
     return np.concatenate(drawn).astype(np.intp)
 
 
-def draw_distinct_rows(codes, threat: Threat, rng: np.random.Generator) -> NDArray[np.intp]:
+def draw_distinct_rows(
+    codes: NDArray[np.int64], threat: Threat, rng: np.random.Generator
+) -> NDArray[np.intp]:
     """Clean rows of each source, none a second time before all of the source have been drawn."""
     drawn = []
     for source, count in zip(threat.sources, threat.counts, strict=True):
@@ -156,7 +177,9 @@ def draw_distinct_rows(codes, threat: Threat, rng: np.random.Generator) -> NDArr
     return np.concatenate(drawn).astype(np.intp)
 
 
-def draw_class_labels(kind: str, drawn, n_classes: int, rng: np.random.Generator):
+def draw_class_labels(
+    kind: str, drawn: NDArray[np.int64], n_classes: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Class codes of the injected rows, from the codes of the rows they were drawn from."""
     if kind == "keep":
         return drawn
@@ -166,7 +189,15 @@ def draw_class_labels(kind: str, drawn, n_classes: int, rng: np.random.Generator
     return (drawn + rng.integers(1, n_classes, size=len(drawn))) % n_classes
 
 
-def draw_targets(kind: str, drawn, low, high, rng: np.random.Generator, *, whole: bool = False):
+def draw_targets(
+    kind: str,
+    drawn: Array,
+    low: Array,
+    high: Array,
+    rng: np.random.Generator,
+    *,
+    whole: bool = False,
+) -> Array:
     """Real targets of the injected rows; `low` and `high` are their nodes' clean ranges.
 
     Where targets are `whole` numbers, each of the range is as likely as another.

@@ -1,0 +1,78 @@
+"""What users ask of an attack, in plain values."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
+
+from skfedmtl._tools.sklearn import last_step
+from skfedmtl.attack._setting.threat import Threat, draw_threat
+
+
+class Parameters(NamedTuple):
+    """The parameters that set the scene; one that a poisoner lacks has its default."""
+
+    estimator: Any
+    attack: str
+    target_nodes: Any
+    source_nodes: Any
+    budget: float
+    victim_tol: float
+    node_column: Any
+    random_state: Any
+    radius: Any = "max"
+    feature_range: Any = None
+    frozen_features: Any = None
+    integer_features: Any = None
+    one_hot_groups: Any = None
+    labels: str = "auto"
+    init: str = "clean"
+    upper_loss: str = "victim"
+
+    @classmethod
+    def of(cls, poisoner: Any) -> Parameters:
+        """Those of a poisoner."""
+        given = poisoner.get_params(deep=False)
+        return cls(**{name: given[name] for name in cls._fields if name in given})
+
+    @property
+    def model(self) -> Any:
+        """The FMTL estimator that is the victim, or its last step."""
+        return last_step(self.estimator)
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the victim tells classes."""
+        return bool(is_classifier(self.model))
+
+    @property
+    def column(self) -> Any:
+        """The node column: the poisoner's own, else the victim's."""
+        return self.model.node_column if self.node_column is None else self.node_column
+
+    @property
+    def tol(self) -> Any:
+        """The gap to which victims are solved: errors below it would pass for damage."""
+        tol = self.model.tol
+        return min(float(tol), float(self.victim_tol)) if isinstance(tol, Real) else tol
+
+    def draw_seed(self) -> int:
+        """The seed that all else is drawn by."""
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def draw_threat(
+        self,
+        labels: NDArray[Any],
+        codes: NDArray[np.int64],
+        rng: np.random.Generator,
+        judged: NDArray[np.bool_] | None = None,
+    ) -> Threat:
+        """Targets, sources and numbers of rows, for rows at these positions among `labels`."""
+        counts = np.bincount(codes, minlength=len(labels))
+        chosen = self.target_nodes, self.source_nodes, float(self.budget)
+        return draw_threat(self.attack, *chosen, labels, counts, rng, judged)

@@ -1,0 +1,212 @@
+"""The setting of an attack: who attacks whom, on which rows, and what may be injected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
+
+from skfedmtl._input import (
+    check_nodes,
+    from_polars,
+    n_rows,
+    read_targets,
+    read_weights,
+    refuse_lazy,
+    refuse_masked,
+    take_nodes,
+)
+from skfedmtl._typing import Array
+from skfedmtl.attack._feasible import Limits
+from skfedmtl.attack._setting.parameters import Parameters
+from skfedmtl.attack._setting.row_weights import injected_weights, refuse_weightless
+from skfedmtl.attack._setting.start import (
+    CleanData,
+    Evaluation,
+    Space,
+    Start,
+    check_label_kind,
+    check_limits,
+    draw_start,
+    read_evaluation,
+)
+from skfedmtl.attack._setting.tables import (
+    poisoned_data,
+    put_node_column,
+    stored_kinds,
+    take_rows,
+)
+from skfedmtl.attack._setting.threat import Threat
+from skfedmtl.attack._setting.victim import Victim, check_victim, unfitted
+
+
+class Injected(NamedTuple):
+    """The rows that an attack adds."""
+
+    X: Any  #: (n_injected, n_columns) laid out as the clean rows are given
+    features: Any  #: (n_injected, d) the same without the node column
+    y: NDArray[Any]  #: (n_injected,)
+    codes: NDArray[np.int64]  #: (n_injected,)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """What an attack has read, once, from its data and parameters.
+
+    The n clean rows have d features. What is told as numbers, `clean` and `space`, is sound once
+    `with_fitted_victim` has been called: the victim's own fit refuses what is none.
+    """
+
+    parameters: Parameters
+    X: Any  #: (n, n_columns) as given
+    y: Any  #: (n,)
+    features: Any  #: (n, d) in their container, without the node column
+    where: NDArray[Any] | None  #: (n,) the node of each row; None: all are of one node
+    labels: NDArray[Any]  #: (m,) of the nodes, as the victim will know them
+    codes: NDArray[np.int64]  #: (n,) positions in `labels`
+    weight: Array  #: (n,)
+    is_weighted: bool  #: whether weights were given
+    limits: Limits | None
+    threat: Threat
+    victim: Victim  #: of the clean rows
+    reader: Any  #: an estimator that knows the columns of `X`
+    seed: int
+    rng: np.random.Generator  #: has drawn the threat; draws all that comes next
+    evaluation: Evaluation | None = None
+
+    # -- the clean rows -------------------------------------------------------------------
+
+    @cached_property
+    def clean(self) -> CleanData:
+        """The clean rows in numbers."""
+        features = np.asarray(self.features, dtype=np.float64)
+        return CleanData(features, column_or_1d(self.y), self.codes, self.weight)
+
+    @cached_property
+    def space(self) -> Space:
+        """Where injected rows may lie."""
+        whole = None if self.limits is None else self.limits.all_whole
+        return Space(self.limits, stored_kinds(self.X, self.parameters.column, whole))
+
+    @property
+    def judged(self) -> CleanData | Evaluation:
+        """The rows whose loss is raised."""
+        return self.clean if self.evaluation is None else self.evaluation
+
+    def with_fitted_victim(self, given: tuple[Any, Any, Any] = (None, None, None)) -> Scenario:
+        """The same after the victim's fit, with the rows `X_target`, `y_target`, `nodes_target`."""
+        X, nodes = self._as_seen(self.X, self.features, self.where)
+        self.victim.fit(X, self.y, nodes, self.weight if self.is_weighted else None)
+        column, targets = self.parameters.column, self.threat.targets
+        return replace(
+            self, evaluation=read_evaluation(given, self.victim, column, self.reader, targets)
+        )
+
+    # -- the injected rows ----------------------------------------------------------------
+
+    def draw_start(self, rng: np.random.Generator) -> Start:
+        """Injected rows before they are optimised."""
+        model = self.victim.model
+        return draw_start(self.parameters, model, self.clean, self.threat, rng, self.space)
+
+    def lay_out(self, start: Start, rows: Array) -> Injected:
+        """Rows that began at `start`, as they are stored."""
+        stored = start.feasible.store(rows)
+        labels, kinds = self.labels[start.codes], self.space.kinds
+        features = put_node_column(stored, labels, self.features, None, kinds)
+        table = put_node_column(stored, labels, self.X, self.parameters.column, kinds)
+        return Injected(table, features, start.y, start.codes)
+
+    def copies(self, drawn: NDArray[np.intp], y: NDArray[Any]) -> Injected:
+        """Clean rows once more, to the last bit, with other targets."""
+        table, features = take_rows(self.X, drawn), take_rows(self.features, drawn)
+        return Injected(table, features, y, self.codes[drawn])
+
+    def weights_of(self, injected: Injected) -> Array:
+        """What each injected row weighs."""
+        return injected_weights(self.weight, self.codes, injected.codes)
+
+    def poisoned_victim(self, injected: Injected) -> Victim:
+        """A victim fitted to clean and injected rows, behind the scalers of the clean one."""
+        X, nodes = self._as_seen(self.X, self.features, self.where)
+        added = self._as_seen(injected.X, injected.features, self.labels[injected.codes])
+        data = poisoned_data((X, self.y, nodes), (added[0], injected.y, added[1]))
+        weight = None
+        if self.is_weighted:
+            weight = np.concatenate([self.weight, self.weights_of(injected)])
+        poisoned = _unfitted(self.parameters, self.seed)
+        return poisoned.fit_behind(self.victim, data.X, data.y, data.nodes, weight)
+
+    def _as_seen(self, X: Any, features: Any, where: Any) -> tuple[Any, Any]:
+        """Rows and nodes as a victim is given them: a Pipeline would scale a node column."""
+        if self.victim.in_pipeline:
+            return features, where
+        return X, where if self.parameters.column is None else None
+
+
+def read_scenario(
+    parameters: Parameters,
+    reader: Any,
+    X: Any,
+    y: Any,
+    nodes: Any,
+    sample_weight: Any,
+    *,
+    judged: bool,
+) -> Scenario:
+    """Read the clean rows and draw the threat, before anything is fitted.
+
+    `reader` is an estimator of the poisoner's name, which learns the columns of `X`; `judged` says
+    whether H is taken over the clean rows.
+    """
+    refuse_masked(X=X, y=y)
+    refuse_lazy(nodes, "nodes")
+    X, y, nodes = map(from_polars, (X, y, nodes))
+    check_victim(parameters.estimator, type(reader).__name__)
+    y = read_targets(y, "y", numeric=not parameters.is_classification)
+    check_label_kind(parameters.labels, parameters.model)
+    limits = check_limits(parameters, X)
+    seed = parameters.draw_seed()
+    rng = np.random.default_rng(seed)
+    victim = _unfitted(parameters, seed)
+    reader.set_params(node_column=parameters.column)
+    features, where = _read_rows(reader, X, nodes)
+    labels, codes = victim.model._encode(where, n_rows(X, "X"))
+    threat = parameters.draw_threat(labels, codes, rng)
+    weight = read_weights(sample_weight, X)
+    refuse_weightless(weight, codes, threat, labels, judged=judged)
+    return Scenario(
+        parameters,
+        X,
+        y,
+        features,
+        where,
+        labels,
+        codes,
+        weight,
+        sample_weight is not None,
+        limits,
+        threat,
+        victim,
+        reader,
+        seed,
+        rng,
+    )
+
+
+def _unfitted(parameters: Parameters, seed: int) -> Victim:
+    return unfitted(parameters.estimator, parameters.column, parameters.tol, seed)
+
+
+def _read_rows(reader: Any, X: Any, nodes: Any) -> tuple[Any, NDArray[Any] | None]:
+    """The features, and the node of each row; None if nothing says it."""
+    n_samples = n_rows(X, "X")
+    if not n_samples:
+        raise ValueError("`X` has no rows; at least one a target node is needed.")
+    features, nodes = take_nodes(reader, X, nodes, reset=True)
+    is_read = nodes is None or reader.node_column is not None
+    return features, nodes if is_read else check_nodes(nodes, n_samples)
