@@ -180,21 +180,21 @@ def read_scenario(
     weight = read_weights(sample_weight, X)
     refuse_weightless(weight, codes, threat, labels, judged=judged)
     return Scenario(
-        parameters,
-        X,
-        y,
-        features,
-        where,
-        labels,
-        codes,
-        weight,
-        sample_weight is not None,
-        limits,
-        threat,
-        victim,
-        reader,
-        seed,
-        rng,
+        parameters=parameters,
+        X=X,
+        y=y,
+        features=features,
+        where=where,
+        labels=labels,
+        codes=codes,
+        weight=weight,
+        is_weighted=sample_weight is not None,
+        limits=limits,
+        threat=threat,
+        victim=victim,
+        reader=reader,
+        seed=seed,
+        rng=rng,
     )
 
 
