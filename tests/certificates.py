@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from estimators import oracle_task
 from oracles import kernels
-from oracles.objective import primal
+from oracles.objective import loss_values, primal
 from oracles.system import build_system
 
 
@@ -48,9 +48,9 @@ def worth_of_nothing(problem):
     """P at weights of zero: with free intercepts, what their best values leave."""
     total = np.bincount(problem.codes, problem.weight, problem.m)
     share = problem.weight / np.where(total > 0.0, total, 1.0)[problem.codes]
-    if problem.loss == "squared_error":
+    if not problem.is_classification:
         y = problem.y
         if problem.fit_intercept:
             y = y - np.bincount(problem.codes, share * y, problem.m)[problem.codes]
         return float(share @ np.square(y))
-    return float(share.sum()) * (np.log(2.0) if problem.loss == "logistic" else 1.0)
+    return float(share.sum() * loss_values(problem.loss, 1.0, 0.0))

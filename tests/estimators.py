@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.quadratic import Fixed, Independent
@@ -14,12 +15,15 @@ ESTIMATORS = (FMTLRegressor, FMTLClassifier)
 
 #: The estimator of each loss.
 ESTIMATOR_OF = {
-    "squared_error": FMTLRegressor,
-    "hinge": FMTLClassifier,
-    "squared_hinge": FMTLClassifier,
-    "logistic": FMTLClassifier,
+    name: FMTLRegressor if record.is_regression else FMTLClassifier
+    for name, record in RECORD_OF.items()
 }
 LOSSES = tuple(ESTIMATOR_OF)
+
+#: How the estimator of each loss asks a `FederatedProblem` for an intercept.
+INTERCEPT_OF = {
+    name: "centred" if record.is_regression else "feature" for name, record in RECORD_OF.items()
+}
 
 #: Every kind of relationship of the solver: learned, none, a given precision.
 KINDS = ("learned", "none", "omega")

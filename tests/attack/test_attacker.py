@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 from estimators import ESTIMATOR_OF, ESTIMATORS, KINDS, LOSSES, estimator_of, make_rows
 from oracles.gradients import dense_gradient
+from oracles.losses import RECORD_OF
 from oracles.strategies import problems
 from oracles.victim import upper_H
 from skfedmtl import (
@@ -173,14 +174,12 @@ def test_a_plain_step_is_equation_four(loss, gradient):
         max_iter=1,
         victim_tol=1e-13,
     )
-    classify = loss != "squared_error"
-    signed = (lambda labels: np.where(labels == 1, 1.0, -1.0)) if classify else np.asarray
     start = random_of(model).fit(X, y, nodes=nodes)
     n, k = len(X), len(start.poison_X_)
     slope = dense_gradient(
         gradient,
         np.vstack([X, start.poison_X_]),
-        signed(np.append(y, start.poison_y_)),
+        RECORD_OF[loss].targets(np.append(y, start.poison_y_)),
         np.append(nodes, start.poison_nodes_),
         None,
         np.arange(n, n + k),

@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, estimator_of, make_rows
+from oracles.losses import REGRESSION_LOSSES
 from oracles.strategies import problems
 from skfedmtl import (
     FMTLClassifier,
@@ -83,8 +84,9 @@ def test_gradients_with_less_response_are_other_ones(loss):
     assert np.linalg.norm(dual - implicit) > 1e-3 * np.linalg.norm(implicit)
 
 
-def test_a_target_moves_like_its_difference():
-    poisoner = played("squared_error")
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_a_target_moves_like_its_difference(loss):
+    poisoner = played(loss)
     game, y = smooth_game(poisoner), poisoner.start_.y.astype(float)
     rows = poisoner.start_.X
     game.value(rows, y)
@@ -237,7 +239,7 @@ def unlike_features(estimator):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_steps_are_taken_as_the_model_behind_scalers_sees_them(loss):
-    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    estimator = ESTIMATOR_OF[loss]
     X, y, nodes = unlike_features(estimator)
     victim = make_pipeline(StandardScaler(), estimator(loss=loss, random_state=0))
     params = {"target_nodes": ["a"], "random_state": 0}
@@ -251,7 +253,7 @@ def test_steps_are_taken_as_the_model_behind_scalers_sees_them(loss):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_attack_ends_below_its_start(loss, inner_iter):
     """Whatever features and steps do to the victims on the way, the hard victim judges."""
-    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    estimator = ESTIMATOR_OF[loss]
     X, y, nodes = unlike_features(estimator)
     victim = estimator(loss=loss, lambda1=0.1, lambda2=0.1, max_iter=3000, random_state=0)
     for rows, radius in ((X / UNITS, 1e4), (X / UNITS, "max"), (X / np.sqrt(UNITS), "max")):

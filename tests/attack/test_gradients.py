@@ -19,6 +19,7 @@ from estimators import (
     relationship_of,
 )
 from oracles.gradients import dense_gradient
+from oracles.losses import RECORD_OF
 from oracles.strategies import Problem, problems
 from oracles.victim import fd_gradient, solve_victim, upper_H
 from skfedmtl import FMTLClassifier, FMTLRegressor
@@ -151,7 +152,7 @@ def attacked(draw, losses, threats=THREATS):
     return Attacked(
         problem=p,
         X=np.vstack([p.X, rng.normal(size=(len(sources), p.X.shape[1])) + 0.2]),
-        y=np.append(p.y, np.where(y > 0, 1.0, -1.0) if p.is_classification else y),
+        y=np.append(p.y, RECORD_OF[p.loss].targets(y)),
         codes=np.append(p.codes, np.array(sources)),
         weight=np.append(p.weight, mean_weight),
         targets=targets,
@@ -243,13 +244,14 @@ def slice_of_real_data(fetch, loss, folder, n_nodes=4, n_rows=12, n_features=5):
     """Both classes and `n_rows` rows of the first nodes; z-scores of the features that vary."""
     X, y, nodes = fetch(data_home=folder, return_X_y_nodes=True)
     X = np.nan_to_num(np.asarray(X, dtype=float))
-    if loss != "squared_error":
+    regression = RECORD_OF[loss].is_regression
+    if not regression:
         y = y == np.unique(y)[-1]
     labels = np.unique(nodes)[:n_nodes]
     picked = []
     for label in labels:
         rows = np.flatnonzero(nodes == label)
-        if loss != "squared_error":
+        if not regression:
             classes = [rows[y[rows] == value] for value in np.unique(y)]
             rows = np.concatenate([part[: n_rows // 2] for part in classes])
         picked.append(rows[:: max(1, len(rows) // n_rows)][:n_rows])
@@ -257,10 +259,7 @@ def slice_of_real_data(fetch, loss, folder, n_nodes=4, n_rows=12, n_features=5):
     X, y = X[rows], y[rows]
     X = X[:, np.argsort(-np.ptp(X, axis=0) / (np.abs(X).max(axis=0) + 1e-9))[:n_features]]
     X = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-9)
-    if loss == "squared_error":
-        y = (y - y.mean()) / y.std()
-    else:
-        y = np.where(y, 1.0, -1.0)
+    y = (y - y.mean()) / y.std() if regression else np.where(y, 1.0, -1.0)
     return X, y.astype(float), np.searchsorted(labels, nodes[rows])
 
 
@@ -341,7 +340,7 @@ def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss], sizes=(8, 6, 9), n_features=6, strings=True)
     p = Problem(
         X=X,
-        y=np.where(y > 0, 1.0, -1.0) if loss != "squared_error" else y,
+        y=RECORD_OF[loss].targets(y),
         nodes=nodes,
         sample_weight=None,
         node_labels=["n2", "n0", "n1"],
@@ -361,7 +360,7 @@ def test_the_gradient_of_an_attack_is_that_of_its_estimator(loss, gradient):
     attack = Attacked(
         problem=p,
         X=np.vstack([X, start.X]),
-        y=np.append(p.y, np.where(start.y > 0, 1.0, -1.0) if loss != "squared_error" else start.y),
+        y=np.append(p.y, RECORD_OF[loss].targets(start.y)),
         codes=np.append(p.codes, start.codes),
         weight=np.ones(len(X) + len(start.X)),
         targets=np.array([0]),

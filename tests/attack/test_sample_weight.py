@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATOR_OF, LOSSES, make_rows
+from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -25,6 +26,7 @@ from skfedmtl.model_selection import NodeKFold, security_curve
 
 POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
 every_poisoner = pytest.mark.parametrize("make", POISONERS)
+(REGRESSION,) = REGRESSION_LOSSES
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
@@ -57,7 +59,7 @@ def assert_same_bits(one, two):
 
 
 @every_poisoner
-@pytest.mark.parametrize("loss", ["squared_error", "hinge"])
+@pytest.mark.parametrize("loss", [REGRESSION, "hinge"])
 def test_ones_and_the_unit_of_weights_change_no_bit(make, loss):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss])
     weight, ones = draw_weights(len(y)), np.ones(len(y))
@@ -72,12 +74,12 @@ def test_ones_and_the_unit_of_weights_change_no_bit(make, loss):
     assert abs(some.objective_ - none.objective_) > 1e-3
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "logistic"])
+@pytest.mark.parametrize("loss", [REGRESSION, "logistic"])
 @pytest.mark.parametrize("scale", [1e-200, 1e307])
 def test_weights_of_any_size(loss, scale):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss])
     weight = draw_weights(len(y))
-    params = {} if loss == "squared_error" else {"class_weight": "balanced"}
+    params = {} if RECORD_OF[loss].is_regression else {"class_weight": "balanced"}
     plain, scaled = (
         poisoner(RandomPoisoner, victim_of(loss, **params)).fit(
             X, y, nodes=nodes, sample_weight=each
@@ -95,7 +97,7 @@ def test_weights_of_any_size(loss, scale):
 def test_whole_weights_are_repeated_rows(loss, classes, balanced):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss])
     params = {"tol": 1e-10}
-    if loss == "squared_error":
+    if RECORD_OF[loss].is_regression:
         if balanced or classes == 3:
             pytest.skip("for classes only")
     else:
@@ -117,21 +119,12 @@ def test_whole_weights_are_repeated_rows(loss, classes, balanced):
 def test_H_is_the_weighted_mean_of_every_target(loss):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss])
     weight = draw_weights(len(y))
-    attack = poisoner(
-        PoisoningAttacker,
-        victim_of(loss, class_weight="balanced") if loss != "squared_error" else victim_of(loss),
-    )
+    record = RECORD_OF[loss]
+    params = {} if record.is_regression else {"class_weight": "balanced"}
+    attack = poisoner(PoisoningAttacker, victim_of(loss, **params))
     attack.fit(X, y, nodes=nodes, sample_weight=weight)
-    if loss == "squared_error":
-        values = (y - attack.predict(X, nodes=nodes)) ** 2
-    else:
-        margin = np.where(y == 1, 1.0, -1.0) * attack.decision_function(X, nodes=nodes)
-        hinge = np.maximum(0.0, 1.0 - margin)
-        values = {
-            "hinge": hinge,
-            "squared_hinge": hinge**2,
-            "logistic": np.logaddexp(0.0, -margin),
-        }[loss]
+    decide = attack.predict if record.is_regression else attack.decision_function
+    values = record.value(record.targets(y), decide(X, nodes=nodes))
     means = [np.average(values[nodes == t], weights=weight[nodes == t]) for t in (0, 2)]
     assert_allclose(attack.objective_, sum(means), rtol=1e-9)
     # that of a hinge begins with a smoothed one
@@ -171,7 +164,7 @@ def test_a_scaler_that_requests_weights_gets_them(routing):
     with config_context(enable_metadata_routing=True):
         scaler = StandardScaler().set_fit_request(sample_weight=True)
     with config_context(enable_metadata_routing=routing):
-        attack = poisoner(PoisoningAttacker, make_pipeline(scaler, victim_of("squared_error")))
+        attack = poisoner(PoisoningAttacker, make_pipeline(scaler, victim_of(REGRESSION)))
         attack.fit(X, y, nodes=nodes, sample_weight=weight)
     expected = np.average(X, axis=0, weights=weight)
     for victim in (attack.clean_estimator_, attack.estimator_):
@@ -180,7 +173,7 @@ def test_a_scaler_that_requests_weights_gets_them(routing):
 
 @pytest.mark.parametrize(
     ("loss", "attack"),
-    [*((loss, "direct") for loss in LOSSES), ("squared_error", "indirect"), ("hinge", "indirect")],
+    [*((loss, "direct") for loss in LOSSES), (REGRESSION, "indirect"), ("hinge", "indirect")],
 )
 def test_the_gradient_is_exact_with_weights(loss, attack):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss], (8, 7, 7), n_features=2)
@@ -195,7 +188,7 @@ def test_the_gradient_is_exact_with_weights(loss, attack):
     assert np.abs(plain.gradient - found.gradient).max() > 1e-3 * np.abs(found.gradient).max()
 
 
-@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "logistic"])
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
 def test_the_gradient_knows_rows_that_count_in_H_only(loss):
     """A class of no weight has dual variables that say nothing, and its share of H."""
     X, y, nodes = make_rows(FMTLClassifier, (14, 12, 13), n_features=2)
@@ -244,7 +237,7 @@ def test_wrong_weights_are_refused_before_anything_is_fitted(make, weight, messa
 def test_sources_without_weight():
     X, y, nodes = make_rows(FMTLRegressor)
     where = {"attack": "indirect", "target_nodes": [0], "source_nodes": [1, 2]}
-    attack = poisoner(RandomPoisoner, victim_of("squared_error"), **where)
+    attack = poisoner(RandomPoisoner, victim_of(REGRESSION), **where)
     with pytest.raises(ValueError, match=r"zeros only for the source node 2;.*`source_nodes`"):
         attack.fit(X, y, nodes=nodes, sample_weight=without(2))
     attack.set_params(budget=0.0).fit(X, y, nodes=nodes, sample_weight=without(2))
@@ -254,7 +247,7 @@ def test_sources_without_weight():
 def test_a_target_that_is_judged_on_other_rows_needs_no_weight():
     X, y, nodes = make_rows(FMTLRegressor)
     where = {"attack": "indirect", "target_nodes": [0], "source_nodes": [1]}
-    attack = poisoner(PoisoningAttacker, victim_of("squared_error"), **where)
+    attack = poisoner(PoisoningAttacker, victim_of(REGRESSION), **where)
     evaluation = {"X_target": X[nodes == 0], "y_target": y[nodes == 0]}
     evaluation["nodes_target"] = nodes[nodes == 0]
     attack.fit(X, y, nodes=nodes, sample_weight=without(0), **evaluation)
@@ -264,10 +257,10 @@ def test_a_target_that_is_judged_on_other_rows_needs_no_weight():
 
 def test_rows_of_unknown_nodes_are_left_aside():
     X, y, nodes = make_rows(FMTLRegressor)
-    attack = poisoner(PoisoningAttacker, victim_of("squared_error", handle_unknown="mean"))
+    attack = poisoner(PoisoningAttacker, victim_of(REGRESSION, handle_unknown="mean"))
     strange = np.where(nodes == 1, 7, nodes)
     attack.fit(X, y, nodes=nodes, X_target=X, y_target=y, nodes_target=strange)
-    plain = poisoner(PoisoningAttacker, victim_of("squared_error")).fit(X, y, nodes=nodes)
+    plain = poisoner(PoisoningAttacker, victim_of(REGRESSION)).fit(X, y, nodes=nodes)
     assert_allclose(attack.objective_, plain.objective_, rtol=1e-6)
 
 
@@ -285,7 +278,7 @@ def test_rows_of_unknown_nodes_are_left_aside():
 def test_containers_of_weights(convert):
     X, y, nodes = make_rows(FMTLRegressor)
     weight = np.random.default_rng(3).integers(1, 4, size=len(y)).astype(float)
-    one, two = (poisoner(RandomPoisoner, victim_of("squared_error")) for _ in range(2))
+    one, two = (poisoner(RandomPoisoner, victim_of(REGRESSION)) for _ in range(2))
     data = one.poison(X, y, nodes=nodes, sample_weight=convert(weight))
     plain = two.poison(X, y, nodes=nodes, sample_weight=weight)
     assert_same_bits(one, two)
@@ -298,7 +291,7 @@ def test_containers_of_weights(convert):
 def test_requests(make):
     X, y, nodes = make_rows(FMTLRegressor)
     weight = draw_weights(len(y))
-    attack = poisoner(make, victim_of("squared_error"))
+    attack = poisoner(make, victim_of(REGRESSION))
     assert attack.get_metadata_routing().fit.requests["sample_weight"] is None
     assert attack.get_metadata_routing().fit.requests["nodes"] is True
     cv = NodeKFold(2, shuffle=True, random_state=0)
@@ -321,18 +314,18 @@ def test_requests(make):
 def test_a_checkpoint_belongs_to_its_weights(tmp_path):
     X, y, nodes = make_rows(FMTLRegressor)
     weight = draw_weights(len(y))
-    attack = poisoner(PoisoningAttacker, victim_of("squared_error"), checkpoint=tmp_path)
+    attack = poisoner(PoisoningAttacker, victim_of(REGRESSION), checkpoint=tmp_path)
     for number, each in enumerate((None, weight, weight[::-1].copy()), start=1):
         for _ in range(2):
             attack.fit(X, y, nodes=nodes, sample_weight=each)
             assert len(list(tmp_path.iterdir())) == number
-    bare = poisoner(PoisoningAttacker, victim_of("squared_error"))
+    bare = poisoner(PoisoningAttacker, victim_of(REGRESSION))
     assert_same_bits(attack, bare.fit(X, y, nodes=nodes, sample_weight=weight[::-1]))
 
 
 def test_a_curve_with_weights():
     X, y, nodes = make_rows(FMTLRegressor)
-    attack = poisoner(RandomPoisoner, victim_of("squared_error"))
+    attack = poisoner(RandomPoisoner, victim_of(REGRESSION))
     given = {"param_name": "budget", "param_range": [0.0, 0.5], "n_repeats": 2}
     plain, ones, some = (
         security_curve(attack, X, y, nodes=nodes, sample_weight=each, **given)

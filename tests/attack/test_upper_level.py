@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from estimators import ESTIMATOR_OF, Watched, make_rows
+from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from oracles.victim import solve_victim
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl.attack._bilevel.lower_level import WithTargets
@@ -90,7 +91,7 @@ def compare(loss, make_H, make_options, labels=False):
     assert compared >= 4
 
 
-@pytest.mark.parametrize("loss", ["squared_hinge", "logistic", "hinge"])
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
 def test_gradient_of_the_ramp(loss):
     def make_H(poisoner):
         clean = poisoner.clean_
@@ -101,35 +102,37 @@ def test_gradient_of_the_ramp(loss):
     compare(loss, make_H, lambda poisoner: {"upper": "ramp"})
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "logistic"])
+@pytest.mark.parametrize("loss", [*REGRESSION_LOSSES, "logistic"])
 def test_gradient_of_other_rows(loss):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss], sizes=(7, 7, 7), n_features=2, seed=99)
+    record = RECORD_OF[loss]
 
     def make_H(poisoner):
         mine = nodes == 0
 
         def H(W, b):
             f = X[mine] @ W[0] + b[0]
-            if loss == "squared_error":
-                return np.mean((f - y[mine]) ** 2)
-            return np.mean(np.log1p(np.exp(-(2 * y[mine] - 1) * f)))
+            return np.mean(record.value(record.targets(y[mine]), f))
 
         return H
 
     compare(loss, make_H, lambda poisoner: {"evaluation": Evaluation(X, y, nodes)})
 
 
-def test_gradient_of_targets():
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_gradient_of_targets(loss):
     def make_H(poisoner):
         clean = poisoner.clean_
         mine = clean.codes == 0
-        return lambda W, b: np.mean((clean.X[mine] @ W[0] + b[0] - clean.y[mine]) ** 2)
+        value = RECORD_OF[loss].value
+        return lambda W, b: np.mean(value(clean.y[mine], clean.X[mine] @ W[0] + b[0]))
 
-    compare("squared_error", make_H, lambda poisoner: {}, labels=True)
+    compare(loss, make_H, lambda poisoner: {}, labels=True)
 
 
-def test_rows_and_targets_as_one_variable():
-    poisoner = watched("squared_error", True, 0)
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_rows_and_targets_as_one_variable(loss):
+    poisoner = watched(loss, True, 0)
     start, inner = poisoner.start_, poisoner.game()
     low, high = target_ranges(poisoner.clean_, start.codes)
     both = WithTargets(inner, start.feasible, low, high)

@@ -9,10 +9,10 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 
 from estimators import make_rows
+from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF
 from skfedmtl import FMTLClassifier, PoisoningAttacker, RandomPoisoner
 
-LOSSES = ("hinge", "squared_hinge", "logistic")
-losses = pytest.mark.parametrize("loss", LOSSES)
+losses = pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
 EXACT = {"tol": 1e-12, "max_iter": 100_000, "random_state": 0}
 #: smooth ones have one optimum that a small gap pins down
 SMOOTH = {"lambda1": 0.1, "lambda2": 0.1, "loss": "logistic", **EXACT}
@@ -86,7 +86,7 @@ def test_probabilities_only_where_there_are_any(loss):
     X, y, nodes = rows_of()
     model = FMTLClassifier(loss=loss).fit(X, y, nodes=nodes)
     poisoner = RandomPoisoner(model, random_state=0).fit(X, y, nodes=nodes)
-    if loss != "logistic":
+    if not RECORD_OF[loss].has_probabilities:
         for estimator in (model, poisoner):
             assert not hasattr(estimator, "predict_proba")
             assert not hasattr(estimator, "predict_log_proba")

@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from interruptions import fit_in_pieces
+from oracles.losses import CLASSIFICATION_LOSSES
+from oracles.objective import loss_values
 from skfedmtl import (
     FMTLClassifier,
     LabelFlipPoisoner,
@@ -21,9 +23,8 @@ from skfedmtl import (
 )
 from skfedmtl.inspection import RelationshipDisplay
 
-LOSSES = ("hinge", "squared_hinge", "logistic")
 KINDS = ("direct", "indirect", "hybrid")
-losses = pytest.mark.parametrize("loss", LOSSES)
+losses = pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
 kinds = pytest.mark.parametrize("kind", KINDS)
 CLASSES = np.array(["blue", "green", "red"])
 EXACT = {"tol": 1e-10, "max_iter": 100_000, "random_state": 0}
@@ -73,14 +74,9 @@ def test_each_class_is_a_fit_of_its_own(loss):
 def test_the_objective_is_recomputed_from_the_weights(loss):
     X, y, nodes = rows_of()
     model = FMTLClassifier(loss=loss, lambda1=0.02, lambda2=0.03).fit(X, y, nodes=nodes)
-    value = {
-        "hinge": lambda z: np.maximum(0, 1 - z),
-        "squared_hinge": lambda z: np.maximum(0, 1 - z) ** 2,
-        "logistic": lambda z: np.logaddexp(0, -z),
-    }[loss]
     decision, total = model.decision_function(X, nodes=nodes), 0.0
     for number, label in enumerate(CLASSES):
-        losses = value(np.where(y == label, 1, -1) * decision[:, number])
+        losses = loss_values(loss, np.where(y == label, 1.0, -1.0), decision[:, number])
         W = np.column_stack([model.coef_[:, number], model.intercept_[:, number]])
         total += sum(losses[nodes == node].mean() for node in model.nodes_)
         total += 0.02 * np.linalg.norm(W, "nuc") ** 2 + 0.03 * np.sum(W**2)

@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from estimators import LOSSES as TESTED
 from oracles import kernels
+from oracles.losses import RECORD_OF
 from oracles.objective import row_weights
 from oracles.strategies import problems
 from skfedmtl._kernels import _sdca
@@ -26,7 +27,7 @@ def make_visit(problem, seed):
     rng = np.random.default_rng(seed)
     X, y = np.ascontiguousarray(problem.X[mine]), problem.y[mine]
     share = row_weights(problem.codes, problem.weight, problem.m)[mine]
-    alpha = rng.normal(size=len(y)) if problem.loss == "squared_error" else y * rng.random(len(y))
+    alpha = RECORD_OF[problem.loss].draw_dual(rng, y)
     return X, y, share, alpha, rng.normal(size=X.shape[1]), rng
 
 
@@ -92,8 +93,9 @@ def test_a_visit_climbs_the_local_problem(loss, data, curvature, seed):
     before = kernels.local_objective(X, y, share, alpha, alpha, *rest)
     after = kernels.local_objective(X, y, share, alpha, found, *rest)
     assert after >= before - 1e-12 * (1 + abs(before))
-    low, high = LOSSES[loss].bounds
-    assert np.all((low <= y * found) & (y * found <= high)) or loss == "squared_error"
+    low, high = RECORD_OF[loss].bounds
+    inside = RECORD_OF[loss].sign(y) * found
+    assert np.all((low <= inside) & (inside <= high))
 
 
 @losses

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 
 from oracles import kernels
+from oracles.losses import RECORD_OF
 from oracles.objective import loss_values
 from skfedmtl._model.losses import LOSSES
 
@@ -16,8 +17,8 @@ numbers = st.floats(-20, 20)
 
 
 def draw_target(loss, number):
-    """A legal target: a sign for a loss with a box, else any number."""
-    return number if loss.is_regression else (1.0 if number > 0 else -1.0)
+    """A legal target: any number, or its sign."""
+    return float(RECORD_OF[loss.name].targets(number))
 
 
 def one(*values):
@@ -27,7 +28,17 @@ def one(*values):
 
 def test_the_table_is_keyed_by_name():
     assert all(LOSSES[name].name == name for name in LOSSES)
-    assert set(LOSSES) == {"squared_error", "hinge", "squared_hinge", "logistic"}
+    assert set(LOSSES) == set(RECORD_OF)
+
+
+@losses
+def test_what_a_loss_says_of_itself(loss):
+    record, y = RECORD_OF[loss.name], np.array([1.0, -1.0])
+    assert loss.bounds == record.bounds
+    assert_array_equal(loss.sign(y), record.sign(y))
+    assert_array_equal(loss.start(y), record.start * record.sign(y))
+    assert loss.linear == (not record.is_smooth)
+    assert (loss.smoothed(0.5) is loss) == record.is_smooth
 
 
 @losses
@@ -63,7 +74,7 @@ def test_slopes_are_numerical_derivatives(loss, sign):
 def test_the_conjugate_is_the_supremum(loss, y, u):
     """L*(-a) = sup over f of -a f - L(y, f)."""
     y = draw_target(loss, y)
-    a = 10 * u - 5 if loss.is_regression else y * u
+    a = 10 * u - 5 if RECORD_OF[loss.name].is_regression else y * u
     found = minimize_scalar(
         lambda f: a * f + loss.value(*one(y, f))[0], bounds=(-40, 40), options={"xatol": 1e-10}
     )

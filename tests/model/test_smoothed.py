@@ -47,12 +47,6 @@ def test_slopes_of_the_smoothed_hinge(sign, width):
     assert_allclose(loss.curvature(y, f), bend, atol=1e-7)
 
 
-def test_a_loss_with_a_second_derivative_is_its_own_smoothed_form():
-    for name in ("squared_error", "squared_hinge", "logistic"):
-        loss = LOSS_OF[name]()
-        assert loss.smoothed(0.5) is loss
-
-
 # -- its solutions ------------------------------------------------------------------------
 
 

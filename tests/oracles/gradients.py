@@ -22,6 +22,7 @@ db_s = -p_i w_s . dx_i, worth -p_i Gb_s w_s with Gb = (2/h) sum s_j r_j over cle
 
 import numpy as np
 
+from oracles.losses import RECORD_OF
 from oracles.regularisers import Learned, conjugate_of
 from oracles.system import build_system, slopes
 from oracles.victim import solve_victim
@@ -90,7 +91,8 @@ def dense_gradient(
 
     clean = np.ones(len(p), dtype=bool)
     clean[rows] = False
-    skip = v.margin if loss == "hinge" else np.zeros(len(p), dtype=bool)
+    smooth = RECORD_OF[loss].is_smooth
+    skip = np.zeros(len(p), dtype=bool) if smooth else v.margin
     G, Gb = _upper_gradient(system, f, weight, clean, targets, means[codes], skip)
     if not free:
         Gb[:] = 0.0
@@ -98,7 +100,7 @@ def dense_gradient(
     b = np.zeros(len(p))
     if mode == "dual":
         u = J @ G.ravel()
-    elif loss == "hinge":
+    elif not smooth:
         N = E[v.margin].T
         if N.shape[1] and np.linalg.cond(N.T @ J @ N) > 1e10:
             return None
@@ -111,7 +113,7 @@ def dense_gradient(
 
     if mode == "dual":
         gradient = (p * v.alpha)[:, None] * u[:, :d]
-    elif loss == "hinge":
+    elif not smooth:
         gradient = (p * v.alpha)[:, None] * u[:, :d] - b[:, None] * w
     else:
         bend = second * np.sum(features * u, axis=1)

@@ -11,34 +11,20 @@ at the current point and q = kappa_l p_i ||x_i||^2, the gain of a new value a' i
 
     h(a') = - L*(-a') - (a' - a) f - (q / 2) (a' - a)^2.
 
-`coordinate_step` returns its maximiser, from h'(a') = 0 by hand:
-
-    squared_error   L*(-a) = -y a + a^2/4           a' = a + (y - f - a/2) / (1/2 + q)
-    squared_hinge   the same, y a >= 0              the same, with y a' cut at 0
-    hinge           L*(-a) = -y a, 0 <= y a <= 1    y a' = clip(y a + (1 - y f)/q, 0, 1)
-    logistic        u log u + (1-u) log(1-u), u=ya  logit(u') + y f + q (u' - u) = 0, a root in
-                                                    t = logit(u'), monotone, found by bisection
+`coordinate_step` returns its maximiser; both are written out for every loss in `oracles.losses`.
 """
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit, xlogy
 
+from oracles.losses import RECORD_OF
 from oracles.objective import loss_values
 
 
 def conjugate(loss, y, a):
     """L*(-a), infinite outside its domain."""
-    u = y * a
-    if loss == "squared_error":
-        return -u + a * a / 4
-    if loss == "hinge":
-        return -u if 0 <= u <= 1 else np.inf
-    if loss == "squared_hinge":
-        return -u + a * a / 4 if u >= 0 else np.inf
-    if loss == "logistic":
-        return xlogy(u, u) + xlogy(1 - u, 1 - u) if 0 <= u <= 1 else np.inf
-    raise ValueError(f"loss={loss!r}")
+    record = RECORD_OF[loss]
+    low, high = record.bounds
+    return record.conjugate(y, a) if low <= record.sign(y) * a <= high else np.inf
 
 
 def gain(loss, y, f, a, q, new):
@@ -48,29 +34,7 @@ def gain(loss, y, f, a, q, new):
 
 def coordinate_step(loss, y, f, a, q):
     """The a' that maximises `gain`."""
-    if loss == "squared_error":
-        return a + (y - f - a / 2) / (0.5 + q)
-    u, margin = y * a, y * f
-    if loss == "squared_hinge":
-        return y * max(0.0, u + (1 - margin - u / 2) / (0.5 + q))
-    if loss == "hinge":
-        if q == 0:  # h is linear: its slope is 1 - margin
-            return y * (1.0 if margin < 1 else 0.0)
-        return y * min(1.0, max(0.0, u + (1 - margin) / q))
-    if loss == "logistic":
-
-        def slope(t):
-            return t + margin + q * (expit(t) - u)
-
-        low, high = -margin - q * (1 - u), -margin + q * u  # slope(low) <= 0 <= slope(high)
-        if low == high or slope(low) >= 0:
-            root = low
-        elif slope(high) <= 0:
-            root = high
-        else:
-            root = brentq(slope, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps, maxiter=500)
-        return y * min(max(expit(root), np.finfo(float).tiny), 1 - 2.0**-53)
-    raise ValueError(f"loss={loss!r}")
+    return RECORD_OF[loss].step(y, f, a, q)
 
 
 def epoch(X, y, share, alpha, w, kappa_l, order, loss):

@@ -25,20 +25,12 @@ import warnings
 import cvxpy as cp
 import numpy as np
 
-LOSSES = ("squared_error", "hinge", "squared_hinge", "logistic")
+from oracles.losses import RECORD_OF
 
 
 def loss_values(loss, y, f):
     """L(y_i, f_i) row by row."""
-    if loss == "squared_error":
-        return (f - y) ** 2
-    if loss == "hinge":
-        return np.maximum(0.0, 1.0 - y * f)
-    if loss == "squared_hinge":
-        return np.maximum(0.0, 1.0 - y * f) ** 2
-    if loss == "logistic":
-        return np.logaddexp(0.0, -y * f)
-    raise ValueError(f"loss={loss!r}")
+    return RECORD_OF[loss].value(y, f)
 
 
 def row_weights(codes, weight, m):
@@ -50,7 +42,7 @@ def row_weights(codes, weight, m):
 
 def penalised(W, b, loss, kappa):
     """W' of the module docstring."""
-    if b is None or loss == "squared_error":
+    if b is None or RECORD_OF[loss].is_regression:
         return W
     return np.column_stack([W, np.asarray(b) / kappa])
 
@@ -130,13 +122,14 @@ def interior_point(
 ):
     """(value, W, b, a) of the convex program, or None unless the solver calls it optimal.
 
-    `a` is y times the multiplier of 1 - y f <= slack, divided by s_i/c_l, for the hinge, else None.
+    `a` is y times the multiplier of 1 - y f <= slack, divided by s_i/c_l, for a loss whose risk
+    brings that constraint (the hinge), else None.
     """
     X, y, codes = np.asarray(X, dtype=float), np.asarray(y, dtype=float), np.asarray(codes)
     m = number_of_nodes(codes, relationship, m)
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
     share = row_weights(codes, weight, m)
-    d, extra = X.shape[1], fit_intercept and loss != "squared_error"
+    d, extra = X.shape[1], fit_intercept and not RECORD_OF[loss].is_regression
     W, penalty = _weights_and_regulariser(m, d + extra, lambda1, lambda2, relationship)
     features = np.column_stack([X, np.full(len(y), kappa)]) if extra else X
     f = cp.sum(cp.multiply(features, W[codes]), axis=1)
@@ -145,17 +138,8 @@ def interior_point(
         b = cp.Variable(m)
         f = f + b[codes]
         constraints += [b[node] == 0 for node in range(m) if not share[codes == node].any()]
-    slack = None
-    if loss == "squared_error":
-        risk = cp.sum_squares(cp.multiply(np.sqrt(share), f - y))
-    elif loss == "squared_hinge":
-        risk = cp.sum_squares(cp.multiply(np.sqrt(share), cp.pos(1 - cp.multiply(y, f))))
-    elif loss == "logistic":
-        risk = share @ cp.logistic(-cp.multiply(y, f))
-    else:
-        slack = cp.Variable(len(y), nonneg=True)
-        constraints.insert(0, 1 - cp.multiply(y, f) <= slack)
-        risk = share @ slack
+    risk, of_margins = RECORD_OF[loss].risk(y, f, share)
+    constraints = [*of_margins, *constraints]
     program = cp.Problem(cp.Minimize(risk + penalty), constraints)
     for tol in (1e-10, 1e-8):
         try:
@@ -177,9 +161,9 @@ def interior_point(
     elif fit_intercept:
         intercept = b.value
     a = None
-    if slack is not None:
+    if of_margins:
         with np.errstate(invalid="ignore", divide="ignore"):
-            a = y * np.where(share > 0, np.clip(constraints[0].dual_value / share, 0, 1), 0.0)
+            a = y * np.where(share > 0, np.clip(of_margins[0].dual_value / share, 0, 1), 0.0)
     return float(program.value), W.value[:, :d], intercept, a
 
 

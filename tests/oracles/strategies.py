@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from oracles.losses import LOSSES, RECORD_OF
+
 LAMBDA1 = (0.1, 1e-3, 1.0, 0.0)
 LAMBDA2 = (0.1, 1e-3, 1.0)
-CLASSIFICATION_LOSSES = ("hinge", "squared_hinge", "logistic")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -64,7 +65,7 @@ class Problem:
     @property
     def is_classification(self):
         """Whether y holds classes."""
-        return self.loss in CLASSIFICATION_LOSSES
+        return not RECORD_OF[self.loss].is_regression
 
     def __repr__(self):
         return f"Problem({self.description})"
@@ -94,9 +95,9 @@ def _targets(rng, X, codes, m, loss, constant, one_class):
     """Node-wise linear targets that share a direction, with noise."""
     truth = rng.normal(size=X.shape[1]) + 0.5 * rng.normal(size=(m, X.shape[1]))
     signal = np.sum(X * truth[codes], axis=1) + 0.3 * rng.normal(size=len(codes))
-    if loss == "squared_error":
+    if RECORD_OF[loss].is_regression:
         return np.full(len(codes), 1.5) if constant else np.round(signal, 3)
-    y = np.where(signal > 0, 1.0, -1.0)
+    y = RECORD_OF[loss].targets(signal)
     if one_class:
         y[codes == codes[0]] = 1.0
     if np.all(y == y[0]):
@@ -128,7 +129,7 @@ def _precision(rng, m):
 @st.composite
 def problems(
     draw,
-    losses=("squared_error", "hinge", "squared_hinge", "logistic"),
+    losses=LOSSES,
     min_nodes=2,
     max_nodes=6,
     max_rows=12,
@@ -158,7 +159,7 @@ def problems(
     zero_rows, duplicates, special, reorder = (draw(flag) for _ in range(4))
     if empty_nodes and m > 1 and draw(st.sampled_from([False, False, False, True])):
         sizes[draw(st.integers(0, m - 1))] = 0
-    if loss != "squared_error" and sum(sizes) < 2:
+    if not RECORD_OF[loss].is_regression and sum(sizes) < 2:
         sizes[int(np.argmax(sizes))] = 2
     weighting = draw(st.sampled_from(weights))
     fit_intercept = draw(st.booleans())

@@ -3,23 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
+from oracles.losses import RECORD_OF
 from oracles.objective import number_of_nodes, row_weights
 from oracles.regularisers import conjugate_of
 
 
 def slopes(loss, y, f):
     """L'_f and L''_ff of the smooth losses; of the hinge, off its kink."""
-    if loss == "squared_error":
-        return 2 * (f - y), np.full(len(y), 2.0)
-    active = y * f < 1
-    if loss == "hinge":
-        return -y * active, np.zeros(len(y))
-    if loss == "squared_hinge":
-        return -2 * y * np.maximum(0.0, 1 - y * f), 2.0 * active
-    p = expit(-y * f)
-    return -y * p, p * (1 - p)
+    return RECORD_OF[loss].slopes(y, f)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +54,7 @@ def build_system(
     X, y, codes = np.asarray(X, dtype=float), np.asarray(y, dtype=float), np.asarray(codes)
     m = number_of_nodes(codes, relationship, m)
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
-    free = fit_intercept and loss == "squared_error"
+    free = fit_intercept and RECORD_OF[loss].is_regression
     if fit_intercept and not free:
         X = np.column_stack([X, np.full(len(y), kappa)])
     return System(

@@ -9,7 +9,8 @@ from scipy.optimize import minimize_scalar
 
 from oracles import kernels
 from oracles.gradients import dense_gradient
-from oracles.objective import LOSSES, covariance_root, loss_values, optimum, primal, row_weights
+from oracles.losses import LOSSES, RECORD_OF, REGRESSION_LOSSES, SMOOTH_LOSSES
+from oracles.objective import covariance_root, loss_values, optimum, primal, row_weights
 from oracles.regularisers import Learned
 from oracles.strategies import problems
 from oracles.system import build_system, slopes
@@ -28,8 +29,7 @@ def example(loss, kind, intercept, seed=0, m=4, d=3, lambdas=(0.05, 0.1)):
     X = rng.normal(size=(len(codes), d)) + 0.3
     truth = rng.normal(size=d) + 0.6 * rng.normal(size=(m, d))
     y = np.sum(X * truth[codes], axis=1) + 0.5 * rng.normal(size=len(codes)) + 0.4
-    if loss != "squared_error":
-        y = np.where(y > 0, 1.0, -1.0)
+    y = RECORD_OF[loss].targets(y)
     weight = 10.0 ** rng.uniform(-1, 1, size=len(codes))
     M = rng.normal(size=(m, m))
     if isinstance(kind, np.ndarray):
@@ -60,7 +60,7 @@ def numerical_gradient(function, point, step=1e-6):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_conjugate_is_the_supremum(loss):
     """L*(-a) = sup_f -a f - L(y, f)."""
-    for y in (1.0, -1.0) if loss != "squared_error" else (1.7, -0.4):
+    for y in RECORD_OF[loss].targets(np.array([1.7, -0.4])):
         for u in (0.03, 0.4, 0.9):
             a = y * u
             f = np.linspace(-8, 8, 160_001)
@@ -85,14 +85,14 @@ def test_slopes_are_derivatives(loss):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_coordinate_step_maximises_the_gain(loss):
     """No grid point is better, and a bounded scalar search finds the same maximiser."""
-    rng = np.random.default_rng(3)
+    rng, record = np.random.default_rng(3), RECORD_OF[loss]
     for _ in range(60):
-        y = rng.choice([-1.0, 1.0]) if loss != "squared_error" else rng.normal()
-        u, f, q = rng.random(), 3 * rng.normal(), 10.0 ** rng.uniform(-3, 3)
-        a = y * u if loss != "squared_error" else rng.normal()
+        y = record.draw_targets(rng, 1)
+        a = record.draw_dual(rng, y)
+        y, a, sign = y[0], a[0], record.sign(y)[0]
+        f, q = 3 * rng.normal(), 10.0 ** rng.uniform(-3, 3)
         new = kernels.coordinate_step(loss, y, f, a, q)
-        low, high = {"squared_error": (-20, 20), "squared_hinge": (0, 20)}.get(loss, (0, 1))
-        sign = 1.0 if loss == "squared_error" else y
+        low, high = np.clip(record.bounds, -20, 20)
 
         def lost(v, point=(y, f, a, q), sign=sign):
             return -kernels.gain(loss, *point, sign * v)
@@ -113,9 +113,8 @@ def test_epoch_climbs_its_local_problem(problem, kappa_l):
     X, y = problem.X[mine], problem.y[mine]
     share = row_weights(problem.codes, problem.weight, problem.m)[mine]
     rng = np.random.default_rng(0)
-    w, start = rng.normal(size=X.shape[1]), np.zeros(len(y))
-    if problem.loss == "logistic":
-        start = 0.5 * y
+    record = RECORD_OF[problem.loss]
+    w, start = rng.normal(size=X.shape[1]), record.start * record.sign(y)
     order = rng.permutation(len(y))
     rest = (w, kappa_l, problem.loss)
     before = kernels.local_objective(X, y, share, start, start, *rest)
@@ -267,7 +266,7 @@ def test_duality_gap_closes(loss, kind):
 
 
 @pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "hinge"])
+@pytest.mark.parametrize("loss", SMOOTH_LOSSES)
 def test_primal_gradient_vanishes(loss, intercept):
     """The derivative of the printed P is 0 at the victim, for a fixed Omega."""
     args, model = example(loss, "omega", intercept)
@@ -280,10 +279,11 @@ def test_primal_gradient_vanishes(loss, intercept):
     np.testing.assert_allclose(gradient, 0, atol=1e-8)
 
 
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 @pytest.mark.parametrize("kind", ["omega", "singular"])
-def test_squared_error_normal_equations(kind):
+def test_normal_equations_of_squares(kind, loss):
     """W = S Z and b jointly by one least-squares problem: rows sqrt(p) (f - y), then Z."""
-    args, model = example("squared_error", kind, True)
+    args, model = example(loss, kind, True)
     X, y, codes, weight, lambda1, lambda2, _, relationship = args
     Sigma = relationship[1] if kind == "singular" else np.linalg.inv(relationship)
     S = covariance_root(Sigma, lambda1, lambda2)
@@ -335,13 +335,14 @@ def test_adjoint_with_the_explicit_hessian(loss):
     E = build_system(*args, *model.values()).E
     A = np.kron(2 * (lambda1 * Omega + lambda2 * np.eye(m)), np.eye(d))
     target = (codes == 0) & (np.arange(n) < n - 3)
-    G = E.T @ np.where(target & ~(v.margin & (loss == "hinge")), weight * first, 0)
+    held = v.margin & (not RECORD_OF[loss].is_smooth)
+    G = E.T @ np.where(target & ~held, weight * first, 0)
     G /= weight[target].sum()
-    N, b = E[v.margin & (loss == "hinge")].T, np.zeros(n)
+    N, b = E[held].T, np.zeros(n)
     system = np.block([[A + E.T * (share * second) @ E, N], [N.T, np.zeros((N.shape[1],) * 2)]])
     solution = np.linalg.solve(system, np.append(G, np.zeros(N.shape[1])))
     u = solution[: m * d].reshape(m, d)[codes]
-    b[v.margin & (loss == "hinge")] = solution[m * d :]
+    b[held] = solution[m * d :]
     bend = share * second * np.sum(X * u, axis=1) + b
     expected = ((share * v.alpha)[:, None] * u - bend[:, None] * v.W[codes])[-3:]
     task = ("implicit", *args[:4], [n - 3, n - 2, n - 1], [0], *args[4:])

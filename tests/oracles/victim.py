@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from oracles.losses import RECORD_OF
 from oracles.objective import interior_point, loss_values, number_of_nodes
 from oracles.regularisers import Learned, Quadratic, conjugate_of
 from oracles.system import build_system, slopes
@@ -108,14 +109,11 @@ def _solve_smooth(system, a, b):
     W = system.conjugate.grad(V)
     f = system.E @ W.ravel() + intercept[system.codes]
     sides, kink = np.zeros(len(f), dtype=int), system.conjugate.kink(V)
-    if system.loss == "squared_hinge":
+    if RECORD_OF[system.loss].has_margin:
         sides = np.where(system.p > 0, np.sign(1 - system.y * f), 0).astype(int)
         kink = min(kink, np.abs(1 - system.y * f)[system.p > 0].min())
-    a = np.where(system.p > 0, a, 0.0)
-    if system.loss == "squared_hinge":  # rounding must not leave the conjugate's domain
-        a = system.y * np.maximum(0.0, system.y * a)
-    elif system.loss == "logistic":
-        a = system.y * np.clip(system.y * a, 0.0, 1.0)
+    # rounding must not leave the conjugate's domain
+    a = RECORD_OF[system.loss].clip(system.y, np.where(system.p > 0, a, 0.0))
     return a, V, W, intercept, sides > 0, sides, kink, residual
 
 
@@ -206,7 +204,7 @@ def solve_victim(
     b = np.zeros(system.m)
     if start is not None:
         a, b = start.alpha, start.b
-    elif loss == "squared_error" and isinstance(system.conjugate, Quadratic):
+    elif RECORD_OF[loss].is_regression and isinstance(system.conjugate, Quadratic):
         a = np.zeros(len(system.y))  # linear equations: Newton needs no start
     else:
         solved = interior_point(
@@ -227,7 +225,8 @@ def solve_victim(
         _, W, b, a = solved
         if a is None:
             a = -slopes(loss, y, np.sum(X * W[codes], axis=1) + b[codes])[0]
-    solution = _solve_hinge(system, a) if loss == "hinge" else _solve_smooth(system, a, b)
+    smooth = RECORD_OF[loss].is_smooth
+    solution = _solve_smooth(system, a, b) if smooth else _solve_hinge(system, a)
     if solution is None or solution[-1] > RESIDUAL:
         return None
     a, V, W, intercept, margin, sides, kink, residual = solution
@@ -310,7 +309,7 @@ def fd_gradient(
     clean = np.ones(len(y), dtype=bool)
     clean[rows] = False
     here = clean & np.isin(codes, targets)
-    skip = (base.margin & (mode == "dual") & (loss == "hinge"))[clean]
+    skip = (base.margin & (mode == "dual") & (not RECORD_OF[loss].is_smooth))[clean]
 
     def refit(moved):
         if mode != "dual":

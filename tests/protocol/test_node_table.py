@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-from estimators import LOSSES
+from estimators import INTERCEPT_OF, LOSSES
+from oracles.losses import RECORD_OF
 from skfedmtl._model import row_algebra
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
@@ -26,8 +27,7 @@ def make_problem(loss, seed, m=7, d=3, sparse=False):
     rng = np.random.default_rng(seed)
     codes = rng.integers(m, size=rng.integers(1, 40))
     X, weight = rng.normal(size=(len(codes), d)), rng.integers(3, size=len(codes)).astype(float)
-    regression = loss == "squared_error"
-    y = rng.normal(size=len(codes)) if regression else rng.choice([-1.0, 1.0], len(codes))
+    y = RECORD_OF[loss].draw_targets(rng, len(codes))
     problem = FederatedProblem(
         csr_array(X) if sparse else X,
         y,
@@ -35,7 +35,7 @@ def make_problem(loss, seed, m=7, d=3, sparse=False):
         weight,
         loss=LOSS_OF[loss](),
         relationship=Learned(m, *LAMBDAS),
-        intercept="centred" if regression else "feature",
+        intercept=INTERCEPT_OF[loss],
     )
     problem.set_dual_coef(rng.normal(size=len(codes)))
     return problem, rng

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import KINDS, LOSSES, make_relationship
+from oracles.losses import RECORD_OF, SMOOTH_LOSSES
 from oracles.regularisers import conjugate_of
 from oracles.system import slopes
 from skfedmtl._model import row_algebra
@@ -24,6 +25,7 @@ from skfedmtl._solvers.adjoint import Adjoint, Solved
 WIDTH = 0.7  #: of the smoothed kink
 SMOOTH = "smoothed hinge"
 ALL_LOSSES = (*LOSSES, SMOOTH)
+CURVED = (*SMOOTH_LOSSES, SMOOTH)
 losses = pytest.mark.parametrize("loss", ALL_LOSSES)
 kinds = pytest.mark.parametrize("kind", KINDS)
 seeds = st.integers(0, 2**32 - 1)
@@ -78,7 +80,7 @@ def make_task(loss, kind, seed, *, m=4, d=3, most=6, rank=None, lambdas=(0.1, 0.
     X, codes, weight = rows_of(rng, m, d, most)
     relationship, name = make_relationship(kind, rng, m, *lambdas, ridge=0.1)
     base = "hinge" if loss == SMOOTH else loss
-    y = rng.normal(size=len(codes)) if base == "squared_error" else rng.choice([-1.0, 1.0], len(X))
+    y = RECORD_OF[base].draw_targets(rng, len(codes))
     problem = FederatedProblem(
         X,
         y,
@@ -131,7 +133,7 @@ def dense_answer(task, loss, *, frozen=False):
         Sigma = conjugate.covariance(task.solved.V)
         conjugate = conjugate_of(("sigma", Sigma), *task.lambdas, shape[0])
     J, E, G = conjugate.derivative(task.solved.V), dense_rows(task), task.G.ravel()
-    if loss == "hinge":
+    if loss not in CURVED:
         b = nodes.y * task.solved.alpha
         N = E[(b > 0.0) & (b < 1.0) & (nodes.weight > 0.0)]
         # of copies, and of more rows than dimensions, the pull is still one
@@ -201,7 +203,7 @@ def slope_of_regulariser(W, lambda1, lambda2):
 
 
 @pytest.mark.parametrize("lambdas", [(0.1, 0.01), (0.1, 1e-6)])
-@pytest.mark.parametrize("loss", [loss for loss in ALL_LOSSES if loss != "hinge"])
+@pytest.mark.parametrize("loss", CURVED)
 def test_at_full_rank_it_solves_the_second_derivative(loss, lambdas):
     """That of R by differences of its gradient, ``H_l`` as it is written."""
     task = make_task(loss, "learned", 7, m=4, d=4, rank=4, most=9, lambdas=lambdas)
@@ -309,7 +311,7 @@ def test_weights_that_nothing_can_move():
     assert_allclose(pulls(task, answers), task.G, atol=1e-10)
 
 
-@pytest.mark.parametrize("loss", [loss for loss in ALL_LOSSES if loss != "hinge"])
+@pytest.mark.parametrize("loss", CURVED)
 def test_rough_answers_are_as_good_as_is_asked(loss):
     """In single precision, and without rows that weigh next to nothing."""
     for seed in range(10):
@@ -335,7 +337,7 @@ def test_kept_kernels_serve_in_the_place_of_rows(loss):
     expected, _ = task.solve(tol=1e-10)
     assert_array_equal(u, expected)
     assert len(asked) == len(set(asked))
-    assert bool(asked) == (loss != "hinge")
+    assert bool(asked) == (loss in CURVED)
 
 
 def copies_of_a_row(n, d, loss="squared_hinge", *, rho):

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA
+from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, LOSSES, OMEGA
 from oracles import kernels
+from oracles.losses import RECORD_OF, SMOOTH_LOSSES
 from oracles.objective import primal
 from skfedmtl._kernels import _sdca
 from skfedmtl._model.learned import Learned
@@ -25,6 +26,7 @@ from skfedmtl._solvers.workers import Workers
 LAMBDAS = (0.05, 0.1)
 SMOOTH = "smoothed hinge"
 ALL_LOSSES = (*LOSSES, SMOOTH)
+CURVED = (*SMOOTH_LOSSES, SMOOTH)
 losses = pytest.mark.parametrize("loss", LOSSES)
 kinds = pytest.mark.parametrize("kind", KINDS)
 #: rows of a node, and features: kernels are kept for the first, passes or exact steps made for both
@@ -36,6 +38,11 @@ def loss_of(name, width=0.5):
     return LOSS_OF["hinge"]().smoothed(width) if name == SMOOTH else LOSS_OF[name]()
 
 
+def base_of(loss):
+    """The loss of the victim, whose own smoothed form has no name."""
+    return "hinge" if loss == SMOOTH else loss
+
+
 def make_problem(loss, kind, shape, seed=0, m=3, *, intercept=True):
     """The problem that an estimator solves, its rows in the caller's order, and those rows."""
     rng = np.random.default_rng(seed)
@@ -45,14 +52,12 @@ def make_problem(loss, kind, shape, seed=0, m=3, *, intercept=True):
     y = X @ rng.normal(size=d) + 0.3 * rng.normal(size=len(codes))
     weight = rng.integers(1, 4, size=len(codes)).astype(float)
     weight[rng.random(len(codes)) < 0.15] = 0.0
-    base = "hinge" if loss == SMOOTH else loss
-    if base != "squared_error":
-        y = np.where(y > np.median(y), 1.0, -1.0)
+    base = base_of(loss)
+    y = RECORD_OF[base].targets(y - np.median(y))
     if kind == "learned":
         relationship = Learned(m, *LAMBDAS)
     else:
         relationship = Fixed(OMEGA, *LAMBDAS) if kind == "omega" else Independent(m, LAMBDAS[1])
-    free = "centred" if base == "squared_error" else "feature"
     problem = FederatedProblem(
         X,
         y,
@@ -60,7 +65,7 @@ def make_problem(loss, kind, shape, seed=0, m=3, *, intercept=True):
         weight,
         loss=LOSS_OF[base](),
         relationship=relationship,
-        intercept=free if intercept else "none",
+        intercept=INTERCEPT_OF[base] if intercept else "none",
     )
     return problem, X, y, codes, weight
 
@@ -108,13 +113,13 @@ def test_after_rows_have_moved_it_finds_what_a_fresh_fit_finds(loss, kind, shape
     follower, rng = make_follower(problem, loss), np.random.default_rng(1)
     follower.solve(1e-10, 3000, rng)
     steps = {"wide": KernelPasses, "long": Passes}[shape]
-    assert isinstance(follower._steps, ExactSteps if loss == "squared_error" else steps)
+    assert isinstance(follower._steps, ExactSteps if RECORD_OF[loss].is_regression else steps)
     for _ in range(3):
         # an attack moves rows of some nodes, often of one alone
         moved = np.flatnonzero(codes == codes[rng.integers(len(codes))])[:3]
         X, y, changed = X.copy(), y.copy(), None
         X[moved] += 0.5 * rng.normal(size=X[moved].shape)
-        if loss == "squared_error":
+        if RECORD_OF[loss].is_regression:
             y[moved] += rng.normal(size=len(moved))
             changed = y[moved]
         follower.refresh(problem.replace_rows(moved, X[moved], changed))
@@ -149,7 +154,7 @@ def test_a_loss_may_be_exchanged(loss, shape):
         W, alpha, nodes = found.W, found.alpha, problem.nodes
         live = nodes.weight > 0.0
         slope = -found.loss.derivative(nodes.y, nodes.margins(W))
-        if loss != "hinge":
+        if loss in CURVED:
             assert_allclose(alpha[live], slope[live], atol=1e-6 * (1.0 + abs(slope).max()))
         response = problem.server.relationship.respond(found.V)
         assert_allclose(response.W, W, atol=1e-6 * np.linalg.norm(W))
@@ -247,7 +252,7 @@ def make_node(loss, seed, n, d, zeros):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, d))
     X[rng.integers(n)] = X[0]
-    y = rng.normal(size=n) if loss == "squared_error" else rng.choice([-1.0, 1.0], n)
+    y = RECORD_OF[base_of(loss)].draw_targets(rng, n)
     weight = rng.uniform(0.1, 2.0, size=n) / n
     if zeros:
         weight[rng.integers(n)] = 0.0
@@ -364,7 +369,7 @@ def test_nodes_that_keep_their_kernels_make_the_same_steps(loss):
         y,
         codes,
         weight,
-        loss=LOSS_OF["hinge" if loss == SMOOTH else loss](),
+        loss=LOSS_OF[base_of(loss)](),
         relationship=Learned(m, *LAMBDAS),
         intercept="none",
     )

@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
-from estimators import LOSSES, RELATIONSHIPS, make_rows
+from estimators import ESTIMATOR_OF, LOSSES, RELATIONSHIPS, make_rows
 from oracles import regularisers
+from oracles.losses import RECORD_OF
 from oracles.objective import primal
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._solvers.progress import Log
@@ -29,13 +30,9 @@ def bound(model, X, y, nodes):
     """The dual objective at the public dual variables, without an intercept."""
     m, share = len(model.nodes_), 1.0 / np.bincount(nodes)
     V, a = np.zeros((m, X.shape[1])), model.dual_coef_
-    b = np.clip(y * a, 0.0, 1.0)
     np.add.at(V, nodes, (share[nodes] * a)[:, None] * X)
-    conjugate = {
-        "hinge": -b,
-        "squared_hinge": b * b / 4 - b,
-        "squared_error": a * a / 4 - y * a,
-    }[model.loss]
+    record = RECORD_OF[model.loss]
+    conjugate = record.conjugate(y, record.clip(y, a))
     R = regularisers.conjugate_of(model.relationship, model.lambda1, model.lambda2, m)
     return -(share[nodes] @ conjugate) - R.value(V)
 
@@ -103,11 +100,10 @@ def test_who_ends_a_fit_gets_dual_variables_that_bear_out_the_bound(scale, last,
 @pytest.mark.parametrize("ratio", [1e7, 1e10, 1e13, 1e16, 1e20])
 def test_a_bound_is_none_where_lambda2_is_all_but_lost(loss, ratio):
     """Weights that are known to do better show a bound that is too high."""
-    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    estimator = ESTIMATOR_OF[loss]
     rng = np.random.default_rng(0)
     X, nodes = rng.normal(size=(40, 3)), np.repeat(np.arange(4), 10)
-    y = X @ [1.0, 2.0, 3.0]
-    y = y if loss == "squared_error" else np.where(y > 0, 1, 0)
+    y = RECORD_OF[loss].targets(X @ [1.0, 2.0, 3.0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = estimator(loss=loss, lambda2=1.0 / ratio, lambda1=1.0, tol=1e-9, random_state=0)

@@ -11,7 +11,9 @@ from scipy.sparse import csr_array
 
 from certificates import check_certificate, dual, worth_of_nothing
 from estimators import (
+    ESTIMATOR_OF,
     ESTIMATORS,
+    INTERCEPT_OF,
     KINDS,
     LOSSES,
     estimator_of,
@@ -21,6 +23,7 @@ from estimators import (
     oracle_task,
 )
 from oracles import kernels, regularisers
+from oracles.losses import RECORD_OF, REGRESSION_LOSSES
 from oracles.objective import optimum, regulariser
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier, FMTLRegressor
@@ -69,10 +72,10 @@ def test_weak_penalties_begin_where_weights_are_large(loss, penalty):
     nodes = np.repeat(np.arange(12), 20)
     X = rng.normal(size=(len(nodes), 120))
     y = X @ rng.normal(size=120) + rng.normal(size=len(nodes))
-    regression = loss == "squared_error"
-    estimator = FMTLRegressor if regression else FMTLClassifier
-    model = estimator(loss=loss, lambda1=penalty, lambda2=penalty, tol=1e-4, random_state=0)
-    model.fit(X, y if regression else y > 0, nodes=nodes)
+    model = ESTIMATOR_OF[loss](
+        loss=loss, lambda1=penalty, lambda2=penalty, tol=1e-4, random_state=0
+    )
+    model.fit(X, RECORD_OF[loss].targets(y), nodes=nodes)
     assert model.n_iter_ <= 50
 
 
@@ -144,8 +147,7 @@ def make_nodes(loss, seed, m=6, d=3, sparse=False, most=40):
     codes = rng.integers(m, size=rng.integers(1, most))
     X, weight = rng.normal(size=(len(codes), d)), rng.integers(3, size=len(codes)).astype(float)
     X[rng.random(X.shape) < 0.2] = 0.0
-    regression = loss == "squared_error"
-    y = rng.normal(size=len(codes)) if regression else rng.choice([-1.0, 1.0], len(codes))
+    y = RECORD_OF[loss].draw_targets(rng, len(codes))
     problem = FederatedProblem(
         csr_array(X) if sparse else X,
         y,
@@ -153,7 +155,7 @@ def make_nodes(loss, seed, m=6, d=3, sparse=False, most=40):
         weight,
         loss=LOSS_OF[loss](),
         relationship=Learned(m, 0.1, 0.1),
-        intercept="centred" if regression else "feature",
+        intercept=INTERCEPT_OF[loss],
     )
     problem.set_dual_coef(rng.normal(size=len(codes)))
     return problem.nodes, rng
@@ -310,10 +312,11 @@ def test_sparse_rows_have_the_same_step(loss, rho):
         assert_allclose(*found, atol=1e-5)
 
 
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 @given(seed=seeds, rho=rhos, d=st.integers(1, 12), most=st.sampled_from([8, 40, 150]))
-def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
+def test_exact_steps_solve_the_normal_equations(loss, seed, rho, d, most):
     """More rows than features and fewer, nodes without rows, and nodes without weight."""
-    nodes, rng = make_nodes("squared_error", seed, d=d, most=most)
+    nodes, rng = make_nodes(loss, seed, d=d, most=most)
     base = rng.normal(size=(len(nodes), d))
     steps = make_steps(nodes, nodes.alpha, Workers(1))
     assert isinstance(steps, ExactSteps)
@@ -330,10 +333,11 @@ def test_exact_steps_solve_the_normal_equations(seed, rho, d, most):
         assert_allclose(steps.W, base + steps.V / curvature, atol=1e-6 * (1 + abs(base).max()))
 
 
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 @pytest.mark.parametrize("most", [2, 40])
-def test_exact_steps_survive_what_rounding_swallows(most):
+def test_exact_steps_survive_what_rounding_swallows(most, loss):
     """Features that repeat each other leave no inverse beside which a tiny rho would show."""
-    nodes, rng = make_nodes("squared_error", 2, d=3, most=most)
+    nodes, rng = make_nodes(loss, 2, d=3, most=most)
     nodes.X[:] = 1.0
     base = np.zeros((len(nodes), 3))
     steps = make_steps(nodes, nodes.alpha, Workers(1))
@@ -364,8 +368,8 @@ def test_nothing_is_inverted_before_the_first_step(monkeypatch):
 @given(seed=seeds, scale=st.floats(-3.0, 3.0), penalty=st.floats(-6.0, 6.0))
 def test_the_best_share_of_dual_variables(loss, seed, scale, penalty):
     rng = np.random.default_rng(seed)
-    loss, r = LOSS_OF[loss](), 10.0**penalty
-    y = rng.normal(size=9) if loss.name == "squared_error" else rng.choice([-1.0, 1.0], 9)
+    record, loss, r = RECORD_OF[loss], LOSS_OF[loss](), 10.0**penalty
+    y = record.draw_targets(rng, 9)
     weight = rng.random(9)
     alpha = loss.clip(y, 10.0**scale * rng.normal(size=9))
 
@@ -377,10 +381,10 @@ def test_the_best_share_of_dual_variables(loss, seed, scale, penalty):
     assert share >= 0.0
     best = bound(share)
     assert best >= bound(1.0) - 1e-12 * abs(bound(1.0))
-    if loss.name == "logistic":
+    if not record.has_quadratic_conjugate:
         return
     assert np.isfinite(best) and np.all(loss.clip(y, share * alpha) == share * alpha)
-    longest = 1.0 if loss.name == "hinge" else 10.0 * (1.0 + share)
+    longest = min(record.bounds[1], 10.0 * (1.0 + share))
     for other in np.linspace(0.0, longest, 50):
         assert best >= bound(other) - 1e-10 * (1.0 + abs(bound(other)))
 

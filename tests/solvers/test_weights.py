@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
-from estimators import ESTIMATORS, KINDS, LOSSES, estimator_of, fit, make_rows
+from estimators import ESTIMATOR_OF, ESTIMATORS, KINDS, LOSSES, estimator_of, fit, make_rows
+from oracles.losses import SMOOTH_LOSSES
 from oracles.objective import regulariser
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier, FMTLRegressor
@@ -20,7 +21,6 @@ from skfedmtl._solvers import weight_newton as weights
 from skfedmtl._solvers.progress import Log
 from skfedmtl._solvers.weight_newton import WeightNewton
 
-CURVED = tuple(loss for loss in LOSSES if loss != "hinge")
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 6))
 
@@ -48,7 +48,7 @@ def unsolved(problem, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(problem=problems(losses=CURVED), seed=seeds)
+@given(problem=problems(losses=SMOOTH_LOSSES), seed=seeds)
 def test_every_step_raises_the_dual_and_is_certified(kind, problem, seed):
     """From any weights: what the rounds reckon is what the nodes report."""
     server, nodes = unsolved(problem, kind)
@@ -91,10 +91,10 @@ def test_one_step_solves_a_quadratic_problem(kind):
     assert abs(model.dual_gap_) <= 1e-12 * model.objective_
 
 
-@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"hinge"}))
+@pytest.mark.parametrize("loss", SMOOTH_LOSSES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_ordinary_problems_need_no_splitting(loss, kind, monkeypatch):
-    estimator = FMTLRegressor if loss == "squared_error" else FMTLClassifier
+    estimator = ESTIMATOR_OF[loss]
     X, y, nodes = make_rows(estimator, sizes=(30, 25, 40, 30))
     relationship = np.eye(4) - 0.25 if kind == "omega" else kind
     monkeypatch.setattr(splitting._Run, "_advance", lambda *_: 1 / 0)

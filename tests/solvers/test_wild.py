@@ -21,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from certificates import worth_of_nothing
 from estimators import KINDS, LOSSES, fit, oracle_task
+from oracles.losses import RECORD_OF
 from oracles.objective import primal
 from oracles.strategies import Problem
 
@@ -86,7 +87,7 @@ def wild_problems(draw, loss):
     spread = np.where(X.std(axis=0) > 0.0, X.std(axis=0), 1.0)
     truth = rng.normal(size=d) + 0.3 * rng.normal(size=(m, d))
     y = np.sum((X - X.mean(axis=0)) / spread * truth[codes], axis=1) + rng.normal(size=len(codes))
-    if loss != "squared_error":
+    if not RECORD_OF[loss].is_regression:
         y = np.where(y > np.median(y), 1.0, -1.0)
         if len(y) == 1:  # a second row, of the other class
             X, y, codes = np.tile(X, (2, 1)), np.array([1.0, -1.0]), np.tile(codes, 2)
