@@ -1,7 +1,6 @@
 """What one entry point accepts all accept, to the same answer; what one refuses all refuse."""
 
 import functools
-import os
 
 import matplotlib
 import numpy as np
@@ -31,6 +30,7 @@ from containers import (
     plain_values,
     series_of,
 )
+from profiles import IS_LONG
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -93,9 +93,6 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("checkpoints")
 
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-
-
 def cells(table, names=tuple(ENTRIES), every=12):
     """All pairs of an entry point and a spelling; of the costly ones one in `every`."""
     return pytest.mark.parametrize(
@@ -104,7 +101,7 @@ def cells(table, names=tuple(ENTRIES), every=12):
             (name, spelling)
             for i, name in enumerate(names)
             for j, spelling in enumerate(table)
-            if LONG or name not in COSTLY or (i + j) % every == 0
+            if IS_LONG or name not in COSTLY or (i + j) % every == 0
         ],
     )
 

@@ -120,7 +120,7 @@ def attack_on_wide_rows(**params):
 @pytest.mark.parametrize("n_restarts", [1, 3])
 def test_victims_are_fitted_once_and_kernels_made_once_a_restart(n_restarts, monkeypatch):
     attacker, data, nodes = attack_on_wide_rows(n_restarts=n_restarts)
-    made, moved, gram, refresh = [], [], kernel_steps._rows.gram, KernelPasses.refresh
+    made, moved, gram, refresh = [], [], kernel_steps.row_algebra.gram, KernelPasses.refresh
 
     def watched(self, rows):
         moved.append({node: len(places) for node, places in rows.items()})

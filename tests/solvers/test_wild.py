@@ -8,7 +8,6 @@ Here 200 problems are fitted with the default solver. Under the long profile ::
 did is printed by loss, with the worst of the others.
 """
 
-import os
 import warnings
 from collections import Counter
 from dataclasses import replace
@@ -24,8 +23,8 @@ from estimators import KINDS, LOSSES, fit, oracle_task
 from oracles.losses import RECORD_OF
 from oracles.objective import primal
 from oracles.strategies import Problem
+from profiles import IS_LONG
 
-IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROBLEMS = 10_000 if IS_LONG else 200  #: of all losses
 SHARE = 0.99  #: of the many that must meet their tolerance
 ROUNDS = 300  #: after which a fit has met its tolerance, or missed it
