@@ -1,7 +1,5 @@
 """The attack's gradient against refitted victims, however weak the ridge; what an attack fits."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, make_rows
 from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, PoisoningAttacker
-from skfedmtl._solvers import kernel_steps
+from skfedmtl._model import row_algebra
 from skfedmtl._solvers.kernel_steps import KernelPasses
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
 
@@ -120,14 +118,13 @@ def attack_on_wide_rows(**params):
 @pytest.mark.parametrize("n_restarts", [1, 3])
 def test_victims_are_fitted_once_and_kernels_made_once_a_restart(n_restarts, monkeypatch):
     attacker, data, nodes = attack_on_wide_rows(n_restarts=n_restarts)
-    made, moved, gram, refresh = [], [], kernel_steps.row_algebra.gram, KernelPasses.refresh
+    made, moved, gram, refresh = [], [], row_algebra.gram, KernelPasses.refresh
 
     def watched(self, rows):
         moved.append({node: len(places) for node, places in rows.items()})
         refresh(self, rows)
 
-    counted = SimpleNamespace(gram=lambda X: made.append(len(X)) or gram(X))
-    monkeypatch.setattr(kernel_steps, "row_algebra", counted)
+    monkeypatch.setattr(row_algebra, "gram", lambda X: made.append(len(X)) or gram(X))
     monkeypatch.setattr(KernelPasses, "refresh", watched)
     attacker.fit(*data, nodes=nodes)
     n_injected = len(attacker.poison_X_)

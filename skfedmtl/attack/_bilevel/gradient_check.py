@@ -12,6 +12,7 @@ from skfedmtl.attack._bilevel.lower_level import Bilevel
 
 CHECK_TOL = 1e-13  #: of every victim: as near as rounding allows
 _MOST = 500  #: iterations that follow
+_SHARPENING = 4  #: Newton steps, each of which doubles the digits
 _STEPS = (1e-3, 1e-4, 1e-5)  #: in units of the rows' radius, until no kink lies within
 #: places and weights of central differences of the fourth order
 _STENCIL = ((-2.0, 1.0 / 12.0), (-1.0, -8.0 / 12.0), (1.0, 8.0 / 12.0), (2.0, -1.0 / 12.0))
@@ -36,10 +37,27 @@ class ExactBilevel(Bilevel):
     def _solve(self, moved: Moved) -> Solved:
         solved, follower = super()._solve(moved), self._follower
         if follower is None:
-            return solved
+            return self._sharpened(solved)
         follower.place(solved.T, solved.alpha, solved.rho, moved)
         exact = follower.solve(CHECK_TOL, _MOST, self._rng)
         return exact if follower.is_near else solved
+
+    def _sharpened(self, solved: Solved) -> Solved:
+        """After Newton steps of every node on its own, for a loss that has a curvature."""
+        nodes, rho = self._problem.nodes, solved.rho
+        loss = nodes.loss
+        if loss.linear:  # rows at rest are exact
+            return solved
+        W = solved.W
+        ridge = rho * np.eye(W.shape[1])
+        for _ in range(_SHARPENING):
+            f = nodes.margins(W)
+            slope = rho * W + nodes.moments_of(loss.derivative(nodes.y, f))
+            hessian = ridge + nodes.hessians(nodes.weight * loss.curvature(nodes.y, f))
+            W = W - np.linalg.solve(hessian, slope[:, :, None])[:, :, 0]
+        alpha = loss.clip(nodes.y, -loss.derivative(nodes.y, nodes.margins(W)))
+        nodes.alpha = np.where(nodes.weight > 0.0, alpha, 0.0)
+        return Solved.at(nodes, W, rho)
 
 
 def compare(

@@ -96,7 +96,7 @@ class Bilevel:
     def _begin(self, W: Array) -> None:
         """Prepare for the first solution, which is near these weights."""
         nodes, relationship = self._problem.nodes, self._problem.server.relationship
-        rho = first_rho(relationship, W, nodes.moments())
+        rho = first_rho(relationship, W, nodes.moments_of(nodes.alpha))
         self._solved = Solved.at(nodes, W, rho)
         self._iterate = Iterate(self._solved.T, self._solved.alpha, rho, 0, None)
         self._adjoint = Adjoint(relationship, nodes)
