@@ -31,6 +31,7 @@ class Loss(NamedTuple):
 
     name: str
     is_regression: bool
+    is_square: bool  #: whether it is (f - y)^2, whose steps solve normal equations
     is_smooth: bool  #: whether L' has no jump; else rows may rest on the margin y f = 1
     has_margin: bool  #: whether L' or L'' jumps at y f = 1
     has_quadratic_conjugate: bool  #: or a linear one, on its domain
@@ -87,6 +88,7 @@ def _squared_error_risk(y, f, share):
 SQUARED_ERROR = Loss(
     name="squared_error",
     is_regression=True,
+    is_square=True,
     is_smooth=True,
     has_margin=False,
     has_quadratic_conjugate=True,
@@ -117,6 +119,7 @@ def _squared_hinge_risk(y, f, share):
 SQUARED_HINGE = Loss(
     name="squared_hinge",
     is_regression=False,
+    is_square=False,
     is_smooth=True,
     has_margin=True,
     has_quadratic_conjugate=True,
@@ -154,6 +157,7 @@ def _hinge_risk(y, f, share):
 HINGE = Loss(
     name="hinge",
     is_regression=False,
+    is_square=False,
     is_smooth=False,
     has_margin=True,
     has_quadratic_conjugate=True,
@@ -204,6 +208,7 @@ def _logistic_risk(y, f, share):
 LOGISTIC = Loss(
     name="logistic",
     is_regression=False,
+    is_square=False,
     is_smooth=True,
     has_margin=False,
     has_quadratic_conjugate=False,
@@ -224,3 +229,4 @@ LOSSES = tuple(RECORD_OF)
 CLASSIFICATION_LOSSES = tuple(name for name in LOSSES if not RECORD_OF[name].is_regression)
 REGRESSION_LOSSES = tuple(name for name in LOSSES if RECORD_OF[name].is_regression)
 SMOOTH_LOSSES = tuple(name for name in LOSSES if RECORD_OF[name].is_smooth)
+SQUARES = tuple(name for name in LOSSES if RECORD_OF[name].is_square)

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 from oracles import kernels
 from oracles.gradients import dense_gradient
-from oracles.losses import LOSSES, RECORD_OF, REGRESSION_LOSSES, SMOOTH_LOSSES
+from oracles.losses import LOSSES, RECORD_OF, SMOOTH_LOSSES, SQUARES
 from oracles.objective import covariance_root, loss_values, optimum, primal, row_weights
 from oracles.regularisers import Learned
 from oracles.strategies import problems
@@ -279,7 +279,7 @@ def test_primal_gradient_vanishes(loss, intercept):
     np.testing.assert_allclose(gradient, 0, atol=1e-8)
 
 
-@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+@pytest.mark.parametrize("loss", SQUARES)
 @pytest.mark.parametrize("kind", ["omega", "singular"])
 def test_normal_equations_of_squares(kind, loss):
     """W = S Z and b jointly by one least-squares problem: rows sqrt(p) (f - y), then Z."""

@@ -204,7 +204,7 @@ def solve_victim(
     b = np.zeros(system.m)
     if start is not None:
         a, b = start.alpha, start.b
-    elif RECORD_OF[loss].is_regression and isinstance(system.conjugate, Quadratic):
+    elif RECORD_OF[loss].is_square and isinstance(system.conjugate, Quadratic):
         a = np.zeros(len(system.y))  # linear equations: Newton needs no start
     else:
         solved = interior_point(

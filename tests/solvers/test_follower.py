@@ -113,7 +113,7 @@ def test_after_rows_have_moved_it_finds_what_a_fresh_fit_finds(loss, kind, shape
     follower, rng = make_follower(problem, loss), np.random.default_rng(1)
     follower.solve(1e-10, 3000, rng)
     steps = {"wide": KernelPasses, "long": Passes}[shape]
-    assert isinstance(follower._steps, ExactSteps if RECORD_OF[loss].is_regression else steps)
+    assert isinstance(follower._steps, ExactSteps if RECORD_OF[loss].is_square else steps)
     for _ in range(3):
         # an attack moves rows of some nodes, often of one alone
         moved = np.flatnonzero(codes == codes[rng.integers(len(codes))])[:3]
