@@ -69,7 +69,8 @@ def check_rows(model, X, nodes, parts, radius="max"):
 
 
 COMBINATIONS = [
-    {name: PARTS[name] for bit, name in enumerate(PARTS) if code & 1 << bit} for code in range(16)
+    {name: PARTS[name] for bit, name in enumerate(PARTS) if code & 1 << bit}
+    for code in range(2 ** len(PARTS))
 ]
 
 
