@@ -386,10 +386,10 @@ class PoisoningAttacker(CallbackSupportMixin, BasePoisoner):
         Returns
         -------
         comparison : Bunch
-            ``relative_error`` and ``cosine`` of the slopes, over the points without a kink (NaN
-            if there is none); ``gradient`` and ``finite_differences``, arrays of shape
-            (n_points,); ``kink``, a boolean array: whether the rank of W, or the rows that
-            respond, changed within the smallest step, so that no derivative exists.
+            ``relative_error`` (0 where both are nothing) and ``cosine`` of the slopes, over the
+            points without a kink (NaN if there is none); ``gradient`` and ``finite_differences``,
+            arrays of shape (n_points,); ``kink``, a boolean array: whether the rank of W, or the
+            rows that respond, changed within the smallest step, so that no derivative exists.
 
         Raises
         ------
