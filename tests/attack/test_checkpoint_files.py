@@ -255,14 +255,14 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 from skfedmtl import FMTLRegressor, PoisoningAttacker
-from skfedmtl.attack import _checkpoint
+from skfedmtl.attack._bilevel import checkpoint
 
 def die(file, arrays):
     file.write(b"half of it")
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
 
-_checkpoint.write_npz = die
+checkpoint.write_npz = die
 rng = np.random.default_rng(0)
 X, nodes = rng.normal(size=(30, 2)), np.repeat([0, 1, 2], 10)
 attack = PoisoningAttacker(FMTLRegressor(), checkpoint=sys.argv[1], random_state=0)
