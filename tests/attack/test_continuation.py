@@ -17,6 +17,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack._bilevel import continuation
 from skfedmtl.attack._bilevel.continuation import Accuracy, FollowedBilevel
 
 STEP = 1e-5
@@ -273,3 +274,33 @@ def test_features_of_other_units_than_the_intercept(loss):
     model = PoisoningAttacker(FMTLClassifier(loss=loss), max_iter=3, random_state=0)
     model.fit(X, y, nodes=nodes)
     assert_allclose(model.objective_history_[-1], model.objective_, rtol=1e-2)
+
+
+def test_victims_out_of_reach_judge_nothing():
+    """Features over four decades: H of the way is far from that of the victim itself.
+
+    The last victims may be near and the first not, which the ends are held against.
+    """
+    X, y, nodes = unlike_features(FMTLClassifier)
+    victim = FMTLClassifier(lambda1=0.1, lambda2=0.1, max_iter=3000, random_state=0)
+    params = {"target_nodes": ["a"], "random_state": 0}
+    start = RandomPoisoner(victim, **params).fit(X, y, nodes=nodes)
+    attack = PoisoningAttacker(victim, max_iter=3, **params).fit(X, y, nodes=nodes)
+    assert attack.objective_history_[0] > 1.2 * start.objective_
+    assert attack.objective_ >= start.objective_
+
+
+def test_one_victim_out_of_reach_leaves_its_mark(monkeypatch):
+    poisoner = played("hinge")
+    game, rows = poisoner.game(FollowedBilevel, smoothing=1.0), poisoner.start_.X
+    monkeypatch.setattr(continuation, "_MOST", 1)
+    game.value(1.5 * rows)
+    assert not game.is_near
+    monkeypatch.undo()
+    game.value(rows)
+    assert not game.is_near
+    again = poisoner.game(FollowedBilevel, smoothing=1.0)
+    game.value(rows)
+    assert again.is_near
+    again.restore(game.state(), rows)
+    assert not again.is_near

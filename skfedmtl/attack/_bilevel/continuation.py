@@ -99,13 +99,13 @@ class FollowedBilevel(Bilevel):
         if self._inner_iter is not None:
             return follower.solve(0.0, self._inner_iter, self._rng)
         solved = follower.solve(self.accuracy.victim, _MOST, self._rng)
-        self._is_near = follower.is_near
-        if self._is_near or self.doubt > 0.0:
+        if follower.is_near or self.doubt > 0.0:
+            self._is_near &= follower.is_near
             return solved
         # features of many scales, which second-order steps do not mind
         self._begin_from(solved)
         solved = super()._solve(moved)
-        self._is_near = self._problem.solution.converged
+        self._is_near &= bool(self._problem.solution.converged)
         follower.place(solved.T, solved.alpha, solved.rho, moved)
         return solved
 
@@ -117,6 +117,7 @@ class FollowedBilevel(Bilevel):
 
     @property
     def is_near(self) -> bool:
+        """Whether every H so far can be trusted: results are held against the first."""
         return self._is_near
 
     # -- to stop and go on ----------------------------------------------------------------
@@ -129,6 +130,7 @@ class FollowedBilevel(Bilevel):
             "rho": np.array(self._follower.rho),
             "W": self._solved.W,
             "share": np.array(self._share),
+            "near": np.array(self._is_near),
             "adjoint": self._adjoint.last,
             "rng": np.array(as_text(self._rng)),
         }
@@ -137,6 +139,7 @@ class FollowedBilevel(Bilevel):
         """Be where a `state` was taken, with the rows of that moment."""
         moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self.advance(float(state["share"]))
+        self._is_near = bool(state["near"])
         T, alpha, rho = state["T"], state["alpha"], float(state["rho"])
         self._solved = self._follower.place(T, alpha, rho, moved)._replace(W=state["W"])
         self._adjoint.last = state["adjoint"]
@@ -150,6 +153,7 @@ class FollowedBilevel(Bilevel):
             "rho": Field((), "float64", 0.0),
             "W": like(self._follower.T),
             "share": Field((), "float64", 0, 1),
+            "near": Field((), "bool"),
             "adjoint": like(self._adjoint.last),
             "rng": state_field(self._rng),
         }

@@ -149,7 +149,7 @@ class Bilevel:
 
     @property
     def is_near(self) -> bool:
-        """Whether the last H can be trusted."""
+        """Whether H can be trusted."""
         return True
 
     def advance(self, share: float) -> None:

@@ -180,9 +180,8 @@ def _judge(playing: _Playing, tol: float, end: Array, first: float | None) -> tu
     if end is not start and first is not None:
         game.advance(1.0)
         after, doubt = game.value(end), playing.bilevel.doubt
-        if playing.bilevel.is_near and (
-            after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt
-        ):
+        is_clear = after > _FAR * first + doubt or after > _CLEARLY * game.value(start) + doubt
+        if is_clear and playing.bilevel.is_near:
             return after, end
     for accuracy in sorted({max(tol, _ROUGH), tol}, reverse=True):
         playing.bilevel.harden(accuracy)
