@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -425,23 +424,6 @@ def refuse_huge(name, values):
         raise ValueError(
             f"{name} holds numbers of up to {largest:.3g} in size; at most {LARGEST:g} are allowed."
         )
-
-
-@contextmanager
-def whole_or_not_at_all(model):
-    """Give a model that is fitted in vain its former fit back."""
-    before = {name: value for name, value in vars(model).items() if _is_fitted_name(name)}
-    try:
-        yield
-    except BaseException:
-        for name in [name for name in vars(model) if _is_fitted_name(name)]:
-            delattr(model, name)
-        vars(model).update(before)
-        raise
-
-
-def _is_fitted_name(name):
-    return name == "_iterate" or (name.endswith("_") and not name.startswith("_"))
 
 
 def _correlation(covariance):

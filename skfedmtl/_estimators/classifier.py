@@ -11,9 +11,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skfedmtl._estimators.base import BaseFMTL, whole_or_not_at_all
+from skfedmtl._estimators.base import BaseFMTL
 from skfedmtl._estimators.class_weight import class_weights
 from skfedmtl._estimators.one_vs_rest import joined
+from skfedmtl._estimators.whole import whole_or_not_at_all
 from skfedmtl._input import read_truth
 from skfedmtl._model import LOSSES
 from skfedmtl._protocol import LARGEST
@@ -266,9 +267,8 @@ default="learned"
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) == 1:
-            raise ValueError(
-                f"y must hold two classes, got only one class: {classes.tolist()[0]!r}."
-            )
+            only = classes.tolist()[0]
+            raise ValueError(f"y must hold two classes, got only one class: {only!r}.")
         return classes
 
     def _row_weights(self, y, sample_weight):

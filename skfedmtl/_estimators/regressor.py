@@ -3,7 +3,8 @@
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from skfedmtl._estimators.base import BaseFMTL, whole_or_not_at_all
+from skfedmtl._estimators.base import BaseFMTL
+from skfedmtl._estimators.whole import whole_or_not_at_all
 from skfedmtl._input import read_truth
 from skfedmtl._tools.callbacks import begin_fit
 from skfedmtl._tools.sklearn import StrOptions, _fit_context

@@ -42,16 +42,15 @@ def draw_threat(
     present = np.flatnonzero(n_rows > 0)
     sources = None if source_nodes is None else _codes(source_nodes, "source_nodes", labels, n_rows)
     if isinstance(target_nodes, float | np.floating):
-        candidates = present
-        if sources is not None and attack == "indirect":
-            candidates = np.setdiff1d(present, sources)
         if sources is not None and attack == "direct":
             candidates = sources
-        else:
-            candidates = _measurable(candidates, n_rows, judged)
-        count = min(max(1, _whole_share(target_nodes, len(present))), len(candidates))
-        if attack == "direct" and sources is not None:
             count = len(sources)
+        else:
+            others = present
+            if sources is not None and attack == "indirect":
+                others = np.setdiff1d(present, sources)
+            candidates = _measurable(others, n_rows, judged)
+            count = min(max(1, _whole_share(target_nodes, len(present))), len(candidates))
         if count == 0:
             raise ValueError(
                 "`source_nodes` leaves no node for the targets of an indirect attack"

@@ -1,0 +1,20 @@
+"""Estimators are fitted as a whole or not at all."""
+
+from contextlib import contextmanager
+
+
+@contextmanager
+def whole_or_not_at_all(model):
+    """Give a model that is fitted in vain its former fit back."""
+    before = {name: value for name, value in vars(model).items() if _is_fitted_name(name)}
+    try:
+        yield
+    except BaseException:
+        for name in [name for name in vars(model) if _is_fitted_name(name)]:
+            delattr(model, name)
+        vars(model).update(before)
+        raise
+
+
+def _is_fitted_name(name):
+    return name == "_iterate" or (name.endswith("_") and not name.startswith("_"))
