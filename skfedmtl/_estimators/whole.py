@@ -1,10 +1,12 @@
 """Estimators are fitted as a whole or not at all."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
-def whole_or_not_at_all(model):
+def whole_or_not_at_all(model: Any) -> Iterator[None]:
     """Give a model that is fitted in vain its former fit back."""
     before = {name: value for name, value in vars(model).items() if _is_fitted_name(name)}
     try:
@@ -16,5 +18,5 @@ def whole_or_not_at_all(model):
         raise
 
 
-def _is_fitted_name(name):
+def _is_fitted_name(name: str) -> bool:
     return name == "_iterate" or (name.endswith("_") and not name.startswith("_"))
