@@ -9,7 +9,10 @@ from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, PoisoningAttacker
 from skfedmtl._model import row_algebra
 from skfedmtl._solvers.kernel_steps import KernelPasses
+from skfedmtl.attack._bilevel.continuation import FollowedBilevel
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
+from skfedmtl.attack._bilevel.lower_level import Bilevel
+from skfedmtl.attack._bilevel.objective import UpperObjective
 
 THREATS = {
     "direct": {"attack": "direct", "source_nodes": None},
@@ -143,3 +146,28 @@ def test_a_check_fits_the_clean_victim_once():
     assert Counted.fitted.count(len(nodes)) == 1
     assert len(Counted.fitted) <= 2
     assert_array_equal(Counted.fitted, sorted(Counted.fitted))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 4.0])
+@pytest.mark.parametrize("loss", ["hinge", "logistic"])
+def test_losses_of_the_targets_are_found_once_a_victim(loss, smoothing, monkeypatch):
+    """Values and slopes in one go, whether or not a gradient asks for them again."""
+    found, solved = [], []
+    slope, solve = UpperObjective._slope, FollowedBilevel._solve if smoothing else Bilevel._solve
+
+    def slopes(self, y, f, l, where):
+        found.append(l)
+        return slope(self, y, f, l, where)
+
+    def solves(self, moved):
+        solved.append(moved)
+        return solve(self, moved)
+
+    monkeypatch.setattr(UpperObjective, "_slope", slopes)
+    monkeypatch.setattr(FollowedBilevel if smoothing else Bilevel, "_solve", solves)
+    X, y, nodes = make_rows(FMTLClassifier, (9, 7, 8), n_features=4)
+    victim = FMTLClassifier(loss=loss, random_state=0)
+    threat = {"target_nodes": [0, 2], "random_state": 0, "max_iter": 4}
+    PoisoningAttacker(victim, smoothing=smoothing, **threat).fit(X, y, nodes=nodes)
+    assert len(solved) >= 5
+    assert found == len(solved) * [0, 2]
