@@ -6,7 +6,7 @@ from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.quadratic import Fixed, Independent
-from skfedmtl.attack._bilevel.lower_level import Bilevel
+from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
 from skfedmtl.attack._bilevel.one_vs_rest import make_game
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 
@@ -127,7 +127,7 @@ class Watched(PoisoningAttacker):
         self.objective_history_, self.n_iter_ = np.zeros(1), 0
         return scenario.lay_out(self.start_, self.start_.X)
 
-    def game(self, kind=Bilevel, start=None, seed=0, **options):
+    def game(self, kind=ExactBilevel, start=None, seed=0, **options):
         return make_game(
             kind,
             self.clean_estimator_,
