@@ -1,4 +1,8 @@
-"""The way of a fit: its best weights and bound so far, one line of history a round."""
+"""The way of a fit: its best weights and bound so far, one line of history a round.
+
+A node whose answer is NaN, at home or over a network, makes an objective or a bound that is none:
+`Log.enter` takes it for no news.
+"""
 
 from __future__ import annotations
 

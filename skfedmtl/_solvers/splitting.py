@@ -12,7 +12,8 @@ and Douglas-Rachford splitting [1]_ needs nothing else. From a state ``T`` of sh
 At rest ``W = Z``, and the nodes' dual variables, of moments ``V``, are those of the optimum. In
 between, ``Z`` is priced by the nodes, and ``V`` by the conjugate of ``R``: the best of both are the
 certificate. ``T`` is extrapolated (`skfedmtl._solvers.anderson`), and rho follows how far both
-sides move (`skfedmtl._solvers.balance`).
+sides move (`skfedmtl._solvers.balance`). Where the last digits of the objective are asked for, the
+iteration goes on by its own residual, beside which a gap is blind (`_Run.sharpen`).
 
 References
 ----------
