@@ -18,7 +18,7 @@ FLOORS = (
     ("_model", "datasets", "relationships"),
     ("_linear",),
     ("_protocol",),
-    ("_solvers",),
+    ("_solvers", "_victim"),
     ("_estimators",),
     ("attack._feasible",),
     ("attack._setting",),

@@ -31,6 +31,8 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
 ``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
 ``stiffness(y, f, a, s)``    how rows of weight ``s`` resist a change of ``f``: see below
+``kappa(reach, low, high)``   how hard an injected row may pull: the most of -dL/df (f - u), for any
+                             f, a target between low and high (of classes: any), |u| <= reach
 ``smoothed(width)``          a `SmoothLoss`, at most ``width / 8`` above
 ``excess``                   of a `SmoothLoss`: what it may lie above the loss smoothed
 ===========================  =======================================================
@@ -53,7 +55,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import expit, wrightomega, xlog1py, xlogy
 
 from skfedmtl._kernels import _sdca
 from skfedmtl._typing import Array
@@ -93,6 +95,7 @@ class Loss(PrimalLoss, Protocol):
     def sign(self, y: Array) -> Array: ...
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float: ...
     def conjugate_of_share(self, linear: float, conjugate: float, share: float) -> float: ...
+    def kappa(self, reach: Array, low: Array, high: Array) -> Array: ...
     def smoothed(self, width: float) -> SmoothLoss: ...
 
 
@@ -184,6 +187,9 @@ class SquaredError(_Squared):
         """1: the domain is the same for every target."""
         return np.ones_like(y)
 
+    def kappa(self, reach: Array, low: Array, high: Array) -> Array:
+        return 0.5 * np.square(reach + np.maximum(np.abs(low), np.abs(high)))
+
 
 class _Margin:
     """Losses of ``y f`` for y = -1 or +1: the domain is one of ``y a``."""
@@ -220,6 +226,9 @@ class Hinge(_Margin, _Plain):
 
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.clip(y * a, 0.0, 1.0)
+
+    def kappa(self, reach: Array, low: Array, high: Array) -> Array:
+        return 1.0 + reach
 
     def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
         return min(1.0, 0.5 * linear / penalty) if penalty > 0.0 else 1.0
@@ -291,6 +300,9 @@ class SquaredHinge(_Margin, _Squared):
     def curvature(self, y: Array, f: Array) -> Array:
         return np.where(y * f < 1.0, 2.0, 0.0)
 
+    def kappa(self, reach: Array, low: Array, high: Array) -> Array:
+        return 0.5 * np.square(1.0 + reach)
+
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.maximum(y * a, 0.0)
 
@@ -332,6 +344,10 @@ class Logistic(_Margin, _Smooth):
 
     def clip(self, y: Array, a: Array) -> Array:
         return y * np.clip(y * a, *self._INSIDE)
+
+    def kappa(self, reach: Array, low: Array, high: Array) -> Array:
+        """W0(exp(reach - 1)), Lambert's function."""
+        return np.asarray(wrightomega(reach - 1.0), dtype=np.float64)
 
     def limit(self, y: Array, old: Array, new: Array) -> Array:
         b = y * old

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfedmtl._estimators import BaseFMTL, whole_or_not_at_all
+from skfedmtl._estimators import whole_or_not_at_all
 from skfedmtl._input import (
     from_polars,
     listing,
@@ -29,6 +29,7 @@ from skfedmtl._input import (
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, last_step
 from skfedmtl._tools.task import NO_TASK
+from skfedmtl._victim import FederatedVictim
 from skfedmtl.attack._bilevel import upper_value
 from skfedmtl.attack._setting import (
     ATTACKS,
@@ -56,7 +57,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     __metadata_request__score = {"nodes": True}
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "estimator": [BaseFMTL, Pipeline],
+        "estimator": [FederatedVictim, Pipeline],
         "attack": [StrOptions(set(ATTACKS))],
         "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
         "source_nodes": [None, "array-like"],

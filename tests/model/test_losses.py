@@ -131,3 +131,20 @@ def test_which_losses_are_least_at_the_log_odds(kind, p):
     y, f = np.array([1.0, -1.0]), np.full(2, np.log(p / (1.0 - p)))
     slope = np.array([p, 1.0 - p]) @ kind().derivative(y, f)
     assert (abs(slope) <= 1e-15) == kind.has_probabilities
+
+
+@losses
+@given(reach=st.floats(0.0, 30.0), low=st.floats(-5.0, 5.0), spread=st.floats(0.0, 5.0))
+def test_no_row_pulls_harder_than_kappa(loss, reach, low, spread):
+    """Nor is there one that pulls less: -dL/df (f - u) over a grid of f, y and u."""
+    high = low + spread
+    y = np.linspace(low, high, 21) if loss.is_regression else np.array([-1.0, 1.0])
+    f = np.linspace(-80.0, 80.0, 16001)
+    pulls = [
+        -loss.derivative(np.full_like(f, target), f) * (f - u)
+        for target in y
+        for u in (-reach, 0.0, reach)
+    ]
+    kappa = float(loss.kappa(*one(reach, low, high))[0])
+    assert np.max(pulls) <= kappa + 1e-9 * (1.0 + kappa)
+    assert np.max(pulls) >= kappa - 0.02 * (1.0 + kappa)

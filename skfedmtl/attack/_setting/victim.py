@@ -16,10 +16,10 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from skfedmtl._estimators import BaseFMTL
 from skfedmtl._input import check_dense, with_article
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
+from skfedmtl._victim import FederatedVictim
 
 #: subclasses may transform otherwise, so only these types themselves
 SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
@@ -57,7 +57,7 @@ def check_victim(estimator: Any, owner: str) -> None:
                 f"{_ALLOWED}."
             )
     name, model = estimator.steps[-1]
-    if not isinstance(model, BaseFMTL):
+    if not isinstance(model, FederatedVictim):
         raise TypeError(
             f"`estimator`: the last step {name!r} of the Pipeline is {_kind(model)}; it must be an "
             "FMTLClassifier or an FMTLRegressor."

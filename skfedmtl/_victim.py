@@ -1,0 +1,56 @@
+"""What an attack, or a defence, needs of a victim: here they meet, and import neither each other."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._protocol import FederatedProblem
+from skfedmtl._typing import Array
+
+
+@runtime_checkable
+class FederatedVictim(Protocol):
+    """An estimator of one linear model a node, whose problem others may pose and change.
+
+    With n rows, d features and m nodes. What is fitted, ``coef_`` and ``nodes_`` among it, is as
+    in the public estimators.
+    """
+
+    node_column: int | str | None
+    random_state: Any
+    max_iter: int
+    tol: float
+    loss: str
+
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, nodes: Any = None) -> Any: ...
+
+    def _encode(self, nodes: Any, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Labels of the nodes (m,), and every row's position among them (n,)."""
+
+    def _check_predict(self, X: Any, nodes: Any) -> tuple[Any, NDArray[np.int64]]:
+        """Checked rows (n, d), and the positions of their nodes."""
+
+    def _solver_targets(self, y: Any) -> Array:
+        """Targets (n,) as the solver takes them: numbers, or -1 and +1."""
+
+    def _row_weights(self, y: Any, sample_weight: Array) -> Array:
+        """Weights (n,) of rows with these targets."""
+
+    def _parts(self) -> list[Any]:
+        """The fitted models whose losses add up: one, or one a class."""
+
+    def _problem(
+        self,
+        X: Any,
+        signed_y: Array,
+        codes: NDArray[np.int64],
+        labels: NDArray[Any],
+        sample_weight: Array,
+    ) -> FederatedProblem:
+        """The fit's problem, not yet solved."""
+
+    def _decision(self, X: Any, codes: NDArray[np.int64]) -> Array:
+        """x . w + b of every row with its own node's model."""
