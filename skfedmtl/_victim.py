@@ -1,4 +1,4 @@
-"""What an attack, or a defence, needs of a victim: here they meet, and import neither each other."""
+"""What an attack or a defence needs of a victim: they meet here, and need not import each other."""
 
 from __future__ import annotations
 
