@@ -100,12 +100,7 @@ class SplittingSolver:
         Without a schedule nodes are a `NodeTable`, else `Nodes` of any kind.
         """
         log = Log(server, nodes, watch)
-        nothing = np.zeros_like(server.V)
-        log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
-        if self._start is not None and self._start.W is not None:
-            W = self._start.W
-            loss = float(np.sum(nodes.price(Weights(W)).loss))
-            log.offer(W, loss + server.relationship.penalty(W))
+        self._offer_known(log, server, nodes)
         with Workers(self.n_jobs) as workers:
             if self.schedule is None:
                 run = self._split_at_once(server, nodes, log, workers, rng)
@@ -113,6 +108,15 @@ class SplittingSolver:
                 run = self._split_in_exchanges(server, nodes, log, self.schedule, workers, rng)
         self._start = self.iterate = run.iterate()
         return log.solution(self.tol)
+
+    def _offer_known(self, log: Log, server: Server, nodes: Nodes) -> None:
+        """Let the log know weights of zero, and those of the last fit."""
+        nothing = np.zeros_like(server.V)
+        log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
+        if self._start is not None and self._start.W is not None:
+            W = self._start.W
+            loss = float(np.sum(nodes.price(Weights(W)).loss))
+            log.offer(W, loss + server.relationship.penalty(W))
 
     def _split_at_once(
         self,

@@ -228,7 +228,7 @@ def test_the_servers_books_are_right(problem, kind, seed):
     for _ in range(14):
         for l in np.flatnonzero(rng.random(len(nodes)) < 0.6):
             order = Order(server.response.W[l].copy(), 0.2, rng.uniform(0.2, 2), int(l))
-            kept.add(l, *nodes.answer([l], [order], run_here))
+            kept.add([l], nodes.answer([l], [order], run_here))
         before = -kept.conjugate.sum() - server.response.value
         t = kept.combine(server.relationship)
         kept.settle(t)

@@ -13,11 +13,11 @@ from oracles import kernels
 from oracles.losses import RECORD_OF, SMOOTH_LOSSES
 from oracles.objective import primal
 from skfedmtl._kernels import _sdca
+from skfedmtl._model import row_algebra
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
 from skfedmtl._model.quadratic import Fixed, Independent
 from skfedmtl._protocol.problem import FederatedProblem
-from skfedmtl._solvers import kernel_steps
 from skfedmtl._solvers.follower import Follower, first_rho
 from skfedmtl._solvers.kernel_steps import KernelPasses
 from skfedmtl._solvers.node_steps import ExactSteps, Passes
@@ -394,8 +394,8 @@ def test_nodes_that_keep_their_kernels_make_the_same_steps(loss):
 
 
 def test_kernels_are_made_once_and_moved_rows_alone_are_multiplied_again(monkeypatch):
-    made, gram = [], kernel_steps.row_algebra.gram
-    monkeypatch.setattr(kernel_steps.row_algebra, "gram", lambda X: made.append(len(X)) or gram(X))
+    made, gram = [], row_algebra.gram
+    monkeypatch.setattr(row_algebra, "gram", lambda X: made.append(len(X)) or gram(X))
     problem, X, *_ = make_problem("hinge", "learned", "wide")
     follower, rng = make_follower(problem, "hinge"), np.random.default_rng(0)
     assert made == [len(node.y) for node in problem.nodes.each()]

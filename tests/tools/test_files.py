@@ -16,7 +16,7 @@ from skfedmtl._tools.layout import Field, check_fields
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from skfedmtl._files import write_whole
+from skfedmtl._tools.files import write_whole
 
 def write(file):
     file.write(b"half")
