@@ -22,6 +22,7 @@ FLOORS = (
     ("_estimators",),
     ("attack._feasible",),
     ("attack._setting",),
+    ("attack._sought",),
     ("attack._bilevel",),
     ("attack",),
     ("metrics", "model_selection"),

@@ -1,0 +1,6 @@
+"""Weights first: the attack that looks for the victim's weights, and then for rows to match."""
+
+from skfedmtl.attack._sought.demand import CleanRows, Model
+from skfedmtl.attack._sought.seek import Candidate, Sources, seek
+
+__all__ = ["Candidate", "CleanRows", "Model", "Sources", "seek"]

@@ -1,0 +1,141 @@
+"""The sources' clean rows, and what they leave to the injected ones at given weights.
+
+Weights of a search are ``theta = [w, b]``, one row a node, with rows ``[x, 1]``, whatever the
+intercept is; a fitted model's `coef_` and `intercept_`, that is. What is penalised of them:
+
+    ==========  =====================  ===========================
+    intercept   penalised              ``V`` of the last column
+    ==========  =====================  ===========================
+    "feature"   ``[w, b / kappa]``     that of ``b / kappa``, / kappa
+    "centred"   ``w``                  0
+    "none"      ``w``, b stays 0       0
+    ==========  =====================  ===========================
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._model import Loss, PrimalLoss, Relationship
+from skfedmtl._typing import Array
+from skfedmtl.attack._sought.penalty import Penalty, smoothed_penalty
+from skfedmtl.attack._sought.price import Budget
+
+
+class CleanRows(NamedTuple):
+    """As the solver sees them, but for the intercept's feature and centring."""
+
+    X: Array  #: (n, d)
+    y: Array  #: (n,) numbers; -1 and +1 for classes
+    codes: NDArray[np.int64]  #: (n,)
+    weight: Array  #: (n,)
+
+
+class Model(NamedTuple):
+    """What is fitted."""
+
+    loss: Loss
+    relationship: Relationship
+    intercept: str  #: "feature", "centred" or "none", as of a `FederatedProblem`
+    intercept_scaling: float = 1.0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the intercept ties the signs of the rows."""
+        return self.intercept != "none"
+
+
+class Demand:
+    """Clean rows of the k sources of a budget, in its order."""
+
+    def __init__(self, rows: CleanRows, model: Model, budget: Budget) -> None:
+        self._model, self._budget = model, budget
+        places = [np.flatnonzero(rows.codes == code) for code in budget.codes]
+        taken = np.concatenate(places)
+        sizes = [len(place) for place in places]
+        self.ends = np.cumsum([0, *sizes])
+        #: rows ``[x, 1]`` of every source
+        self.X = [np.column_stack([rows.X[place], np.ones(len(place))]) for place in places]
+        self.y = rows.y[taken]
+        self.weight = rows.weight[taken] / np.repeat(budget.row_weight, sizes)
+
+    def split(self, values: Array) -> list[Array]:
+        """Values of all rows, by source."""
+        return [values[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True)]
+
+    def gather(self, values: Array) -> Array:
+        """The rows of every source, multiplied by values and added up: (k, D)."""
+        parts = zip(self.X, self.split(values), strict=True)
+        return np.array([part @ own for own, part in parts])
+
+    def decisions(self, theta: Array) -> Array:
+        """Of every row, for weights (k, D)."""
+        parts = zip(self.X, theta, strict=True)
+        return np.concatenate([own @ weights for own, weights in parts])
+
+    def at(self, W: Array, loss: PrimalLoss, root: float) -> Demanded:
+        """At the weights (m, D) of all nodes, for a loss and penalty that may be smoothed."""
+        return Demanded(self, self._model, self._budget, W, loss, root)
+
+
+class Demanded:
+    """q at one point, and what follows from its slopes.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (k, D)
+    f : ndarray of shape (n_own,)
+        Decision values of the sources' clean rows.
+    q : ndarray of shape (k, D)
+    """
+
+    def __init__(
+        self,
+        rows: Demand,
+        model: Model,
+        budget: Budget,
+        W: Array,
+        loss: PrimalLoss,
+        root: float,
+    ) -> None:
+        self._rows, self._loss, self._budget = rows, loss, budget
+        self._columns = _penalised(model, W.shape[1])
+        width = len(self._columns)
+        self._penalty: Penalty = smoothed_penalty(
+            model.relationship, W[:, :width] * self._columns, root
+        )
+        #: c_l, in units of an injected row's weight
+        self._total = (budget.clean + budget.counts)[:, None]
+        self.theta = W[budget.codes]
+        self.f = rows.decisions(self.theta)
+        duals = -rows.weight * loss.derivative(rows.y, self.f)
+        self.q = self._total * self._spread(self._penalty.slope)[budget.codes] - rows.gather(duals)
+
+    def slope(self, by_demand: Array, by_weights: Array, by_decisions: Array) -> Array:
+        """In theta, of what has these slopes in q, in theta and in f."""
+        rows, budget = self._rows, self._budget
+        moved = np.zeros((len(self._penalty.slope), by_demand.shape[1]))
+        moved[budget.codes] = self._total * by_demand
+        width = len(self._columns)
+        pulled = self._spread(self._penalty.product(moved[:, :width] * self._columns))
+        change = rows.decisions(by_demand)
+        bend = rows.weight * self._loss.curvature(rows.y, self.f)
+        return by_weights + pulled[budget.codes] + rows.gather(by_decisions + bend * change)
+
+    def _spread(self, V: Array) -> Array:
+        """Slopes of what is penalised as slopes of theta."""
+        out = np.zeros((len(V), self.theta.shape[1]))
+        out[:, : V.shape[1]] = V * self._columns
+        return out
+
+
+def _penalised(model: Model, n_columns: int) -> Array:
+    """The factors of the columns that are penalised."""
+    if model.intercept == "feature":
+        factors = np.ones(n_columns)
+        factors[-1] = 1.0 / model.intercept_scaling
+        return factors
+    return np.ones(n_columns - 1)
