@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from skfedmtl._model import Loss, PrimalLoss, Relationship
 from skfedmtl._typing import Array
-from skfedmtl.attack._sought.penalty import Penalty, smoothed_penalty
+from skfedmtl.attack._sought.penalty import Penalty, SmoothedPenalty
 from skfedmtl.attack._sought.price import Budget
 
 
@@ -52,7 +52,8 @@ class Demand:
     """Clean rows of the k sources of a budget, in its order."""
 
     def __init__(self, rows: CleanRows, model: Model, budget: Budget) -> None:
-        self._model, self._budget = model, budget
+        self._budget, self._penalty = budget, SmoothedPenalty(model.relationship)
+        self.columns = _penalised(model, rows.X.shape[1] + 1)
         places = [np.flatnonzero(rows.codes == code) for code in budget.codes]
         taken = np.concatenate(places)
         sizes = [len(place) for place in places]
@@ -78,7 +79,9 @@ class Demand:
 
     def at(self, W: Array, loss: PrimalLoss, root: float) -> Demanded:
         """At the weights (m, D) of all nodes, for a loss and penalty that may be smoothed."""
-        return Demanded(self, self._model, self._budget, W, loss, root)
+        width = len(self.columns)
+        penalty = self._penalty.at(W[:, :width] * self.columns, root)
+        return Demanded(self, self._budget, W[self._budget.codes], loss, penalty)
 
 
 class Demanded:
@@ -95,32 +98,25 @@ class Demanded:
     def __init__(
         self,
         rows: Demand,
-        model: Model,
         budget: Budget,
-        W: Array,
+        theta: Array,
         loss: PrimalLoss,
-        root: float,
+        penalty: Penalty,
     ) -> None:
         self._rows, self._loss, self._budget = rows, loss, budget
-        self._columns = _penalised(model, W.shape[1])
-        width = len(self._columns)
-        self._penalty: Penalty = smoothed_penalty(
-            model.relationship, W[:, :width] * self._columns, root
-        )
+        self._penalty, self.theta = penalty, theta
         #: c_l, in units of an injected row's weight
         self._total = (budget.clean + budget.counts)[:, None]
-        self.theta = W[budget.codes]
         self.f = rows.decisions(self.theta)
         duals = -rows.weight * loss.derivative(rows.y, self.f)
         self.q = self._total * self._spread(self._penalty.slope)[budget.codes] - rows.gather(duals)
 
     def slope(self, by_demand: Array, by_weights: Array, by_decisions: Array) -> Array:
         """In theta, of what has these slopes in q, in theta and in f."""
-        rows, budget = self._rows, self._budget
+        rows, budget, columns = self._rows, self._budget, self._rows.columns
         moved = np.zeros((len(self._penalty.slope), by_demand.shape[1]))
         moved[budget.codes] = self._total * by_demand
-        width = len(self._columns)
-        pulled = self._spread(self._penalty.product(moved[:, :width] * self._columns))
+        pulled = self._spread(self._penalty.product(moved[:, : len(columns)] * columns))
         change = rows.decisions(by_demand)
         bend = rows.weight * self._loss.curvature(rows.y, self.f)
         return by_weights + pulled[budget.codes] + rows.gather(by_decisions + bend * change)
@@ -128,7 +124,7 @@ class Demanded:
     def _spread(self, V: Array) -> Array:
         """Slopes of what is penalised as slopes of theta."""
         out = np.zeros((len(V), self.theta.shape[1]))
-        out[:, : V.shape[1]] = V * self._columns
+        out[:, : V.shape[1]] = V * self._rows.columns
         return out
 
 

@@ -31,7 +31,7 @@ from skfedmtl._typing import Array
 
 #: the margins that a row may have; at the lower end the logistic pull is .9975
 _MARGINS = np.linspace(12.0, -6.0, 721)
-_POLISH = 3  #: Newton steps from an entry of the table: to the last digits
+_POLISH = 2  #: Newton steps from an entry of the table: to the last digits
 _LARGEST_PULL = 4.0  #: of a row, where the loss sets no bound: it lies at margin -1
 _LARGEST_SHARE = 0.995  #: of the bound of the pull that a row gets to, where there is one
 _LARGEST_MEAN = 2.0  #: that the intercept may ask of all rows, where the loss sets no bound

@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy import linalg
 
 from skfedmtl._model import Relationship
 from skfedmtl._typing import Array
@@ -36,11 +35,18 @@ class Penalty(Protocol):
     def product(self, dW: Array) -> Array: ...
 
 
-def smoothed_penalty(relationship: Relationship, W: Array, root: float) -> Penalty:
-    """R at `W`; singular values count as at least `root`, which may be 0 where no product is."""
-    if relationship.is_quadratic:
-        return _Quadratic(relationship, W)
-    return _Learned(W, *_lambdas(relationship), root)
+class SmoothedPenalty:
+    """R of a relationship, at any point."""
+
+    def __init__(self, relationship: Relationship) -> None:
+        self._relationship = relationship
+        self._lambdas = (0.0, 0.0) if relationship.is_quadratic else _lambdas(relationship)
+
+    def at(self, W: Array, root: float) -> Penalty:
+        """With singular values of at least about `root`, which may be 0 if no product is asked."""
+        if self._relationship.is_quadratic:
+            return _Quadratic(self._relationship, W)
+        return _Learned(W, *self._lambdas, root)
 
 
 def _lambdas(relationship: Relationship) -> tuple[float, float]:
@@ -68,7 +74,7 @@ class _Quadratic:
 class _Learned:
     def __init__(self, W: Array, lambda1: float, lambda2: float, root: float) -> None:
         self._lambda1, self._lambda2, self._root = lambda1, lambda2, root
-        self._U, self._s, self._Zt = linalg.svd(W, full_matrices=False, check_finite=False)
+        self._U, self._s, self._Zt = np.linalg.svd(W, full_matrices=False)
         self._r = np.hypot(self._s, root)
         self._T = float(self._r.sum())
         # a direction of no size has no slope
