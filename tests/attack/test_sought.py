@@ -10,14 +10,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, make_rows
 from skfedmtl import _model
 from skfedmtl.attack._sought import CleanRows, Model, Sources, seek
+from skfedmtl.attack._sought.budget import Budget, read_budget
 from skfedmtl.attack._sought.damage import UPPER, Damage
 from skfedmtl.attack._sought.demand import Demand
 from skfedmtl.attack._sought.law import law_of
 from skfedmtl.attack._sought.penalty import SmoothedPenalty
-from skfedmtl.attack._sought.price import Budget, Price
-from skfedmtl.attack._sought.rows import kinds_of_row, place
+from skfedmtl.attack._sought.price import Price
+from skfedmtl.attack._sought.rows import kinds_of_row, place, realise
 from skfedmtl.attack._sought.search import STAGES, Search
-from skfedmtl.attack._sought.seek import _budget, realise
 
 INTERCEPTS = [True, False]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -211,19 +211,19 @@ def refitted(victim, rows, X, y, codes, row_weight=None):
 def test_a_victim_has_the_weights_that_were_promised(
     name, kind, intercept, scaling, is_weighted, seed
 ):
-    """Any weights at all, if there are rows enough."""
+    """Any weights that the ridge allows, if there are rows enough."""
     rng = np.random.default_rng(seed)
     rows, model, victim = made_problem(name, kind, intercept, seed % 100, scaling)
     row_weight = np.ones(3)
     if is_weighted:
         rows = rows._replace(weight=rng.uniform(0.5, 2.0, len(rows.y)))
         row_weight = rng.uniform(0.5, 2.0, 3)
-    W = rng.normal(size=(3, 4))
+    W = rng.uniform(0.1, 0.5) * rng.normal(size=(3, 4))
     W[:, -1] *= intercept
     everyone = np.arange(3)
     for n_rows in (2, 4, 8, 16, 32, 64):
         sources = Sources(everyone, np.full(3, n_rows), np.full(3, FAR), row_weight)
-        budget = _budget(rows, model, everyone, sources)
+        budget = read_budget(rows, model, everyone, sources)
         point = Demand(rows, model, budget).at(W, model.loss, 0.0)
         price = Price(law_of(model.loss), budget, balanced=model.balanced)
         # whole rows cannot always do what shares of a row can
@@ -232,7 +232,8 @@ def test_a_victim_has_the_weights_that_were_promised(
             break
     else:
         assume(False)
-    found = refitted(victim, rows, *realise(model, budget, point), row_weight)
+    made = realise(law_of(model.loss), budget, point.q, W, balanced=model.balanced)
+    found = refitted(victim, rows, *made, row_weight)
     assert np.abs(found - W).max() <= 1e-3 * np.abs(W).max()
 
 
@@ -272,7 +273,7 @@ def make_search(name, kind, intercept, targets, upper="ramp"):
     sources = Sources(
         np.array([0, 2]), np.array([3, 2]), np.array([2.0, 3.0]), np.array([1.2, 0.9])
     )
-    budget = _budget(rows, model, targets, sources)
+    budget = read_budget(rows, model, targets, sources)
     demand = Demand(rows, model, budget)
     damage = Damage(rows, demand, model.loss, budget.codes, targets, upper, rng)
     search = Search(model, law_of(model.loss), budget, demand, damage, W)
@@ -376,12 +377,46 @@ def test_the_same_seed_gives_the_same_bits(name):
             assert_array_equal(mine, yours)
 
 
-def test_no_source_to_seek_no_candidates():
-    """Numbers, of which no source is a target; a budget of no rows."""
+@pytest.mark.parametrize("reason", ["no target", "no rows", "no weight", "no range", "no ball"])
+def test_sources_that_cannot_be_sought_get_no_rows(reason):
     rows, model, _ = made_problem("squared_error", "learned", True)
+    own, y, weight = rows.codes == 1, rows.y.copy(), rows.weight.copy()
+    count, radius, targets = 2, 1.0, np.array([0, 1])
+    if reason == "no target":
+        targets = np.array([0])
+    elif reason == "no rows":
+        count = 0
+    elif reason == "no weight":
+        weight[own] = 0.0
+    elif reason == "no range":
+        y[own] = 3.0
+    else:
+        radius = 0.0
+    rows = rows._replace(y=y, weight=weight)
     W, rng = np.zeros((3, 3)), np.random.default_rng(0)
-    ones = np.ones(1)
-    sources = Sources(np.array([1]), np.array([2]), ones, ones)
-    assert seek(rows, model, W, W[:, 0], np.array([0]), sources, rng) == []
-    sources = Sources(np.array([0]), np.array([0]), ones, ones)
-    assert seek(rows, model, W, W[:, 0], np.array([0]), sources, rng) == []
+    codes, counts, radii = np.array([0, 1]), np.array([2, count]), np.array([1.0, radius])
+    sources = Sources(codes, counts, radii, np.ones(2))
+    few = {"n_starts": 1, "slacks": (1.0,)}
+    (found,) = seek(rows, model, W, W[:, 0], targets, sources, rng, **few)
+    assert_array_equal(found.sought, [0])
+    assert (found.codes == 0).all()
+    alone = Sources(*(part[1:] for part in sources))
+    assert seek(rows, model, W, W[:, 0], targets, alone, rng, **few) == []
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nodes_of_a_single_row(name):
+    """They have no spread to draw directions from, nor numbers a range."""
+    rng = np.random.default_rng(0)
+    loss = loss_of(name)
+    y = np.array([1.0, -1.0, 1.0])
+    rows = CleanRows(rng.normal(size=(3, 2)), y, np.arange(3), np.ones(3))
+    place = "centred" if loss.is_regression else "feature"
+    model = Model(loss, _model.Learned(3, 0.1, 0.1), place)
+    ones = np.ones(3)
+    sources = Sources(np.arange(3), np.ones(3, dtype=int), 2.0 * ones, ones)
+    found = seek(rows, model, rng.normal(size=(3, 2)), ones, np.arange(3), sources, rng, n_starts=2)
+    assert (found == []) == loss.is_regression
+    for candidate in found:
+        assert np.isfinite(candidate.X).all()
+        assert (np.linalg.norm(candidate.X, axis=1) <= 2.0).all()

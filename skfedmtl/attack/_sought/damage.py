@@ -15,7 +15,8 @@ from scipy.special import expit
 
 from skfedmtl._model import Loss
 from skfedmtl._typing import Array
-from skfedmtl.attack._sought.demand import CleanRows, Demand, Demanded
+from skfedmtl.attack._sought.clean_rows import CleanRows
+from skfedmtl.attack._sought.demand import Demand, Demanded
 
 _MOST_ROWS = 4000  #: of the targets, that sources which are none are judged on
 

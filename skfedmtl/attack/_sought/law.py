@@ -40,7 +40,6 @@ _LARGEST_MEAN = 2.0  #: that the intercept may ask of all rows, where the loss s
 class Law(Protocol):
     """What rows can exert, a row; all in units of rho."""
 
-    is_flat: bool  #: whether every row below the margin 1 pulls alike
     peak: float  #: pull of the largest h
     top: float  #: that h
     reach: float  #: the largest mean pull
@@ -56,7 +55,6 @@ def law_of(loss: Loss) -> Law:
 class FlatLaw:
     """The hinge's."""
 
-    is_flat = True
     peak = top = reach = 1.0
 
     def hull(self, pull: Array) -> tuple[Array, Array]:
@@ -66,8 +64,6 @@ class FlatLaw:
 
 class SmoothLaw:
     """That of a loss with a second derivative."""
-
-    is_flat = False
 
     def __init__(self, loss: Loss) -> None:
         self._loss = loss

@@ -32,27 +32,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._sought.budget import Budget
 from skfedmtl.attack._sought.law import Law
 
 _WITHIN = 0.95  #: share of R that the mean row may have: two kinds are longer than their mean
 _HUBER = 0.01  #: excess at which its charge becomes linear
 _TINY = 1e-300
-
-
-class Budget(NamedTuple):
-    """What each of k sources may inject."""
-
-    codes: NDArray[np.int64]  #: (k,) nodes
-    counts: Array  #: (k,) rows
-    radii: Array  #: (k,)
-    row_weight: Array  #: (k,) of each injected row
-    clean: Array  #: (k,) weight of the clean rows, in units of `row_weight`
-    middle: Array  #: (k,) of the targets; 0 for classes
-    half: Array  #: (k,) of their range; 1 for classes
-    side: NDArray[np.int64]  #: (k,) sign of the rows where the intercept leaves it open
 
 
 class Charge(NamedTuple):
@@ -68,12 +55,6 @@ class Price:
 
     def __init__(self, law: Law, budget: Budget, *, balanced: bool) -> None:
         self._law, self._budget, self._balanced = law, budget, balanced
-
-    def middle_less(self, theta: Array) -> Array:
-        """The weights of ``f - mid``."""
-        moved = theta.copy()
-        moved[:, -1] -= self._budget.middle
-        return moved
 
     def excess(self, q: Array, theta: Array, slack: float) -> Array:
         """Of shape (k, 3): intercept, product and length; as shares of the clean rows."""
@@ -94,7 +75,7 @@ class Price:
         """Excesses, their slopes (k, 3, D) in q, and that of the second in theta as share of q."""
         law, budget = self._law, self._budget
         half, n_rows, clean = budget.half, budget.counts, budget.clean
-        theta = self.middle_less(theta)
+        theta = budget.less_middle(theta)
         asked = q[:, -1] if self._balanced else np.zeros(len(q))
         sign = np.sign(asked)
         pull = np.abs(asked) / (half * n_rows)

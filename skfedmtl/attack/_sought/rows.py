@@ -15,9 +15,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._sought.budget import Budget
 from skfedmtl.attack._sought.law import Law, SmoothLaw
 
 _INSIDE = 1.0 - 1e-12  #: of the radius: the norm of a scaled row may round up
@@ -32,6 +34,27 @@ class Kind(NamedTuple):
     n_rows: int
     pull: float
     margin: float
+
+
+def realise(
+    law: Law, budget: Budget, q: Array, theta: Array, *, balanced: bool
+) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Rows, targets and nodes that supply the demands q at weights theta, both (k, D)."""
+    theta = budget.less_middle(theta)
+    X, y, codes = [], [], []
+    for l, (asked, weights) in enumerate(zip(q, theta, strict=True)):
+        half, count = float(budget.half[l]), int(budget.counts[l])
+        product = float(asked @ weights) / half**2
+        if balanced:
+            kinds = kinds_of_row(law, float(asked[-1]) / half, product, count)
+        else:
+            kinds = one_sided(law, product, count, int(budget.side[l]))
+        placed = place(kinds, asked[:-1], weights, half, float(budget.radii[l]))
+        for kind, row in zip(kinds, placed, strict=True):
+            X.append(np.tile(row, (kind.n_rows, 1)))
+            y.append(np.full(kind.n_rows, budget.middle[l] + kind.sign * half))
+            codes.append(np.full(kind.n_rows, budget.codes[l]))
+    return np.vstack(X), np.concatenate(y), np.concatenate(codes)
 
 
 def kinds_of_row(law: Law, balance: float, product: float, count: int) -> list[Kind]:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._sought.budget import Budget
+from skfedmtl.attack._sought.clean_rows import Model
 from skfedmtl.attack._sought.damage import Damage
-from skfedmtl.attack._sought.demand import Demand, Demanded, Model
+from skfedmtl.attack._sought.demand import Demand, Demanded
 from skfedmtl.attack._sought.law import Law
-from skfedmtl.attack._sought.price import Budget, Price
+from skfedmtl.attack._sought.price import Price
 
 _MAX_ITER = 100  #: L-BFGS iterations a stage
 _MEMORY = 20  #: pairs that L-BFGS keeps
@@ -67,7 +69,8 @@ class Search:
         k, is_regression = len(budget.codes), model.loss.is_regression
         self._worth = law.top * np.square(budget.half) if is_regression else np.ones(k)
         penalised = W if model.intercept == "feature" else W[:, :-1]
-        self._size = float(np.linalg.norm(penalised)) / np.sqrt(len(W))
+        # clean weights of zero give no scale
+        self._size = float(np.linalg.norm(penalised)) / np.sqrt(len(W)) or 1.0
 
     # -- one point ------------------------------------------------------------------------
 

@@ -9,24 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._sought.budget import Sources, read_budget
+from skfedmtl.attack._sought.clean_rows import CleanRows, Model
 from skfedmtl.attack._sought.damage import Damage
-from skfedmtl.attack._sought.demand import CleanRows, Demand, Demanded, Model
+from skfedmtl.attack._sought.demand import Demand
 from skfedmtl.attack._sought.law import law_of
-from skfedmtl.attack._sought.price import Budget
-from skfedmtl.attack._sought.rows import Kind, kinds_of_row, one_sided, place
+from skfedmtl.attack._sought.rows import realise
 from skfedmtl.attack._sought.search import STAGES, Search
 
-_TINY = 1e-300
 _AGAIN, _WITH_SLACK = 100, 40  #: L-BFGS iterations for a start put together, and for every slack
-
-
-class Sources(NamedTuple):
-    """Who injects, and what."""
-
-    codes: NDArray[np.int64]  #: (k,) nodes
-    counts: NDArray[np.int64]  #: (k,) rows
-    radii: Array  #: (k,) of their balls, around zero, as the solver sees rows
-    row_weight: Array  #: (k,) of each injected row
 
 
 class Candidate(NamedTuple):
@@ -78,7 +69,7 @@ def seek(
     slacks : sequence of float
         Shares of the rows that the search reckons with: at 1 the victim may just escape.
     """
-    budget = _budget(rows, model, targets, sources)
+    budget = read_budget(rows, model, targets, sources)
     if not len(budget.codes):
         return []
     demand = Demand(rows, model, budget)
@@ -94,68 +85,8 @@ def seek(
             max_iter = _WITH_SLACK if turn else _AGAIN
             theta = search.raise_merit(theta, STAGES[-1], slack, max_iter)
         point = search.at(theta, STAGES[-1])
-        X, y, codes = realise(model, budget, point)
+        X, y, codes = realise(law, budget, point.q, theta, balanced=model.balanced)
         excess = search.price.excess(point.q, theta, 1.0)
         promise = theta[:, :-1].copy(), theta[:, -1].copy()
         candidates.append(Candidate(X, y, codes, slack, budget.codes, origin, *promise, excess))
     return candidates
-
-
-def realise(
-    model: Model, budget: Budget, point: Demanded
-) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Rows, targets and nodes that supply the demand at a point."""
-    law = law_of(model.loss)
-    theta = point.theta.copy()
-    theta[:, -1] -= budget.middle
-    X, y, codes = [], [], []
-    for l, (q, own) in enumerate(zip(point.q, theta, strict=True)):
-        half, count = float(budget.half[l]), int(budget.counts[l])
-        product = float(q @ own) / half**2
-        kinds: list[Kind]
-        if model.balanced:
-            kinds = kinds_of_row(law, float(q[-1]) / half, product, count)
-        else:
-            product = float(q[:-1] @ own[:-1]) / half**2
-            kinds = one_sided(law, product, count, int(budget.side[l]))
-        placed = place(kinds, q[:-1], own, half, float(budget.radii[l]))
-        for kind, row in zip(kinds, placed, strict=True):
-            X.append(np.tile(row, (kind.n_rows, 1)))
-            y.append(np.full(kind.n_rows, budget.middle[l] + kind.sign * half))
-            codes.append(np.full(kind.n_rows, budget.codes[l]))
-    return np.vstack(X), np.concatenate(y), np.concatenate(codes)
-
-
-def _budget(rows: CleanRows, model: Model, targets: NDArray[np.int64], sources: Sources) -> Budget:
-    """Of the sources that can be sought."""
-    is_regression = model.loss.is_regression
-    kept = sources.counts > 0
-    kept &= (sources.row_weight > 0.0) & (sources.radii > 0.0)
-    kept &= np.isin(sources.codes, rows.codes[rows.weight > 0.0])
-    if is_regression:
-        kept &= np.isin(sources.codes, targets)
-    codes = sources.codes[kept]
-    middle, half = np.zeros(len(codes)), np.ones(len(codes))
-    side = np.ones(len(codes), dtype=np.int64)
-    if is_regression:
-        for l, code in enumerate(codes):
-            middle[l], half[l], side[l] = _range(rows.y[rows.codes == code], model.balanced)
-    clean = np.bincount(rows.codes, weights=rows.weight)[codes] / sources.row_weight[kept]
-    return Budget(
-        codes,
-        sources.counts[kept].astype(float),
-        sources.radii[kept],
-        sources.row_weight[kept],
-        clean,
-        middle,
-        half,
-        side,
-    )
-
-
-def _range(y: Array, balanced: bool) -> tuple[float, float, int]:
-    """Middle and half of the range; without an intercept, the target farthest from zero."""
-    low, high = float(y.min()), float(y.max())
-    if balanced:
-        return 0.5 * (low + high), max(0.5 * (high - low), _TINY), 1
-    return 0.0, max(-low, high, _TINY), 1 if high >= -low else -1
