@@ -61,7 +61,7 @@ class Price:
         return self._excess(q, theta, slack)[0]
 
     def charge(self, q: Array, theta: Array, slack: float, rate: float) -> Charge:
-        """`rate` times the Huber function of the excesses, times `top` of numbers."""
+        """`rate` times the Huber function of the excesses."""
         excess, demand_slopes, share = self._excess(q, theta, slack)
         over = np.maximum(excess, 0.0)
         small = over < _HUBER
