@@ -144,7 +144,10 @@ def dense_answer(task, loss, *, frozen=False):
         # of copies, and of more rows than dimensions, the pull is still one
         pull = N.T @ (np.linalg.pinv(held, rcond=1e-11, hermitian=True) @ (N @ J @ G))
         tol = 1e-11 * np.linalg.norm(held)
-        is_one = np.linalg.matrix_rank(held, tol=tol, hermitian=True) == np.linalg.matrix_rank(N)
+        # older numpy knows no rank of a matrix without rows
+        is_one = len(N) == 0 or (
+            np.linalg.matrix_rank(held, tol=tol, hermitian=True) == np.linalg.matrix_rank(N)
+        )
         seen = np.eye(len(J)) if is_one else J
         return (J @ (G - pull)).reshape(shape), pull.reshape(shape), seen
     margins = E @ task.solved.W.ravel()
