@@ -98,6 +98,11 @@ ATTACKER_ONLY = [
 ]
 
 
+def never(*args, **kwargs):
+    """What is refused before any work does not come here."""
+    raise AssertionError("fitted")
+
+
 def check_refused(make, name, params, estimator=FMTLRegressor):
     X, y, nodes = make_rows(estimator)
     model = make(**{"estimator": estimator(random_state=0), **params})
@@ -159,7 +164,7 @@ def test_targets_and_sources_that_do_not_fit(make, name, params):
 
 @every_poisoner
 def test_a_wrong_threat_is_refused_before_the_victim_is_fitted(make, monkeypatch):
-    monkeypatch.setattr(FMTLRegressor, "fit", None)
+    monkeypatch.setattr(FMTLRegressor, "fit", never)
     X, y, nodes = make_rows(FMTLRegressor)
     for params in ({"target_nodes": [99]}, {"attack": "direct", "source_nodes": [99]}):
         with pytest.raises(ValueError, match=r"_nodes` holds labels that no row has: \[99\]"):
@@ -394,7 +399,7 @@ def test_folders_that_take_no_files(tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.write_text("")
     X, y, nodes = make_rows(FMTLRegressor)
-    monkeypatch.setattr(FMTLRegressor, "fit", None)  # refused before
+    monkeypatch.setattr(FMTLRegressor, "fit", never)  # refused before
     cases = [("", "empty"), (str(file), "is a file"), (file / "below", "is a file")]
     cases += [(tmp_path / ("x" * 300), "too long")] * (os.name == "posix")
     cases += [("/proc/x", "nothing can be written to /proc")] * os.path.isdir("/proc/self")

@@ -30,6 +30,11 @@ every_poisoner = pytest.mark.parametrize("make", POISONERS)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
+def never(*args, **kwargs):
+    """What is refused before any work does not come here."""
+    raise AssertionError("fitted")
+
+
 def victim_of(loss, **params):
     given = {"loss": loss, "lambda1": 0.05, "lambda2": 0.1, "random_state": 0}
     return ESTIMATOR_OF[loss](**{**given, **params})
@@ -226,7 +231,7 @@ def without(*where):
 )
 def test_wrong_weights_are_refused_before_anything_is_fitted(make, weight, message, monkeypatch):
     X, y, nodes = make_rows(FMTLRegressor)
-    monkeypatch.setattr(Victim, "fit", None)
+    monkeypatch.setattr(Victim, "fit", never)
     attack = poisoner(make, FMTLRegressor())
     for method in (attack.fit, attack.poison):
         with pytest.raises(ValueError, match=message):
