@@ -73,6 +73,7 @@ class Node:
         "_loss",
         "_mean",
         "_squared_norm",
+        "_v",
         "_waiting",
         "_weight",
         "_y",
@@ -97,6 +98,7 @@ class Node:
         self._kept: list[Array] = []  #: the dual variables of the last answers, the newest last
         self._mean = np.zeros(0)  #: of the local weights of all answers
         self._draft = self._alpha  #: the dual variables that steps go on from,
+        self._v = np.zeros(0)  #: their moment,
         self._waiting = self._alpha  #: and the same, shifted for the best
 
     # -- messages ---------------------------------------------------------------------------
@@ -109,8 +111,9 @@ class Node:
         if not greeting.resume:
             self._draft = self._alpha
         self._waiting = self._tight(self._draft)
+        self._v = self._moment(self._draft)
         return Greeted(
-            self._moment(self._draft),
+            self._v,
             self._conjugate(self._waiting),
             self._linear(self._waiting),
             self._loss_at(w),
@@ -144,14 +147,15 @@ class Node:
     def step(self, order: StepOrder) -> StepAnswer:
         """Improve the dual variables of a proximal step."""
         alpha = self._draft.copy()
-        w = order.base + self._moment(alpha) / order.rho
+        w = order.base + self._v / order.rho
         self._pass_over(1.0 / order.rho, order.epochs, order.seed, alpha, w)
         self._draft = alpha
         self._waiting = self._tight(alpha)
-        v = self._moment(alpha)
-        asked = order.asked if len(order.asked) == len(v) else order.base + v / order.rho
+        self._v = self._moment(alpha)
+        is_asked = len(order.asked) > 0
+        asked = order.asked if is_asked else order.base + self._v / order.rho
         return StepAnswer(
-            v,
+            self._v,
             self._loss_at(asked),
             self._conjugate(self._waiting),
             self._linear(self._waiting),

@@ -64,11 +64,15 @@ class Server:
     def _certificate(self, nodes: Nodes, conjugate: float, W: Array | None) -> Certificate:
         penalty = self.response.penalty if W is None else self.relationship.penalty(W)
         W = self.response.W if W is None else W
-        loss = float(np.sum(nodes.price(Weights(W)).loss))
+        loss = self.loss_at(nodes, W)
         self.count(len(nodes), vectors=1, scalars=2)
         value = self.response.value
         magnitude = loss + penalty + abs(conjugate) + abs(value)
         return Certificate(loss + penalty, -conjugate - value, magnitude)
+
+    def loss_at(self, nodes: Nodes, W: Array) -> float:
+        """What the nodes say that weights cost."""
+        return float(np.sum(nodes.price(Weights(W)).loss))
 
     def count(self, n_messages: int, *, vectors: int = 0, scalars: int = 0) -> None:
         """Add the bytes of messages of so many d-vectors and scalars, eight bytes a number."""

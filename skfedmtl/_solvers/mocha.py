@@ -46,7 +46,6 @@ from skfedmtl._protocol import (
     Server,
     Solution,
     Watch,
-    Weights,
 )
 from skfedmtl._solvers.bundle import Answers, combine
 from skfedmtl._solvers.progress import Log
@@ -84,7 +83,7 @@ class MochaSolver:
     ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
         log = Log(server, nodes, watch)
-        _offer_nothing(log, server, nodes)
+        log.offer_nothing(server, nodes)
         greeted = nodes.greet(Greeting(server.response.W))
         kept = _Kept(nodes, server.V, greeted)
         points = _Points(server.response.W, greeted.loss)
@@ -142,12 +141,6 @@ def _orders(W: Array, curvature: Array, draws: Draws) -> list[Order]:
         Order(W[l].copy(), float(curvature[l]), epochs, seed)
         for l, epochs, seed in zip(*draws, strict=True)
     ]
-
-
-def _offer_nothing(log: Log, server: Server, nodes: Nodes) -> None:
-    """Let the log know weights of zero."""
-    nothing = np.zeros_like(server.V)
-    log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
 
 
 def _cut(log: Log, gaps: list[float]) -> float:

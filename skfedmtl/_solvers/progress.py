@@ -62,6 +62,11 @@ class Log:
             self.best = self.best._replace(objective=objective, magnitude=sum(self._magnitudes))
             self._lines[-1] = objective, *self._lines[-1][1:]
 
+    def offer_nothing(self, server: Server, nodes: Nodes) -> None:
+        """Begin with weights of zero if they are better."""
+        nothing = np.zeros_like(server.V)
+        self.offer(nothing, server.loss_at(nodes, nothing))
+
     @property
     def rounds(self) -> int:
         """Rounds entered so far."""

@@ -37,7 +37,6 @@ from skfedmtl._protocol import (
     Server,
     Solution,
     Watch,
-    Weights,
 )
 from skfedmtl._solvers.exchanges import Exchanges
 from skfedmtl._solvers.finish import AFTER, BEFORE, ENOUGH, PATIENCE, State, run_first
@@ -111,12 +110,10 @@ class SplittingSolver:
 
     def _offer_known(self, log: Log, server: Server, nodes: Nodes) -> None:
         """Let the log know weights of zero, and those of the last fit."""
-        nothing = np.zeros_like(server.V)
-        log.offer(nothing, float(np.sum(nodes.price(Weights(nothing)).loss)))
+        log.offer_nothing(server, nodes)
         if self._start is not None and self._start.W is not None:
             W = self._start.W
-            loss = float(np.sum(nodes.price(Weights(W)).loss))
-            log.offer(W, loss + server.relationship.penalty(W))
+            log.offer(W, server.loss_at(nodes, W) + server.relationship.penalty(W))
 
     def _split_at_once(
         self,
