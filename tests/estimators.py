@@ -6,6 +6,7 @@ from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl._tools.sklearn import last_step
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
 from skfedmtl.attack._bilevel.one_vs_rest import make_game
 from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
@@ -117,23 +118,34 @@ def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
     return X, y, nodes
 
 
+def climber(victim, **params):
+    """An attack by an ascent from clean rows alone, judged by what it climbs."""
+    return PoisoningAttacker(victim, **{"init": "clean", "criterion": "loss", **params})
+
+
 class Watched(PoisoningAttacker):
     """Keeps what a restart of an attack would be given, and makes its game."""
 
     def _inject(self, scenario, task):
-        self.clean_, self.threat_ = scenario.clean, scenario.threat
+        self.scenario_, self.clean_, self.threat_ = scenario, scenario.clean, scenario.threat
         self.start_ = scenario.draw_start(scenario.rng)
         self.evaluation_ = scenario.evaluation
         self.objective_history_, self.n_iter_ = np.zeros(1), 0
-        return scenario.lay_out(self.start_, self.start_.X)
+        return scenario.lay_out(self.start_)
 
-    def game(self, kind=ExactBilevel, start=None, seed=0, **options):
+    def game(
+        self, kind=ExactBilevel, start=None, seed=0, *, upper="victim", evaluation=None, **options
+    ):
+        aim, rows = self.scenario_.parameters.aim, evaluation or self.clean_
+        classes = getattr(last_step(self.clean_estimator_), "classes_", None)
+        own = evaluation is None
+        judged = aim.judged(rows, self.threat_.targets, upper, classes, fitted=own)
         return make_game(
             kind,
             self.clean_estimator_,
             self.clean_,
             self.start_ if start is None else start,
-            self.threat_.targets,
+            judged,
             tol=1e-13,
             rng=np.random.default_rng(seed),
             **options,

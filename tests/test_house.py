@@ -24,6 +24,7 @@ FLOORS = (
     ("attack._setting",),
     ("attack._sought",),
     ("attack._bilevel",),
+    ("attack._contest",),
     ("attack",),
     ("metrics", "model_selection"),
     ("inspection",),

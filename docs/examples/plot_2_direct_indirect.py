@@ -35,7 +35,7 @@ fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for attack in ("direct", "indirect"):
     options = {"attack": attack, "target_nodes": targets, "random_state": 0}
     random = RandomPoisoner(victim, **options).fit(X_train, y_train, nodes=nodes_train)
-    attacker = PoisoningAttacker(victim, max_iter=30, **options)
+    attacker = PoisoningAttacker(victim, init="clean", max_iter=30, **options)
     attacker.fit(X_train, y_train, nodes=nodes_train)
     print(
         f"{attacker.attack}: test RMSE {random.score(X_test, y_test, **test):.1f} minutes with "

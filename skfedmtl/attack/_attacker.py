@@ -11,18 +11,11 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
-from skfedmtl.attack._bilevel import (
-    GRADIENTS,
-    STEPS,
-    UPPER_LOSSES,
-    Checkpoint,
-    Settings,
-    check_folder,
-    craft,
-    fingerprint,
-)
+from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_folder, fingerprint
+from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoner import BasePoisoner
+from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES
 
 __all__ = ["PoisoningAttacker"]
 
@@ -57,6 +50,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         three nodes and not all are targets, so that a single target gets two sources, itself and
         another node (hybrid). Given labels must equal the targets (direct) or avoid them
         (indirect).
+    choose_sources : {"random", "influence"}, default="random"
+        How sources are found where `source_nodes` is None and the attack is not direct: drawn, or
+        those whose models have the largest covariances with the targets' in the clean victim.
     budget : float, default=0.2
         Injected rows of a source as a share of its clean rows, rounded half up, at least one
         unless 0.
@@ -81,16 +77,33 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     optimize_labels : bool, default=False
         Regression: move the targets of the injected rows, too, within the clean range of their
         node.
-    init : {"clean", "ball"}, default="clean"
-        Rows start from clean rows of their node, drawn with replacement and set a millionth of
-        a standard deviation apart, or uniformly in what `radius` and the features allow.
+    init : {"auto", "weights", "clean", "ball"}, default="auto"
+        Where rows come from. ``"clean"``: an ascent from clean rows of their node, drawn with
+        replacement and set a millionth of a standard deviation apart; ``"ball"``: an ascent from
+        rows drawn uniformly in what `radius` and the features allow. ``"weights"``: the victim's
+        weights are sought that do most damage among those that the rows can bring about, then the
+        rows, in closed form; with targets of either class, or at either end of their range. Where
+        limits of features move such rows, and with `optimize_labels`, an ascent goes on from them.
+        ``"auto"``: both ``"weights"`` and ``"clean"``; with ``max_iter=0``, an `inner_iter`, or
+        `labels` that are drawn or kept, ``"clean"`` alone. What is best by `criterion` is the
+        result, and never worse than the rows that an ascent begins with.
+    goal : {"error", "raise", "lower"} or pair (from_class, to_class), default="error"
+        What the targets shall suffer: errors; for numbers forecasts that are too high or too low;
+        for classes that rows of one are taken for another.
+    criterion : {"auto", "loss", "error", "balanced_error"}, default="auto"
+        By what attempts are judged, on the rows that H is of, each by a victim fitted to it: H; the
+        mean over targets of the share of wrong rows; the same with every class of a node counting
+        alike. Of a pair as `goal`, the share of rows of the one class that are taken for the other.
+        H decides between equals. ``"auto"`` is ``"error"`` for classes and ``"loss"`` for numbers.
     gradient : {"total", "implicit", "dual"}, default="total"
         ``"total"``: the exact gradient; the victim's weights and a learned relationship respond.
         ``"implicit"``: the relationship is held. ``"dual"``: the dual variables are held too, the
         paper's gradient with its signs and scales corrected.
-    upper_loss : {"victim", "ramp"}, default="victim"
-        L of the objective. ``"ramp"``, for classes, is ``1 / (1 + exp(2 y f))``, nearer to the
-        error than the victim's own loss.
+    upper_loss : {"auto", "victim", "ramp", "balanced"}, default="auto"
+        L on the way. ``"ramp"``, for classes, is ``1 / (1 + exp(k y f))``, nearer to the error than
+        the victim's own loss: k is 2 in an ascent and grows from 2 to 8 in a search among weights.
+        ``"balanced"`` is the ramp with every class of a node counting alike. ``"auto"``: an ascent
+        climbs the victim's loss, a search among weights the ramp for classes.
     smoothing : float, default=4.0
         Rows move against victims that follow them, each from where the last one was, to the
         accuracy that H needs; a hinge has its kink rounded off, ever less: it becomes a parabola
@@ -100,8 +113,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         on the victim itself, solved to `victim_tol`.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
-        of the radius, and against a smoothed hinge less, where `max_iter` such steps would be
-        longer together than twice `eta` percent of it. Behind scalers of a Pipeline each feature's
+        of the radius, or of twice the root mean square of the node's rows if that is less, and
+        against a smoothed hinge less, where `max_iter` such steps would be longer together than
+        twice `eta` percent of it. Behind scalers of a Pipeline each feature's
         share of that is in proportion to its scale; without them every feature has the same, so
         scale features that differ by much.
     step : {"adaptive", "plain"}, default="adaptive"
@@ -126,7 +140,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         Stop when the objective rose by less than this, relative, over twenty steps; not for a
         smoothed hinge, which hardens over all steps.
     n_restarts : int, default=1
-        Ascents, each from rows drawn anew; the one that ends highest is the result.
+        Attacks, each from rows and directions drawn anew; the best by `criterion` is the result.
     checkpoint : str, path-like or None, default=None
         Folder of files from which a killed fit goes on, to the same bits; it needs a whole number
         as `random_state`. A file belongs to one choice of data, parameters and restart.
@@ -157,13 +171,23 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_steps + 1,)
-        H of the start and after every step, of the victim that the step was taken against, smoothed
-        as much as it was, in its own loss; with `line_search`, but for a smoothed hinge, that of
-        the best rows so far.
+        H on the way to the result, in the loss that was climbed. Of an ascent: of the start and
+        after every step, of the victim that the step was taken against, smoothed as much as it was,
+        in its own loss; with `line_search`, but for a smoothed hinge, that of the best rows so far.
+        Of rows sought among weights: H of clean rows and of these, each of a victim fitted to them.
     objective_ : float
-        H of `estimator_`, which is not smoothed.
+        H of `estimator_`, which is not smoothed, in the victim's loss, whatever was climbed; with
+        `goal` ``"raise"`` or ``"lower"`` by how far the mean forecast is beyond the mean target, in
+        that direction, added up over the targets.
+    criterion_ : float
+        The criterion of `estimator_`.
+    attempts_ : list of dict
+        What was tried: ``restart``, ``origin`` (``"start"``, ``"ascent"``, ``"weights"``,
+        ``"polished"``), ``slack`` (share of the rows that a search reckoned with, NaN for others),
+        ``objective`` and ``criterion`` of a victim fitted to the rows, to a gap of 1e-4 or, where
+        that does not decide, `victim_tol`, and ``kept``.
     n_iter_ : int
-        Steps made.
+        Steps made on the way to the result; a search among weights counts as one.
 
     Raises
     ------
@@ -234,6 +258,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     _parameter_constraints = {
         **BasePoisoner._parameter_constraints,
         "optimize_labels": ["boolean"],
+        "init": [StrOptions({"auto", "weights", "clean", "ball"})],
+        "goal": [StrOptions(set(GOALS)), "array-like"],
+        "criterion": [StrOptions(set(CRITERIA))],
         "gradient": [StrOptions(set(GRADIENTS))],
         "upper_loss": [StrOptions(set(UPPER_LOSSES))],
         "smoothing": [Interval(Real, 0, None, closed="left")],
@@ -256,6 +283,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         attack="direct",
         target_nodes=0.5,
         source_nodes=None,
+        choose_sources="random",
         budget=0.2,
         radius="max",
         feature_range=None,
@@ -264,9 +292,11 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         one_hot_groups=None,
         labels="auto",
         optimize_labels=False,
-        init="clean",
+        init="auto",
+        goal="error",
+        criterion="auto",
         gradient="total",
-        upper_loss="victim",
+        upper_loss="auto",
         smoothing=4.0,
         eta=100.0,
         step="adaptive",
@@ -286,6 +316,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         self.attack = attack
         self.target_nodes = target_nodes
         self.source_nodes = source_nodes
+        self.choose_sources = choose_sources
         self.budget = budget
         self.radius = radius
         self.feature_range = feature_range
@@ -295,6 +326,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         self.labels = labels
         self.optimize_labels = optimize_labels
         self.init = init
+        self.goal = goal
+        self.criterion = criterion
         self.gradient = gradient
         self.upper_loss = upper_loss
         self.smoothing = smoothing
@@ -373,28 +406,36 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         check_folder(self.checkpoint)
 
     def _check_kind(self):
-        """Refuse what is asked of victims of the other kind."""
+        """Refuse what is asked of victims of the other kind, and a search without choices."""
         if self.optimize_labels and is_classifier(self.estimator):
             raise ValueError("optimize_labels=True is for regression; the victim is a classifier.")
-        if self.upper_loss != "victim" and not is_classifier(self.estimator):
+        if self.init == "weights" and not self._chooses_labels():
             raise ValueError(
-                f"upper_loss={self.upper_loss!r} is for classification; a regressor allows "
-                "'victim' only."
+                f"labels={self.labels!r} leaves init='weights' no choice of labels; it needs "
+                "'auto', 'flip' or 'extreme'."
             )
+
+    def _chooses_labels(self):
+        """Whether the attacker chooses the targets of injected rows."""
+        return self.labels in ("auto", "flip", "extreme")
+
+    def _kind_of_init(self):
+        """`init` where it is not ``"auto"``, and what that comes to."""
+        climbs = self.max_iter > 0 and self.inner_iter is None
+        if self.init == "auto" and not (climbs and self._chooses_labels()):
+            return "clean"
+        return self.init
 
     def _inject(self, scenario, task):
         rng = scenario.rng
         starts = [scenario.draw_start(rng)]
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
         starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
-        settings = self._settings(scenario.parameters.tol)
+        settings, case = self._settings(scenario.parameters.tol), Case.of(scenario)
         crafted = Parallel(n_jobs=self.n_jobs)(
             delayed(craft)(
-                scenario.victim.estimator,
-                scenario.clean,
+                case,
                 start,
-                scenario.threat.targets,
-                scenario.evaluation,
                 settings,
                 seed,
                 self._checkpoint_of(scenario, start),
@@ -402,14 +443,16 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
             )
             for start, seed in zip(starts, seeds, strict=True)
         )
-        best = max(crafted, key=lambda one: one.value)
-        self.objective_history_ = np.array(best.history)
-        self.n_iter_ = len(best.history) - 1
-        return scenario.lay_out(best.start, best.rows)
+        best = max(range(len(crafted)), key=lambda number: crafted[number].verdict)
+        history = crafted[best].history
+        self.objective_history_, self.n_iter_ = np.array(history), len(history) - 1
+        self.attempts_ = records([one.attempts for one in crafted], best)
+        return scenario.lay_out(crafted[best].start)
 
     def _settings(self, victim_tol):
         """What every restart shares."""
         return Settings(
+            init=self._kind_of_init(),
             gradient=self.gradient,
             step=self.step,
             eta=float(self.eta),
@@ -418,10 +461,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
             inner_iter=self.inner_iter,
             tol=float(self.tol),
             victim_tol=victim_tol,
-            upper_loss=self.upper_loss,
             smoothing=float(self.smoothing),
             optimize_labels=self.optimize_labels,
-            compared=self.n_restarts > 1,
             level=logging.INFO if self.verbose else logging.DEBUG,
         )
 

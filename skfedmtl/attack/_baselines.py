@@ -24,6 +24,8 @@ class RandomPoisoner(BasePoisoner):
         The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    choose_sources : {"random", "influence"}, default="random"
+        How they are found where `source_nodes` is None, as in `PoisoningAttacker`.
     budget : float, default=0.2
         Injected rows of a source as a share of its clean rows.
     radius : "max" or float, default="max"
@@ -61,6 +63,9 @@ class RandomPoisoner(BasePoisoner):
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_ : float
         The attacker's objective H of `estimator_`.
+    criterion_ : float
+        What `PoisoningAttacker` judges attempts by, of `estimator_`: for classes the mean over
+        targets of the share of wrong clean rows, for numbers H.
 
     Raises
     ------
@@ -97,6 +102,7 @@ class RandomPoisoner(BasePoisoner):
         attack="direct",
         target_nodes=0.5,
         source_nodes=None,
+        choose_sources="random",
         budget=0.2,
         radius="max",
         feature_range=None,
@@ -113,6 +119,7 @@ class RandomPoisoner(BasePoisoner):
         self.attack = attack
         self.target_nodes = target_nodes
         self.source_nodes = source_nodes
+        self.choose_sources = choose_sources
         self.budget = budget
         self.radius = radius
         self.feature_range = feature_range
@@ -150,7 +157,7 @@ class RandomPoisoner(BasePoisoner):
 
     def _inject(self, scenario, task):
         start = scenario.draw_start(scenario.rng)
-        return scenario.lay_out(start, start.X)
+        return scenario.lay_out(start)
 
 
 class LabelFlipPoisoner(BasePoisoner):
@@ -172,6 +179,8 @@ class LabelFlipPoisoner(BasePoisoner):
         The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    choose_sources : {"random", "influence"}, default="random"
+        How they are found where `source_nodes` is None, as in `PoisoningAttacker`.
     budget : float, default=0.2
         Injected rows of a source as a share of its clean rows. Above 1 every row is injected
         before one is injected again.
@@ -193,6 +202,9 @@ class LabelFlipPoisoner(BasePoisoner):
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_ : float
         The attacker's objective H of `estimator_`.
+    criterion_ : float
+        What `PoisoningAttacker` judges attempts by, of `estimator_`: for classes the mean over
+        targets of the share of wrong clean rows, for numbers H.
 
     Raises
     ------
@@ -247,6 +259,7 @@ class LabelFlipPoisoner(BasePoisoner):
         attack="direct",
         target_nodes=0.5,
         source_nodes=None,
+        choose_sources="random",
         budget=0.2,
         victim_tol=1e-5,
         node_column=None,
@@ -256,6 +269,7 @@ class LabelFlipPoisoner(BasePoisoner):
         self.attack = attack
         self.target_nodes = target_nodes
         self.source_nodes = source_nodes
+        self.choose_sources = choose_sources
         self.budget = budget
         self.victim_tol = victim_tol
         self.node_column = node_column

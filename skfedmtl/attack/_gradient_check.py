@@ -63,10 +63,9 @@ class GradientCheckMixin:
             scenario.victim.estimator,
             scenario.clean,
             start,
-            scenario.threat.targets,
+            scenario.judged(scenario.parameters.aim.climbed()),
             tol=CHECK_TOL,
             rng=scenario.rng,
-            upper=self.upper_loss,
         )
         radius = start.feasible.radius
         return compare(game, start.X, radius, self.gradient, n_points, scenario.rng)

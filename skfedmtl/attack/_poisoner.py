@@ -30,7 +30,6 @@ from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, last_step
 from skfedmtl._tools.task import NO_TASK
 from skfedmtl._victim import FederatedVictim
-from skfedmtl.attack._bilevel import upper_value
 from skfedmtl.attack._setting import (
     ATTACKS,
     Parameters,
@@ -61,6 +60,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         "attack": [StrOptions(set(ATTACKS))],
         "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
         "source_nodes": [None, "array-like"],
+        "choose_sources": [StrOptions({"random", "influence"})],
         "budget": [Interval(Real, 0, None, closed="left")],
         "radius": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
         "feature_range": [None, "array-like"],
@@ -111,8 +111,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         self.poison_y_ = injected.y
         self.poison_nodes_ = labels[injected.codes]
         self.poison_sample_weight_ = scenario.weights_of(injected)
-        loss = scenario.parameters.upper_loss
-        self.objective_ = upper_value(self.estimator_, scenario.judged, targets, loss)
+        self.criterion_, self.objective_ = scenario.measure.of(self.estimator_)
         validate_data(self, scenario.X, skip_check_array=True)
         model = scenario.victim.model
         if hasattr(model, "classes_"):
@@ -360,7 +359,8 @@ def clean_twin(poisoner):
 def draw_nodes(poisoner, nodes, judged):
     """Labels of the targets and sources as `fit` draws them, but targets are `judged` nodes.
 
-    `nodes` are the labels of the rows to be fitted to, as they have been read.
+    Sources are None where `fit` chooses them. `nodes` are the labels of the rows to be fitted to,
+    as they have been read.
     """
     poisoner._validate_params()
     check_victim(poisoner.estimator, type(poisoner).__name__)
@@ -368,4 +368,5 @@ def draw_nodes(poisoner, nodes, judged):
     labels, codes = parameters.model._encode(nodes, len(nodes))
     rng = np.random.default_rng(parameters.draw_seed())
     threat = parameters.draw_threat(labels, codes, rng, np.isin(labels, judged))
-    return labels[threat.targets], labels[threat.sources]
+    chosen = parameters.sources_follow_influence
+    return labels[threat.targets], None if chosen else labels[threat.sources]

@@ -98,7 +98,8 @@ def test_tags_are_the_victims_with_a_poor_score(make, estimator):
 def test_a_search_for_the_strongest_step(estimator, in_pipeline):
     X, y, nodes = make_rows(estimator, (20, 15, 18))
     with config_context(enable_metadata_routing=True):
-        model = poisoner(PoisoningAttacker, estimator, target_nodes=0.7, max_iter=15, budget=0.5)
+        params = {"target_nodes": 0.7, "max_iter": 15, "budget": 0.5, "init": "clean"}
+        model = poisoner(PoisoningAttacker, estimator, **params)
         name = "poisoningattacker__eta" if in_pipeline else "eta"
         search = GridSearchCV(
             make_pipeline(StandardScaler(), model) if in_pipeline else model,

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 from numpy.testing import assert_array_equal
 
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from estimators import climber
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._tools.files import read_npz, write_npz
 from skfedmtl.attack._bilevel.checkpoint import Checkpoint
 from skfedmtl.attack._bilevel.generator import as_text, is_state, set_state
@@ -35,7 +36,7 @@ def run(kind, folder, **more):
     estimator, y, params = ATTACKS[kind]
     victim = estimator(random_state=0, max_iter=100)
     given = {"max_iter": 2, "tol": 0, "random_state": 0, **params, **more}
-    return PoisoningAttacker(victim, checkpoint=folder, **given).fit(X, y, nodes=NODES)
+    return climber(victim, checkpoint=folder, **given).fit(X, y, nodes=NODES)
 
 
 def written(kind, folder, monkeypatch, **more):

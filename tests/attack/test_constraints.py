@@ -9,11 +9,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
-from estimators import make_rows
+from estimators import climber, make_rows
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
-    PoisoningAttacker,
     RandomPoisoner,
 )
 from skfedmtl.attack._feasible.feasible_set import FeasibleSet
@@ -113,9 +112,9 @@ def attacks(estimator):
     victim = estimator(lambda1=0.05, lambda2=0.1, random_state=0)
     common = {"random_state": 3, "target_nodes": 0.7, "attack": "hybrid", "budget": 0.5}
     return [
-        PoisoningAttacker(victim, max_iter=4, **common),
-        PoisoningAttacker(victim, max_iter=4, init="ball", eta=1e3, **common),
-        PoisoningAttacker(victim, max_iter=4, step="plain", eta=1e4, line_search=False, **common),
+        climber(victim, max_iter=4, **common),
+        climber(victim, max_iter=4, init="ball", eta=1e3, **common),
+        climber(victim, max_iter=4, step="plain", eta=1e4, line_search=False, **common),
         RandomPoisoner(victim, init="ball", **common),
         RandomPoisoner(victim, **common),
     ]
@@ -157,7 +156,7 @@ def test_a_small_radius_projects_the_start():
 def test_long_steps_reach_the_sphere():
     """The ball is not left half unused: a row pushed outwards ends on its sphere."""
     X, y, nodes = make_rows(FMTLRegressor, SIZES)
-    attack = PoisoningAttacker(
+    attack = climber(
         FMTLRegressor(random_state=0), target_nodes=[0], radius=1.5, max_iter=15, random_state=0
     ).fit(X, y, nodes=nodes)
     assert norms(attack.poison_X_).max() > 1.5 * (1 - 1e-9)

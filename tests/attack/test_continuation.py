@@ -8,13 +8,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, estimator_of, make_rows
+from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, climber, estimator_of, make_rows
 from oracles.losses import REGRESSION_LOSSES
 from oracles.strategies import problems
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
-    PoisoningAttacker,
     RandomPoisoner,
 )
 from skfedmtl.attack._bilevel import continuation
@@ -117,7 +116,7 @@ def test_the_end_is_never_below_the_start(loss, kind):
         assume(attack != "indirect" or len(np.unique(p.nodes)) > 1)
         assume(np.ptp(p.y) > 0)
         threat = {"attack": attack, "victim_tol": 1e-9, "random_state": seed}
-        model = PoisoningAttacker(
+        model = climber(
             estimator_of(p, kind), gradient=gradient, smoothing=smoothing, max_iter=3, **threat
         ).fit(p.X, p.y, nodes=p.nodes)
         start = RandomPoisoner(estimator_of(p, kind), **threat).fit(p.X, p.y, nodes=p.nodes)
@@ -135,7 +134,7 @@ def test_it_reaches_further_than_an_ascent_on_hard_victims():
         X, y, nodes = make_rows(FMTLClassifier, (30, 25, 28, 20), n_features=6, seed=seed)
         for smoothing, values in reached.items():
             victim = FMTLClassifier(lambda1=0.01, lambda2=0.01, random_state=0)
-            model = PoisoningAttacker(victim, smoothing=smoothing, max_iter=30, random_state=seed)
+            model = climber(victim, smoothing=smoothing, max_iter=30, random_state=seed)
             values.append(model.fit(X, y, nodes=nodes).objective_)
     assert np.mean(reached[2.0]) > 1.1 * np.mean(reached[0.0])
 
@@ -145,7 +144,7 @@ def test_rare_classes_are_pushed_further_by_the_default_than_by_a_narrow_kink():
     X, y, nodes = make_rows(FMTLClassifier, (300, 250, 280, 200), n_features=5)
     y = X[:, 0] + 0.5 * X[:, 1] > 1.4
     wide, narrow = (
-        PoisoningAttacker(FMTLClassifier(random_state=0), random_state=0, **smoothing)
+        climber(FMTLClassifier(random_state=0), random_state=0, **smoothing)
         .fit(X, y, nodes=nodes)
         .objective_
         for smoothing in ({}, {"smoothing": 2.0})
@@ -157,7 +156,7 @@ def test_on_a_hinge_every_step_is_made_in_full():
     """Values fall with the width of the kink: measured by them, no step would be long enough."""
     X, y, nodes = make_rows(FMTLClassifier)
     one, two = (
-        PoisoningAttacker(
+        climber(
             FMTLClassifier(random_state=0),
             max_iter=50,
             line_search=line_search,
@@ -176,7 +175,7 @@ def test_without_a_kink_the_best_rows_are_the_result():
     X, y, nodes = make_rows(FMTLRegressor)
     X = X * [30.0, 1.0, 1 / 30]
     victim = FMTLRegressor(max_iter=300, random_state=0)
-    model = PoisoningAttacker(victim, max_iter=10, random_state=0).fit(X, y, nodes=nodes)
+    model = climber(victim, max_iter=10, random_state=0).fit(X, y, nodes=nodes)
     history = model.objective_history_
     assert (np.diff(history) >= 0).all()
     start = RandomPoisoner(victim, random_state=0).fit(X, y, nodes=nodes)
@@ -188,9 +187,9 @@ def test_restarts_without_steps_are_judged_by_the_victim_itself():
     """The smoothed victim ranks these four starts otherwise."""
     X, y, nodes = make_rows(FMTLClassifier, seed=7)
     single, several = (
-        PoisoningAttacker(
-            FMTLClassifier(random_state=0), max_iter=0, n_restarts=n, random_state=0
-        ).fit(X, y, nodes=nodes)
+        climber(FMTLClassifier(random_state=0), max_iter=0, n_restarts=n, random_state=0).fit(
+            X, y, nodes=nodes
+        )
         for n in (1, 4)
     )
     assert several.objective_ > 1.3 * single.objective_
@@ -200,7 +199,7 @@ def test_restarts_without_steps_are_judged_by_the_victim_itself():
 def test_a_single_loop_has_no_smoothed_victims():
     X, y, nodes = make_rows(FMTLClassifier)
     one, two = (
-        PoisoningAttacker(
+        climber(
             FMTLClassifier(random_state=0),
             inner_iter=1,
             smoothing=smoothing,
@@ -222,7 +221,7 @@ def test_features_in_large_units(estimator):
     y = X @ rng.normal(size=70)
     y = y > 0.0 if estimator is FMTLClassifier else y
     victim = estimator(random_state=0, tol=0.9, max_iter=20, lambda1=1e-5, lambda2=1e-5)
-    model = PoisoningAttacker(victim, max_iter=2, victim_tol=0.9, random_state=0)
+    model = climber(victim, max_iter=2, victim_tol=0.9, random_state=0)
     model.fit(1e5 * X, y, nodes=nodes)
     assert np.isfinite(model.poison_X_).all() and np.isfinite(model.objective_history_).all()
 
@@ -245,7 +244,7 @@ def test_steps_are_taken_as_the_model_behind_scalers_sees_them(loss):
     victim = make_pipeline(StandardScaler(), estimator(loss=loss, random_state=0))
     params = {"target_nodes": ["a"], "random_state": 0}
     start = RandomPoisoner(victim, **params).fit(X, y, nodes=nodes)
-    attack = PoisoningAttacker(victim, max_iter=20, **params).fit(X, y, nodes=nodes)
+    attack = climber(victim, max_iter=20, **params).fit(X, y, nodes=nodes)
     assert attack.objective_ > 1.5 * start.objective_
     assert_allclose(attack.objective_history_[-1], attack.objective_, rtol=0.1)
 
@@ -260,7 +259,7 @@ def test_no_attack_ends_below_its_start(loss, inner_iter):
     for rows, radius in ((X / UNITS, 1e4), (X / UNITS, "max"), (X / np.sqrt(UNITS), "max")):
         params = {"target_nodes": ["a"], "radius": radius, "random_state": 0}
         start = RandomPoisoner(victim, **params).fit(rows, y, nodes=nodes)
-        attack = PoisoningAttacker(victim, max_iter=8, inner_iter=inner_iter, **params)
+        attack = climber(victim, max_iter=8, inner_iter=inner_iter, **params)
         attack.fit(rows, y, nodes=nodes)
         assert attack.objective_ >= 0.999 * start.objective_ - 1e-6
 
@@ -271,7 +270,7 @@ def test_features_of_other_units_than_the_intercept(loss):
     rng = np.random.default_rng(0)
     X, nodes = 3e4 * rng.normal(size=(150, 5)), np.repeat(np.arange(6), 25)
     y = X @ rng.normal(size=5) + 1e4 * rng.normal(size=150) > 0
-    model = PoisoningAttacker(FMTLClassifier(loss=loss), max_iter=3, random_state=0)
+    model = climber(FMTLClassifier(loss=loss), max_iter=3, random_state=0)
     model.fit(X, y, nodes=nodes)
     assert_allclose(model.objective_history_[-1], model.objective_, rtol=1e-2)
 
@@ -285,7 +284,7 @@ def test_victims_out_of_reach_judge_nothing():
     victim = FMTLClassifier(lambda1=0.1, lambda2=0.1, max_iter=3000, random_state=0)
     params = {"target_nodes": ["a"], "random_state": 0}
     start = RandomPoisoner(victim, **params).fit(X, y, nodes=nodes)
-    attack = PoisoningAttacker(victim, max_iter=3, **params).fit(X, y, nodes=nodes)
+    attack = climber(victim, max_iter=3, **params).fit(X, y, nodes=nodes)
     assert attack.objective_history_[0] > 1.2 * start.objective_
     assert attack.objective_ >= start.objective_
 

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, make_rows
+from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, climber, make_rows
 from oracles.losses import RECORD_OF
-from skfedmtl import FMTLClassifier, PoisoningAttacker
+from skfedmtl import FMTLClassifier
 from skfedmtl._model import row_algebra
 from skfedmtl._solvers.kernel_steps import KernelPasses
-from skfedmtl.attack._bilevel.continuation import FollowedBilevel
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
 from skfedmtl.attack._bilevel.lower_level import Bilevel
 from skfedmtl.attack._bilevel.objective import UpperObjective
@@ -37,7 +36,7 @@ def test_the_gradient_is_that_of_refitted_victims(loss, kind, threat, intercept,
         fit_intercept=intercept,
         random_state=0,
     )
-    attacker = PoisoningAttacker(victim, target_nodes=[0], random_state=0, **THREATS[threat])
+    attacker = climber(victim, target_nodes=[0], random_state=0, **THREATS[threat])
     found = attacker.check_gradient(X, y, nodes=nodes, n_points=2)
     assert not found.kink.all()
     size = np.linalg.norm(found.finite_differences[~found.kink])
@@ -115,7 +114,7 @@ def attack_on_wide_rows(**params):
     X, y, nodes = make_rows(FMTLClassifier, (9, 7, 8), n_features=14)
     Counted.fitted.clear()
     victim = Counted(lambda1=0.01, lambda2=0.01, random_state=0)
-    return PoisoningAttacker(victim, max_iter=4, random_state=0, **params), (X, y), nodes
+    return climber(victim, max_iter=4, random_state=0, **params), (X, y), nodes
 
 
 @pytest.mark.parametrize("n_restarts", [1, 3])
@@ -152,22 +151,22 @@ def test_a_check_fits_the_clean_victim_once():
 @pytest.mark.parametrize("loss", ["hinge", "logistic"])
 def test_losses_of_the_targets_are_found_once_a_victim(loss, smoothing, monkeypatch):
     """Values and slopes in one go, whether or not a gradient asks for them again."""
-    found, solved = [], []
-    slope, solve = UpperObjective._slope, FollowedBilevel._solve if smoothing else Bilevel._solve
+    found, valued = [], []
+    slope, value = UpperObjective._slope, Bilevel.value
 
     def slopes(self, y, f, l, where):
         found.append(l)
         return slope(self, y, f, l, where)
 
-    def solves(self, moved):
-        solved.append(moved)
-        return solve(self, moved)
+    def values(self, rows, y=None):
+        valued.append(rows)
+        return value(self, rows, y)
 
     monkeypatch.setattr(UpperObjective, "_slope", slopes)
-    monkeypatch.setattr(FollowedBilevel if smoothing else Bilevel, "_solve", solves)
+    monkeypatch.setattr(Bilevel, "value", values)
     X, y, nodes = make_rows(FMTLClassifier, (9, 7, 8), n_features=4)
     victim = FMTLClassifier(loss=loss, random_state=0)
     threat = {"target_nodes": [0, 2], "random_state": 0, "max_iter": 4}
-    PoisoningAttacker(victim, smoothing=smoothing, **threat).fit(X, y, nodes=nodes)
-    assert len(solved) >= 5
-    assert found == len(solved) * [0, 2]
+    climber(victim, smoothing=smoothing, **threat).fit(X, y, nodes=nodes)
+    assert len(valued) >= 5
+    assert found == len(valued) * [0, 2]

@@ -32,7 +32,7 @@ from skfedmtl._solvers.follower import first_rho
 from skfedmtl._solvers.splitting import SplittingSolver
 from skfedmtl.attack._bilevel.gradient_check import CHECK_TOL
 from skfedmtl.attack._bilevel.objective import Damage, UpperObjective
-from skfedmtl.attack._bilevel.upper_loss import upper_loss
+from skfedmtl.attack._setting.upper_loss import upper_loss
 from skfedmtl.datasets import (
     fetch_heart_disease,
     fetch_human_activity,

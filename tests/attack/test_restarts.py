@@ -14,18 +14,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from estimators import make_rows
+from estimators import climber, make_rows
 from interruptions import fit_in_pieces
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl.attack._bilevel.checkpoint import fingerprint
-from skfedmtl.attack._bilevel.restart import craft
+from skfedmtl.attack._contest.restart import craft
 
 ATTRIBUTES = ("poison_X_", "poison_y_", "poison_nodes_", "objective_history_", "objective_")
 
 
 def attack(estimator=FMTLRegressor, **params):
     given = {"target_nodes": [0], "max_iter": 12, "tol": 0, "random_state": 0, **params}
-    return PoisoningAttacker(estimator(random_state=0), **given)
+    return climber(estimator(random_state=0), **given)
 
 
 def check_same(one, two):
@@ -50,7 +50,7 @@ def test_restarts_are_held_against_each_other_by_the_victim_itself(monkeypatch):
 
     def noting(*args):
         crafted = craft(*args)
-        values.append(crafted.value)
+        values.append(crafted.verdict.objective)
         return crafted
 
     monkeypatch.setattr("skfedmtl.attack._attacker.craft", noting)
@@ -89,7 +89,7 @@ data = np.load(sys.argv[1])
 after = float(sys.argv[3])
 attacker = PoisoningAttacker(
     FMTLClassifier(random_state=0), target_nodes=[0], max_iter=600, tol=0, random_state=0,
-    checkpoint=sys.argv[2],
+    init="clean", checkpoint=sys.argv[2],
 )
 if after > 0:
     killer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGKILL))

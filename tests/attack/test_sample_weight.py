@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from estimators import ESTIMATOR_OF, LOSSES, make_rows
+from estimators import ESTIMATOR_OF, LOSSES, climber, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from skfedmtl import (
     FMTLClassifier,
@@ -183,7 +183,7 @@ def test_a_scaler_that_requests_weights_gets_them(routing):
 def test_the_gradient_is_exact_with_weights(loss, attack):
     X, y, nodes = make_rows(ESTIMATOR_OF[loss], (8, 7, 7), n_features=2)
     where = {"target_nodes": [0], "source_nodes": [0] if attack == "direct" else [1, 2]}
-    model = PoisoningAttacker(victim_of(loss), attack=attack, random_state=0, **where)
+    model = climber(victim_of(loss), attack=attack, random_state=0, **where)
     weight = draw_weights(len(y))
     found = model.check_gradient(X, y, nodes=nodes, sample_weight=weight, n_points=2)
     assert not found.kink.all()
@@ -198,7 +198,7 @@ def test_the_gradient_knows_rows_that_count_in_H_only(loss):
     """A class of no weight has dual variables that say nothing, and its share of H."""
     X, y, nodes = make_rows(FMTLClassifier, (14, 12, 13), n_features=2)
     victim = victim_of(loss, lambda2=0.05, class_weight={0: 0.0}, fit_intercept=False)
-    attack = PoisoningAttacker(victim, target_nodes=[0], labels="random", random_state=0)
+    attack = climber(victim, target_nodes=[0], labels="random", random_state=0)
     found = attack.check_gradient(X, y, nodes=nodes, n_points=2)
     assert found.gradient.any()
     assert found.relative_error < 1e-6

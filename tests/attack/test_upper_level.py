@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from estimators import ESTIMATOR_OF, Watched, make_rows
+from estimators import ESTIMATOR_OF, Watched, climber, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from oracles.victim import solve_victim
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl.attack._bilevel.lower_level import WithTargets
 from skfedmtl.attack._setting.start import Evaluation, target_ranges
 
@@ -153,7 +153,7 @@ def test_rows_and_targets_as_one_variable(loss):
 
 def attack(estimator=FMTLRegressor, **params):
     given = {"target_nodes": [0], "max_iter": 8, "random_state": 0, **params}
-    return PoisoningAttacker(estimator(random_state=0), **given)
+    return climber(estimator(random_state=0), **given)
 
 
 def test_the_clean_rows_as_target_rows_change_nothing():
@@ -245,7 +245,7 @@ def test_the_objective_is_that_of_the_certified_weights():
     nodes = np.repeat(np.arange(20), 50)
     X, W = rng.normal(size=(1000, 60)), rng.normal(size=60) + 0.3 * rng.normal(size=(20, 60))
     y = np.einsum("ij,ij->i", X, W[nodes]) > 0.0
-    model = PoisoningAttacker(
+    model = climber(
         FMTLClassifier(tol=1e-3, random_state=0),
         smoothing=0.0,
         max_iter=0,

@@ -8,8 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import GridSearchCV
 
-from estimators import ESTIMATORS, make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from estimators import ESTIMATORS, climber, make_rows
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl.metrics import make_node_scorer
 from skfedmtl.model_selection import NodeKFold
 
@@ -103,7 +103,7 @@ def restarted(n_jobs, watcher):
     """An attack of two restarts, with and without a callback."""
     X, y, nodes = make_rows(FMTLRegressor)
     options = {"n_restarts": 2, "n_jobs": n_jobs, "max_iter": 4, "tol": 0, "random_state": 0}
-    plain, watched = (PoisoningAttacker(FMTLRegressor(), **options) for _ in range(2))
+    plain, watched = (climber(FMTLRegressor(), **options) for _ in range(2))
     plain.fit(X, y, nodes=nodes)
     watched.set_callbacks(watcher).fit(X, y, nodes=nodes)
     assert_array_equal(watched.poison_X_, plain.poison_X_)
@@ -128,7 +128,7 @@ def test_steps_in_other_processes(capsys):
 def test_an_attack_ends_early():
     X, y, nodes = make_rows(FMTLRegressor)
     watcher = Watcher("step", stop=lambda told: True)
-    attacker = PoisoningAttacker(FMTLRegressor(), max_iter=9, random_state=0)
+    attacker = climber(FMTLRegressor(), max_iter=9, random_state=0)
     attacker.set_callbacks(watcher).fit(X, y, nodes=nodes)
     assert attacker.n_iter_ == 1
 
@@ -153,7 +153,7 @@ def test_the_callbacks_of_scikit_learn(capsys):
 def test_a_fit_that_fails_leaves_nothing():
     X, y, nodes = make_rows(FMTLRegressor)
     watcher = Watcher()
-    attacker = PoisoningAttacker(FMTLRegressor(), target_nodes=["nobody"], random_state=0)
+    attacker = climber(FMTLRegressor(), target_nodes=["nobody"], random_state=0)
     with pytest.raises(ValueError, match="target_nodes"):
         attacker.set_callbacks(watcher).fit(X, y, nodes=nodes)
     assert watcher.begun == ["setup", "fit", "teardown"]
@@ -166,8 +166,8 @@ def test_those_of_the_victim_do_not_end_its_fits():
     victim = FMTLRegressor(random_state=0)
     watcher = Watcher(stop=lambda told: True)
     options = {"max_iter": 3, "random_state": 0}
-    plain = PoisoningAttacker(victim, **options).fit(X, y, nodes=nodes)
-    watched = PoisoningAttacker(victim, **options)
+    plain = climber(victim, **options).fit(X, y, nodes=nodes)
+    watched = climber(victim, **options)
     watched.set_params(estimator=FMTLRegressor(random_state=0).set_callbacks(watcher))
     watched.fit(X, y, nodes=nodes)
     assert not watcher.begun

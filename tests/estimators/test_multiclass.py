@@ -12,13 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from estimators import climber
 from interruptions import fit_in_pieces
 from oracles.losses import CLASSIFICATION_LOSSES
 from oracles.objective import loss_values
 from skfedmtl import (
     FMTLClassifier,
     LabelFlipPoisoner,
-    PoisoningAttacker,
     RandomPoisoner,
 )
 from skfedmtl.inspection import RelationshipDisplay
@@ -172,7 +172,7 @@ def test_a_stop_before_the_gap_warns():
 def test_the_gradient_is_that_of_finite_differences(loss, kind, class_weight):
     X, y, nodes = rows_of()
     victim = FMTLClassifier(loss=loss, class_weight=class_weight, **TIED)
-    attacker = PoisoningAttacker(victim, attack=kind, random_state=0)
+    attacker = climber(victim, attack=kind, random_state=0)
     comparison = attacker.check_gradient(X, y, nodes=nodes)
     assert not comparison.kink.all()
     assert comparison.relative_error < 1e-6
@@ -185,7 +185,7 @@ def test_optimised_rows_do_more_than_they_did_at_first(kind, smoothing):
     options = {"attack": kind, "random_state": 0}
     victim = make_pipeline(StandardScaler(), FMTLClassifier(**TIED))
     start = RandomPoisoner(victim, **options).fit(X, y, nodes=nodes)
-    attacker = PoisoningAttacker(victim, smoothing=smoothing, max_iter=15, **options)
+    attacker = climber(victim, smoothing=smoothing, max_iter=15, **options)
     data = attacker.poison(X, y, nodes=nodes)
     assert attacker.objective_ > start.objective_
     assert set(data.y) <= set(CLASSES)
@@ -202,7 +202,7 @@ def test_optimised_rows_do_more_than_they_did_at_first(kind, smoothing):
 def test_without_a_tie_indirect_attacks_do_nothing():
     X, y, nodes = rows_of()
     victim = FMTLClassifier(relationship="none")
-    attacker = PoisoningAttacker(victim, attack="indirect", random_state=0).fit(X, y, nodes=nodes)
+    attacker = climber(victim, attack="indirect", random_state=0).fit(X, y, nodes=nodes)
     clean, poisoned = attacker.clean_estimator_, attacker.estimator_
     targets = np.isin(clean.nodes_, attacker.target_nodes_)
     assert_allclose(poisoned.coef_[targets], clean.coef_[targets], atol=1e-3)
@@ -212,8 +212,8 @@ def test_without_a_tie_indirect_attacks_do_nothing():
 def test_a_stopped_attack_goes_on_to_the_same_bits(tmp_path, monkeypatch, smoothing):
     X, y, nodes = rows_of()
     options = {"smoothing": smoothing, "random_state": 0, "max_iter": 8}
-    whole = PoisoningAttacker(FMTLClassifier(**TIED), **options).fit(X, y, nodes=nodes)
-    kept = PoisoningAttacker(FMTLClassifier(**TIED), checkpoint=tmp_path, **options)
+    whole = climber(FMTLClassifier(**TIED), **options).fit(X, y, nodes=nodes)
+    kept = climber(FMTLClassifier(**TIED), checkpoint=tmp_path, **options)
     assert fit_in_pieces(kept, X, y, nodes, monkeypatch, n_stops=3) >= 3
     assert_array_equal(kept.poison_X_, whole.poison_X_)
     assert_array_equal(kept.objective_history_, whole.objective_history_)

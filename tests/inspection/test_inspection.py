@@ -14,10 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
+from estimators import climber
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
-    PoisoningAttacker,
     RandomPoisoner,
 )
 from skfedmtl._tools.figures import COLOURS, MARKERS
@@ -59,7 +59,7 @@ def attack():
         4, sizes=20, n_features=4, random_state=0, return_X_y_nodes=True
     )
     victim = FMTLClassifier(lambda2=0.01, random_state=0)
-    return PoisoningAttacker(victim, max_iter=5, random_state=0).fit(X, y, nodes=nodes)
+    return climber(victim, max_iter=5, random_state=0).fit(X, y, nodes=nodes)
 
 
 @pytest.fixture(scope="module")

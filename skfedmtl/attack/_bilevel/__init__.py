@@ -1,25 +1,29 @@
 """The bilevel problem: H, its gradient, the victims that follow, and the ascent."""
 
-from skfedmtl.attack._bilevel.ascent import STEPS
+from skfedmtl.attack._bilevel.ascent import STEPS, Ascent, Feasible, Game
 from skfedmtl.attack._bilevel.checkpoint import Checkpoint, check_folder, fingerprint
+from skfedmtl.attack._bilevel.continuation import FollowedBilevel
 from skfedmtl.attack._bilevel.gradient_check import CHECK_TOL, ExactBilevel, compare
+from skfedmtl.attack._bilevel.lower_level import Bilevel, WithTargets
 from skfedmtl.attack._bilevel.objective import GRADIENTS
-from skfedmtl.attack._bilevel.one_vs_rest import make_game, upper_value
-from skfedmtl.attack._bilevel.restart import Settings, craft
-from skfedmtl.attack._bilevel.upper_loss import UPPER_LOSSES
+from skfedmtl.attack._bilevel.one_vs_rest import OneVsRest, make_game, parts_of
 
 __all__ = [
     "CHECK_TOL",
     "GRADIENTS",
     "STEPS",
-    "UPPER_LOSSES",
+    "Ascent",
+    "Bilevel",
     "Checkpoint",
     "ExactBilevel",
-    "Settings",
+    "Feasible",
+    "FollowedBilevel",
+    "Game",
+    "OneVsRest",
+    "WithTargets",
     "check_folder",
     "compare",
-    "craft",
     "fingerprint",
     "make_game",
-    "upper_value",
+    "parts_of",
 ]

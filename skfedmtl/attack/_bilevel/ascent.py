@@ -4,9 +4,9 @@
 running mean of the gradient and of its squares, coordinate by coordinate [1]_, so that
 every coordinate moves a comparable distance, as the model sees it: behind scalers of a Pipeline
 that is in proportion to what they divide it by. Its steps shorten evenly to a tenth of the first,
-so that rows settle. With ``eta = 100`` the first is a tenth of the row's radius; in a game that
-changes on the way less, if all together would be longer than its diameter. Other values of
-`eta` are in proportion.
+so that rows settle. With ``eta = 100`` the first is a tenth of the row's unit, its radius or less;
+in a game that changes on the way less, if all together would be longer than two units. Other values
+of `eta` are in proportion.
 
 H is not smooth: rows of a hinge victim enter and leave the margin, the rank of W changes.
 An ascent that insists on a rise in every step soon stops at such an edge. The line search,
@@ -54,8 +54,6 @@ class Game(Protocol):
 class Feasible(Protocol):
     """Where rows may lie."""
 
-    radius: Array
-
     def project(self, X: Array) -> Array: ...
 
 
@@ -68,7 +66,7 @@ class _Priced(NamedTuple):
 
 class _Plain:
     def __init__(
-        self, eta: float, radius: Array, spread: Array | float, changing: bool, rows: Array
+        self, eta: float, unit: Array, spread: Array | float, changing: bool, rows: Array
     ) -> None:
         self._eta = eta
 
@@ -88,12 +86,12 @@ class _Plain:
 class _Adaptive:
     _MEAN, _SQUARE = 0.9, 0.999  #: how much of the past the running means keep
     _LAST = 0.1  #: length of the last step, as a share of the first
-    _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in radii
+    _FIRST, _ALL = 0.1, 2.0  #: longest first step and path for eta = 100, in units
 
     def __init__(
-        self, eta: float, radius: Array, spread: Array | float, changing: bool, rows: Array
+        self, eta: float, unit: Array, spread: Array | float, changing: bool, rows: Array
     ) -> None:
-        self._unit = 0.01 * eta * radius[:, None] * spread
+        self._unit = 0.01 * eta * unit[:, None] * spread
         self._longest = self._ALL if changing else np.inf
         self._count = 0
         self._mean = self._square = np.zeros_like(rows)
@@ -139,6 +137,8 @@ class Ascent:
     rows : ndarray of shape (n, d)
         Where to begin.
     feasible : Feasible
+    unit : ndarray of shape (n,)
+        Of every row's steps.
     gradient : str
         Kind of gradient, as the game names it.
     step : {"plain", "adaptive"}
@@ -161,6 +161,7 @@ class Ascent:
         rows: Array,
         feasible: Feasible,
         *,
+        unit: Array,
         gradient: str,
         step: str,
         eta: float,
@@ -172,7 +173,7 @@ class Ascent:
         self._game, self._feasible = game, feasible
         self._gradient, self._tol = gradient, tol
         self._changing, self._searches = changing, line_search and not changing
-        self._mover = STEPS[step](eta, feasible.radius, spread, changing, rows)
+        self._mover = STEPS[step](eta, unit, spread, changing, rows)
         self._rows = self.best = rows
         self._length = 1.0
         self._values: list[float] = []

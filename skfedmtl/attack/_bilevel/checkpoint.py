@@ -83,6 +83,10 @@ class Checkpoint:
     def __init__(self, folder: str | os.PathLike[str], name: str) -> None:
         self.path = Path(folder) / f"{name}.npz"
 
+    def beside(self, name: str) -> Checkpoint:
+        """Another file of the same attack."""
+        return Checkpoint(self.path.parent, fingerprint(self.path.stem, name))
+
     def load(self, layout: Layout) -> dict[str, Array] | None:
         """What was saved last; None if nothing was.
 

@@ -60,10 +60,10 @@ class FollowedBilevel(Bilevel):
         self._smoothing, self._inner_iter = smoothing, inner_iter
         self._is_hard, self._is_near = False, True
         super().__init__(*args, **kwargs)
-        targets, sources = args[3], args[2].codes
-        is_direct = np.isin(targets, sources).all()
+        start, judged = args[2:4]
+        is_direct = np.isin(judged.codes[judged.share > 0.0], start.codes).all()
         self.accuracy = _ROUGH if self._problem.nodes.is_wide and is_direct else _FINE
-        self._n_targets = len(targets)
+        self._all_shares = float(judged.share.sum())
         self._share = 0.0
         self.advance(0.0)
 
@@ -79,7 +79,7 @@ class FollowedBilevel(Bilevel):
         loss: PrimalLoss = self._loss
         if self._smoothing > 0.0:
             loss = smooth = self._loss.smoothed(self._smoothing * _LAST_WIDTH**share)
-            self.doubt = self._n_targets * smooth.excess
+            self.doubt = self._all_shares * smooth.excess
         self._follower.loss = loss
         self._upper = self._objective(loss, self.accuracy.adjoint)
 

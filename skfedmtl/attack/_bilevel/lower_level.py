@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._model import LOSSES, PrimalLoss
+from skfedmtl._model import PrimalLoss
 from skfedmtl._protocol import Iterate, Moved
 from skfedmtl._solvers import Adjoint, Solved, SplittingSolver, first_rho
 from skfedmtl._tools.layout import Field, Layout, like
 from skfedmtl._typing import Array
 from skfedmtl.attack._bilevel.generator import as_text, set_state, state_field
 from skfedmtl.attack._bilevel.objective import EXACT, Damage, UpperObjective
-from skfedmtl.attack._bilevel.upper_loss import upper_loss
 from skfedmtl.attack._feasible import FeasibleSet
-from skfedmtl.attack._setting import CleanData, Evaluation, Start, Victim, node_shares
-
-
-def part_value(
-    victim: Any, rows: CleanData | Evaluation, targets: NDArray[np.int64], loss: str
-) -> float:
-    """H of a fitted victim that is one model: the targets' mean upper losses, summed."""
-    fitted = Victim(victim)
-    seen, model = fitted.forward(rows.X), fitted.model
-    f = model._decision(seen, rows.codes)
-    values = upper_loss(loss, LOSSES[model.loss]()).value(model._solver_targets(rows.y), f)
-    return float(node_shares(rows.codes, targets, rows.weight) @ values)
+from skfedmtl.attack._setting import CleanData, Judged, Start, Victim, upper_loss
 
 
 class Bilevel:
@@ -39,17 +28,14 @@ class Bilevel:
         On the clean rows: gives the scalers, the parameters, the labels and a first guess.
     clean : CleanData
     start : Start
-    targets : ndarray of target codes
+    judged : Judged
+        The rows whose loss is raised.
     tol : float
         Relative duality gap to which the victim is solved for every change.
     rng : Generator
         Draws the order of rows.
     weight : ndarray of shape (n_clean + n_injected,)
         Of the rows the victim is fitted to.
-    upper : str
-        Name of the upper loss.
-    evaluation : Evaluation or None
-        Rows whose loss is raised, if not the clean rows of the targets.
     """
 
     def __init__(
@@ -57,13 +43,11 @@ class Bilevel:
         victim: Any,
         clean: CleanData,
         start: Start,
-        targets: NDArray[np.int64],
+        judged: Judged,
         *,
         tol: float,
         rng: np.random.Generator,
         weight: Array,
-        upper: str = "victim",
-        evaluation: Evaluation | None = None,
     ) -> None:
         self.doubt = 0.0  #: what smoothing may add to H of given weights
         n, k = len(clean.codes), len(start.codes)
@@ -82,14 +66,14 @@ class Bilevel:
         first[:n] = victim.dual_coef_
         self._problem.set_dual_coef(first)
         self._injected = np.arange(n, n + k)
-        if evaluation is None:
-            share = node_shares(clean.codes, targets, clean.weight)
-            self._shares = self._problem.split(np.concatenate([share, np.zeros(k)]))
+        if judged.fitted:
+            shares = np.concatenate([judged.share, np.zeros(k)])
+            self._shares = self._problem.split(shares)
             damage = self._own_rows
         else:
-            self._evaluation = _by_node(self._victim, evaluation, targets)
+            self._others = _by_node(self._victim, judged)
             damage = self._other_rows
-        self._damage, self._upper_loss = damage, upper
+        self._damage, self._upper_loss = damage, judged.loss
         self._rng, self._tol = rng, tol
         self._begin(self._problem.weights(victim.coef_, victim.intercept_))
 
@@ -120,16 +104,21 @@ class Bilevel:
         return Damage(nodes.rows(l), nodes.y[nodes.parts[l]], share, True)
 
     def _other_rows(self, l: int) -> Damage | None:
-        if l not in self._evaluation:
+        if l not in self._others:
             return None
-        X, y = self._problem.node_rows(l, *self._evaluation[l])
-        return Damage(X, y, np.full(len(y), 1.0 / len(y)), False)
+        X, y, share = self._others[l]
+        moved, targets = self._problem.node_rows(l, X, y)
+        return Damage(moved, targets, share, False)
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the victim has been fitted to these rows, and targets if given."""
+        self.fit(rows, y)
+        return self._upper.value(self._solved)
+
+    def fit(self, rows: Array, y: Array | None = None) -> None:
+        """Fit the victim to these rows, and targets if given."""
         moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._solved = self._solve(moved)
-        return self._upper.value(self._solved)
 
     def _solve(self, moved: Moved) -> Solved:
         """The victim of the rows at hand, of which these have moved."""
@@ -142,6 +131,12 @@ class Bilevel:
         solution = problem.solve(solver, self._rng)
         self._iterate = solver.iterate._replace(W=None)
         return Solved.at(nodes, solution.W, self._iterate.rho)
+
+    def decide(self, X: Array, codes: NDArray[np.int64]) -> Array:
+        """Decision values of the last victim, of users' rows in these nodes."""
+        fitted = copy(self._victim.model)
+        fitted.coef_, fitted.intercept_ = self._problem.coefficients(self._solved.W)
+        return np.asarray(fitted._decision(self._victim.forward(X), codes))
 
     def harden(self, tol: float) -> None:
         """Solve victims as they are, and to this gap, from now on."""
@@ -220,16 +215,19 @@ class WithTargets:
     game : Bilevel
     feasible : FeasibleSet
         Of the rows.
+    unit : ndarray of shape (n_injected,)
+        Of the rows' steps.
     low, high : ndarray of shape (n_injected,)
         Between which each target must lie.
     """
 
-    def __init__(self, game: Bilevel, feasible: FeasibleSet, low: Array, high: Array) -> None:
+    def __init__(
+        self, game: Bilevel, feasible: FeasibleSet, unit: Array, low: Array, high: Array
+    ) -> None:
         self._game, self._feasible = game, feasible
         self._low, self._high = low, high
-        self.radius = feasible.radius
         span = np.where(high > low, high - low, 1.0)
-        self._unit = span / (2.0 * np.where(self.radius > 0.0, self.radius, 1.0))
+        self._unit = span / (2.0 * np.where(unit > 0.0, unit, 1.0))
 
     def join(self, rows: Array, y: Array) -> Array:
         """The game's variable."""
@@ -259,12 +257,12 @@ class WithTargets:
         return slope
 
 
-def _by_node(
-    victim: Victim, evaluation: Evaluation, targets: NDArray[np.int64]
-) -> dict[int, tuple[Array, Array]]:
-    X, y = victim.forward(evaluation.X), victim.model._solver_targets(evaluation.y)
+def _by_node(victim: Victim, judged: Judged) -> dict[int, tuple[Array, Array, Array]]:
+    """Rows that count, as the model sees them, their targets and shares."""
+    X, y = victim.forward(judged.X), victim.model._solver_targets(judged.y)
+    counts = judged.share > 0.0
     parts = {}
-    for target in targets:
-        mine = evaluation.codes == target
-        parts[int(target)] = X[mine], y[mine]
+    for code in np.unique(judged.codes[counts]):
+        mine = counts & (judged.codes == code)
+        parts[int(code)] = X[mine], y[mine], judged.share[mine]
     return parts

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from skfedmtl._protocol import FederatedProblem
 from skfedmtl._solvers import Adjoint, Solved
 from skfedmtl._typing import Array
-from skfedmtl.attack._bilevel.upper_loss import UpperLoss
+from skfedmtl.attack._setting import UpperLoss
 
 GRADIENTS = ("dual", "implicit", "total")
 EXACT = 1e-10  #: of an adjoint solution

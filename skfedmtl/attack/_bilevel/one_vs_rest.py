@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline
 from skfedmtl._tools.layout import Layout
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
-from skfedmtl.attack._bilevel.lower_level import Bilevel, part_value
-from skfedmtl.attack._setting import injected_weights
+from skfedmtl.attack._bilevel.lower_level import Bilevel
+from skfedmtl.attack._setting import CleanData, Judged, Start, injected_weights
 
 _SEPARATOR = "/"
 
@@ -32,17 +32,12 @@ def parts_of(victim: Any) -> list[Any]:
     return [Pipeline([*scalers, (name, model)]) for model in models]
 
 
-def upper_value(victim: Any, rows: Any, targets: NDArray[np.int64], loss: str) -> float:
-    """H of a fitted victim: the mean upper loss of every target node's rows, summed."""
-    return sum(part_value(part, rows, targets, loss) for part in parts_of(victim))
-
-
 def make_game(
     kind: Callable[..., Bilevel],
     victim: Any,
-    clean: Any,
-    start: Any,
-    targets: NDArray[np.int64],
+    clean: CleanData,
+    start: Start,
+    judged: Judged,
     *,
     rng: np.random.Generator,
     **options: Any,
@@ -54,9 +49,14 @@ def make_game(
     options["weight"] = last_step(victim)._row_weights(y, weight)
     parts = parts_of(victim)
     if len(parts) == 1:
-        return kind(victim, clean, start, targets, rng=rng, **options)
-    each = zip(parts, rng.spawn(len(parts)), strict=True)
-    return OneVsRest([kind(part, clean, start, targets, rng=own, **options) for part, own in each])
+        return kind(victim, clean, start, judged, rng=rng, **options)
+    each = enumerate(zip(parts, rng.spawn(len(parts)), strict=True))
+    return OneVsRest(
+        [
+            kind(part, clean, start, judged.of_part(number), rng=own, **options)
+            for number, (part, own) in each
+        ]
+    )
 
 
 class OneVsRest:
@@ -87,9 +87,18 @@ class OneVsRest:
         """H of the rows, over all classes."""
         return sum(game.value(rows) for game in self._games)
 
+    def fit(self, rows: Array) -> None:
+        """Fit all victims to the rows."""
+        for game in self._games:
+            game.fit(rows)
+
     def gradient(self, kind: str) -> Array:
         """Its gradient."""
         return np.sum([game.gradient(kind) for game in self._games], axis=0)
+
+    def decide(self, X: Array, codes: NDArray[np.int64]) -> Array:
+        """Decision values of the last victims: (n, K)."""
+        return np.column_stack([game.decide(X, codes) for game in self._games])
 
     def signature(self) -> tuple[Any, ...]:
         """What must stay for H to be smooth."""

@@ -92,11 +92,10 @@ class SeenThroughScalers:
 
     def __init__(self, feasible: Any, spread: Array) -> None:
         self._feasible, self._spread = feasible, spread
-        self.radius: Array = feasible.radius
 
     def project(self, X: Array) -> Array:
         """The nearest feasible rows."""
-        rows: Array = self._feasible.project(pull_in(X, self.radius, self._spread))
+        rows: Array = self._feasible.project(pull_in(X, self._feasible.radius, self._spread))
         return rows
 
 

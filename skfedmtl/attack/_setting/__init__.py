@@ -1,5 +1,7 @@
 """Who is attacked, by whom, with what they know and what they begin with."""
 
+from skfedmtl.attack._setting.aim import CRITERIA, GOALS, UPPER_LOSSES, Aim, Judged
+from skfedmtl.attack._setting.measure import Measure, Verdict
 from skfedmtl.attack._setting.parameters import Parameters
 from skfedmtl.attack._setting.row_weights import injected_weights, node_shares
 from skfedmtl.attack._setting.scenario import Injected, Scenario, read_scenario
@@ -13,16 +15,25 @@ from skfedmtl.attack._setting.start import (
 )
 from skfedmtl.attack._setting.tables import as_given, in_frame, poisoned_data
 from skfedmtl.attack._setting.threat import ATTACKS, draw_distinct_rows
+from skfedmtl.attack._setting.upper_loss import UpperLoss, upper_loss
 from skfedmtl.attack._setting.victim import Victim, check_victim
 
 __all__ = [
     "ATTACKS",
+    "CRITERIA",
+    "GOALS",
+    "UPPER_LOSSES",
+    "Aim",
     "CleanData",
     "Evaluation",
     "Injected",
+    "Judged",
+    "Measure",
     "Parameters",
     "Scenario",
     "Start",
+    "UpperLoss",
+    "Verdict",
     "Victim",
     "as_given",
     "as_targets",
@@ -35,4 +46,5 @@ __all__ = [
     "read_scenario",
     "start_labels",
     "target_ranges",
+    "upper_loss",
 ]

@@ -11,6 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
 from skfedmtl._tools.sklearn import last_step
+from skfedmtl.attack._setting.aim import Aim
 from skfedmtl.attack._setting.threat import Threat, draw_threat
 
 
@@ -32,7 +33,10 @@ class Parameters(NamedTuple):
     one_hot_groups: Any = None
     labels: str = "auto"
     init: str = "clean"
-    upper_loss: str = "victim"
+    upper_loss: str = "auto"
+    criterion: str = "auto"
+    goal: Any = "error"
+    choose_sources: str = "random"
 
     @classmethod
     def of(cls, poisoner: Any) -> Parameters:
@@ -51,6 +55,11 @@ class Parameters(NamedTuple):
         return bool(is_classifier(self.model))
 
     @property
+    def aim(self) -> Aim:
+        """What the attacker wants."""
+        return Aim(self.goal, self.upper_loss, self.criterion)
+
+    @property
     def column(self) -> Any:
         """The node column: the poisoner's own, else the victim's."""
         return self.model.node_column if self.node_column is None else self.node_column
@@ -60,6 +69,12 @@ class Parameters(NamedTuple):
         """The gap to which victims are solved: errors below it would pass for damage."""
         tol = self.model.tol
         return min(float(tol), float(self.victim_tol)) if isinstance(tol, Real) else tol
+
+    @property
+    def sources_follow_influence(self) -> bool:
+        """Whether sources are chosen by what the clean victim's relationship says of them."""
+        chosen = self.choose_sources == "influence" and self.source_nodes is None
+        return chosen and self.attack != "direct"
 
     def draw_seed(self) -> int:
         """The seed that all else is drawn by."""

@@ -22,6 +22,8 @@ from skfedmtl._input import (
 )
 from skfedmtl._typing import Array
 from skfedmtl.attack._feasible import Limits
+from skfedmtl.attack._setting.aim import Judged, check_pair
+from skfedmtl.attack._setting.measure import Measure
 from skfedmtl.attack._setting.parameters import Parameters
 from skfedmtl.attack._setting.row_weights import injected_weights, refuse_weightless
 from skfedmtl.attack._setting.start import (
@@ -40,7 +42,7 @@ from skfedmtl.attack._setting.tables import (
     stored_kinds,
     take_rows,
 )
-from skfedmtl.attack._setting.threat import Threat
+from skfedmtl.attack._setting.threat import Threat, by_influence
 from skfedmtl.attack._setting.victim import Victim, check_victim, unfitted
 
 
@@ -93,18 +95,41 @@ class Scenario:
         return Space(self.limits, stored_kinds(self.X, self.parameters.column, whole))
 
     @property
-    def judged(self) -> CleanData | Evaluation:
-        """The rows whose loss is raised."""
+    def judged_rows(self) -> CleanData | Evaluation:
+        """The rows whose loss is raised, among others."""
         return self.clean if self.evaluation is None else self.evaluation
+
+    def judged(self, loss: str) -> Judged:
+        """What an upper loss of that name is taken over."""
+        aim, targets, rows = self.parameters.aim, self.threat.targets, self.judged_rows
+        classes = getattr(self.victim.model, "classes_", None)
+        return aim.judged(rows, targets, loss, classes, fitted=self.evaluation is None)
+
+    @cached_property
+    def measure(self) -> Measure:
+        """Takes the damage of victims."""
+        estimator, targets = self.victim.estimator, self.threat.targets
+        return Measure(self.parameters.aim, estimator, self.judged_rows, targets)
 
     def with_fitted_victim(self, given: tuple[Any, Any, Any] = (None, None, None)) -> Scenario:
         """The same after the victim's fit, with the rows `X_target`, `y_target`, `nodes_target`."""
         X, nodes = self._as_seen(self.X, self.features, self.where)
         self.victim.fit(X, self.y, nodes, self.weight if self.is_weighted else None)
         column, targets = self.parameters.column, self.threat.targets
-        return replace(
-            self, evaluation=read_evaluation(given, self.victim, column, self.reader, targets)
-        )
+        evaluation = read_evaluation(given, self.victim, column, self.reader, targets)
+        return replace(self, evaluation=evaluation, threat=self._with_chosen_sources())
+
+    def _with_chosen_sources(self) -> Threat:
+        """The threat, its sources chosen by influence if that is asked for."""
+        asked, threat = self.parameters, self.threat
+        if not asked.sources_follow_influence:
+            return threat
+        n_nodes = len(self.labels)
+        counts = np.bincount(self.codes, minlength=n_nodes)
+        # nodes without weight are none that rows could be injected into
+        is_heavy = np.bincount(self.codes, self.weight, minlength=n_nodes) > 0.0
+        influence = np.where(is_heavy, self.victim.influence(threat.targets), -1.0)
+        return by_influence(threat, asked.attack, float(asked.budget), counts, influence)
 
     # -- the injected rows ----------------------------------------------------------------
 
@@ -113,9 +138,9 @@ class Scenario:
         model = self.victim.model
         return draw_start(self.parameters, model, self.clean, self.threat, rng, self.space)
 
-    def lay_out(self, start: Start, rows: Array) -> Injected:
-        """Rows that began at `start`, as they are stored."""
-        stored = start.feasible.store(rows)
+    def lay_out(self, start: Start) -> Injected:
+        """Rows as they are stored."""
+        stored = start.feasible.store(start.X)
         labels, kinds = self.labels[start.codes], self.space.kinds
         features = put_node_column(stored, labels, self.features, None, kinds)
         table = put_node_column(stored, labels, self.X, self.parameters.column, kinds)
@@ -169,6 +194,7 @@ def read_scenario(
     check_victim(parameters.estimator, type(reader).__name__)
     y = read_targets(y, "y", numeric=not parameters.is_classification)
     check_label_kind(parameters.labels, parameters.model)
+    parameters.aim.check(classify=parameters.is_classification)
     limits = check_limits(parameters, X)
     seed = parameters.draw_seed()
     rng = np.random.default_rng(seed)
@@ -177,6 +203,8 @@ def read_scenario(
     features, where = _read_rows(reader, X, nodes)
     labels, codes = victim.model._encode(where, n_rows(X, "X"))
     threat = parameters.draw_threat(labels, codes, rng)
+    if (pair := parameters.aim.pair) is not None:
+        check_pair(pair, column_or_1d(y), np.isin(codes, threat.targets) if judged else None)
     weight = read_weights(sample_weight, X)
     refuse_weightless(weight, codes, threat, labels, judged=judged)
     return Scenario(

@@ -63,8 +63,7 @@ def draw_threat(
         sources = _draw_sources(attack, targets, present, rng)
     else:
         _check_overlap(attack, targets, sources, labels)
-    counts = np.floor(budget * n_rows[sources] + 0.5).astype(np.int64)
-    return Threat(targets, sources, np.maximum(counts, 1) if budget > 0 else counts)
+    return Threat(targets, sources, _counts(budget, n_rows[sources]))
 
 
 def _measurable(
@@ -132,6 +131,32 @@ def _draw_sources(
     rest = np.setdiff1d(present, pair)
     more = rng.choice(rest, min(max(len(targets) - 2, 0), len(rest)), replace=False)
     return np.sort(np.concatenate([pair, more]))
+
+
+def by_influence(
+    threat: Threat, attack: str, budget: float, n_rows: NDArray[np.int64], influence: Array
+) -> Threat:
+    """The same with as many sources of the most influence: (m,); of equals those that were drawn.
+
+    A hybrid attack keeps one of either kind.
+    """
+    present = np.flatnonzero(n_rows > 0)
+    is_drawn = np.isin(present, threat.sources)
+    ranked = present[np.lexsort((~is_drawn, -influence[present]))]
+    others = ranked[~np.isin(ranked, threat.targets)]
+    if attack == "indirect":
+        ranked = others
+    elif len(others) and len(threat.sources) > 1:
+        first = ranked[np.isin(ranked, threat.targets)][0], others[0]
+        ranked = np.concatenate([first, ranked[~np.isin(ranked, first)]])
+    sources = np.sort(ranked[: len(threat.sources)])
+    return Threat(threat.targets, sources, _counts(budget, n_rows[sources]))
+
+
+def _counts(budget: float, n_rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows to inject, by those of the sources."""
+    counts = np.floor(budget * n_rows + 0.5).astype(np.int64)
+    return np.maximum(counts, 1) if budget > 0 else counts
 
 
 def _check_overlap(

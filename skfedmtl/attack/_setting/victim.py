@@ -12,6 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
@@ -123,6 +124,11 @@ class Victim:
             self.estimator.set_params(steps=[*frozen, self.estimator.steps[-1]])
         self.model.fit(self.transform(X), y, nodes=nodes, sample_weight=sample_weight)
         return self
+
+    def influence(self, targets: NDArray[np.int64]) -> Array:
+        """Of every node on targets: what its covariances with them come to, over all classes."""
+        parts = [part.node_covariance_factor_ for part in self.model._parts()]
+        return np.asarray(sum(np.abs(F @ F[targets].T).sum(axis=1) for F in parts))
 
     def transform(self, X: Any) -> Any:
         """Rows of users, in their container, as the model sees them."""

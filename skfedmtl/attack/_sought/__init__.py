@@ -1,7 +1,7 @@
 """Weights first: the attack that looks for the victim's weights, and then for rows to match."""
 
 from skfedmtl.attack._sought.budget import Sources
-from skfedmtl.attack._sought.clean_rows import CleanRows, Model
+from skfedmtl.attack._sought.clean_rows import CleanRows, Model, Space, Wanted
 from skfedmtl.attack._sought.seek import Candidate, seek
 
-__all__ = ["Candidate", "CleanRows", "Model", "Sources", "seek"]
+__all__ = ["Candidate", "CleanRows", "Model", "Sources", "Space", "Wanted", "seek"]

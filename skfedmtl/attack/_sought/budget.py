@@ -16,7 +16,7 @@ class Sources(NamedTuple):
 
     codes: NDArray[np.int64]  #: (k,) nodes
     counts: NDArray[np.int64]  #: (k,) rows
-    radii: Array  #: (k,) of their balls, around zero, as the solver sees rows
+    radii: Array  #: (k,) of their balls, around zero, as users store rows
     row_weight: Array  #: (k,) of each injected row
 
 

@@ -31,6 +31,7 @@ class Demand:
         self.columns = _penalised(model, rows.X.shape[1] + 1)
         places = [np.flatnonzero(rows.codes == code) for code in budget.codes]
         taken = np.concatenate(places)
+        self.taken = taken  #: the sources' rows among all
         sizes = [len(place) for place in places]
         self.ends = np.cumsum([0, *sizes])
         #: rows ``[x, 1]`` of every source

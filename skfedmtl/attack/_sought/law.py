@@ -32,9 +32,9 @@ from skfedmtl._typing import Array
 #: the margins that a row may have; at the lower end the logistic pull is .9975
 _MARGINS = np.linspace(12.0, -6.0, 721)
 _POLISH = 2  #: Newton steps from an entry of the table: to the last digits
-_LARGEST_PULL = 4.0  #: of a row, where the loss sets no bound: it lies at margin -1
+_LARGEST_PULL = 8.0  #: of a row, where the loss sets no bound: it lies at margin -3
 _LARGEST_SHARE = 0.995  #: of the bound of the pull that a row gets to, where there is one
-_LARGEST_MEAN = 2.0  #: that the intercept may ask of all rows, where the loss sets no bound
+_LARGEST_MEAN = 6.0  #: that the intercept may ask of all rows, where the loss sets no bound
 
 
 class Law(Protocol):
@@ -105,9 +105,13 @@ class SmoothLaw:
             value[beyond] = b * z + slope[beyond] * (pull[beyond] - b)
         return value, slope
 
+    def margin_of(self, pull: float) -> float:
+        """Where a row of this pull lies."""
+        return float(self.margin(np.array([pull]))[0][0])
+
     def product(self, pull: float) -> float:
         """h of a row that pulls so."""
-        return float(pull * self.margin(np.array([pull]))[0][0])
+        return pull * self.margin_of(pull)
 
     def pull_for(self, product: float, least: float) -> float:
         """The pull of rows with this h, of at least `least` and beyond the peak; or the nearest."""

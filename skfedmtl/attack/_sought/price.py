@@ -21,7 +21,7 @@ h allows. These are the three limits::
 
     |q_b| <= n_p rho reach
     T     <= n_p rho^2 g(|q_b| / (rho n_p))
-    |q_w| <= R rho sum of beta_i
+    |q_w| <= R rho sum of beta_i       (behind scalers: of q_w as users' rows give it)
 
 Conversely two kinds of rows with equal pulls attain all that if R is large (`rows`). Without an
 intercept q_b is the rows' own choice: the peak is open to them.
@@ -35,6 +35,7 @@ import numpy as np
 
 from skfedmtl._typing import Array
 from skfedmtl.attack._sought.budget import Budget
+from skfedmtl.attack._sought.clean_rows import Space
 from skfedmtl.attack._sought.law import Law
 
 _WITHIN = 0.95  #: share of R that the mean row may have: two kinds are longer than their mean
@@ -53,8 +54,12 @@ class Charge(NamedTuple):
 class Price:
     """Excesses of demands ``q`` at weights ``theta = [w, b]``, both of shape (k, D = d + 1)."""
 
-    def __init__(self, law: Law, budget: Budget, *, balanced: bool) -> None:
+    def __init__(self, law: Law, budget: Budget, space: Space, *, balanced: bool) -> None:
         self._law, self._budget, self._balanced = law, budget, balanced
+        self._space = space
+        self.top = law.top
+        #: what the rows exert on an intercept where nothing is asked of that
+        self._own_choice = budget.side * budget.counts * budget.half * law.peak
 
     def excess(self, q: Array, theta: Array, slack: float) -> Array:
         """Of shape (k, 3): intercept, product and length; as shares of the clean rows."""
@@ -80,7 +85,8 @@ class Price:
         sign = np.sign(asked)
         pull = np.abs(asked) / (half * n_rows)
         hull, fall = law.hull(pull)
-        length = np.sqrt(np.einsum("kj,kj->k", q[:, :-1], q[:, :-1])) + _TINY
+        exerted = self._space.exerted(q[:, :-1], asked if self._balanced else self._own_choice)
+        length = np.sqrt(np.einsum("kj,kj->k", exerted, exerted)) + _TINY
         least = np.maximum(law.peak, pull)
         product_share = 1.0 / (clean * half**2 * law.top)
         excess = np.empty((len(q), 3))
@@ -95,6 +101,9 @@ class Price:
         slopes[:, 1] = theta
         slopes[:, 1, -1] -= slack * half * fall * sign
         slopes[:, 1] *= product_share[:, None]
-        slopes[:, 2, :-1] = q[:, :-1] * (length_share / (length * budget.radii))[:, None]
+        along = exerted * (length_share / (length * budget.radii))[:, None]
+        slopes[:, 2, :-1] = along / self._space.scale
         slopes[:, 2, -1] = -_WITHIN * np.where(pull > law.peak, sign, 0.0) * length_share
+        if self._balanced:
+            slopes[:, 2, -1] += along @ self._space.shift
         return excess, slopes, product_share

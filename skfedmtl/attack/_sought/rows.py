@@ -20,6 +20,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from skfedmtl._typing import Array
 from skfedmtl.attack._sought.budget import Budget
+from skfedmtl.attack._sought.clean_rows import Space
 from skfedmtl.attack._sought.law import Law, SmoothLaw
 
 _INSIDE = 1.0 - 1e-12  #: of the radius: the norm of a scaled row may round up
@@ -37,10 +38,11 @@ class Kind(NamedTuple):
 
 
 def realise(
-    law: Law, budget: Budget, q: Array, theta: Array, *, balanced: bool
+    law: Law, budget: Budget, space: Space, q: Array, theta: Array, *, balanced: bool
 ) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Rows, targets and nodes that supply the demands q at weights theta, both (k, D)."""
+    """Rows of users, targets and nodes that supply the demands q at weights theta, both (k, D)."""
     theta = budget.less_middle(theta)
+    here = space.weights(theta)
     X, y, codes = [], [], []
     for l, (asked, weights) in enumerate(zip(q, theta, strict=True)):
         half, count = float(budget.half[l]), int(budget.counts[l])
@@ -49,7 +51,9 @@ def realise(
             kinds = kinds_of_row(law, float(asked[-1]) / half, product, count)
         else:
             kinds = one_sided(law, product, count, int(budget.side[l]))
-        placed = place(kinds, asked[:-1], weights, half, float(budget.radii[l]))
+        balance = half * sum(kind.sign * kind.n_rows * kind.pull for kind in kinds)
+        total = space.exerted(asked[None, :-1], np.array([balance]))[0]
+        placed = place(kinds, total, here[l], half, float(budget.radii[l]))
         for kind, row in zip(kinds, placed, strict=True):
             X.append(np.tile(row, (kind.n_rows, 1)))
             y.append(np.full(kind.n_rows, budget.middle[l] + kind.sign * half))
@@ -70,7 +74,7 @@ def one_sided(law: Law, product: float, count: int, sign: int) -> list[Kind]:
     """`count` rows of one sign with sum of beta z = `product`: where the balance is free."""
     if isinstance(law, SmoothLaw):
         pull = law.pull_for(product / count, law.peak)
-        return [Kind(sign, count, pull, law.product(pull) / pull)]
+        return [Kind(sign, count, pull, law.margin_of(pull))]
     return [Kind(sign, count, 1.0, min(product / count, 1.0))]
 
 
@@ -119,9 +123,7 @@ def _smooth_kinds(law: SmoothLaw, balance: float, product: float, count: int) ->
         choices.append((max(miss, _EQUAL * count), abs(plus - ideal), plus, up, down))
     _, _, plus, up, down = min(choices)
     sides = (1, plus, up), (-1, count - plus, down)
-    return [
-        Kind(sign, many, pull, law.product(pull) / pull) for sign, many, pull in sides if pull > 0.0
-    ]
+    return [Kind(sign, many, pull, law.margin_of(pull)) for sign, many, pull in sides]
 
 
 def _balanced_pulls(

@@ -18,7 +18,6 @@ from skfedmtl.attack._sought.budget import Budget
 from skfedmtl.attack._sought.clean_rows import Model
 from skfedmtl.attack._sought.damage import Damage
 from skfedmtl.attack._sought.demand import Demand, Demanded
-from skfedmtl.attack._sought.law import Law
 from skfedmtl.attack._sought.price import Price
 
 _MAX_ITER = 100  #: L-BFGS iterations a stage
@@ -35,13 +34,14 @@ class Stage(NamedTuple):
     steepness: float  #: of the ramp
     rate: float  #: of the charge
     root: float  #: of singular values, as a share of the rms norm of the clean weights' rows
+    tol: float  #: rise of the mean merit, relative, that is worth no further iteration
 
 
 #: measured on landmine, heart disease and human activity; the last is near the victim's own
 STAGES = (
-    Stage(1.0, 2.0, 3.0, 0.1),
-    Stage(0.5, 4.0, 5.0, 0.05),
-    Stage(0.2, 8.0, 20.0, 0.02),
+    Stage(1.0, 2.0, 3.0, 0.1, 1e-5),
+    Stage(0.5, 4.0, 5.0, 0.05, 1e-5),
+    Stage(0.2, 8.0, 20.0, 0.02, 1e-6),
 )
 
 
@@ -51,7 +51,7 @@ class Search:
     Parameters
     ----------
     model : Model
-    law : Law
+    price : Price
     budget : Budget
     demand : Demand
     damage : Damage
@@ -60,14 +60,13 @@ class Search:
     """
 
     def __init__(
-        self, model: Model, law: Law, budget: Budget, demand: Demand, damage: Damage, W: Array
+        self, model: Model, price: Price, budget: Budget, demand: Demand, damage: Damage, W: Array
     ) -> None:
-        self._model, self._law, self._budget = model, law, budget
+        self._model, self.price, self._budget = model, price, budget
         self._demand, self._damage, self._W = demand, damage, W
-        self.price = Price(law, budget, balanced=model.balanced)
-        # numbers have squared units; what is charged for them has too
-        k, is_regression = len(budget.codes), model.loss.is_regression
-        self._worth = law.top * np.square(budget.half) if is_regression else np.ones(k)
+        self._worth: Array | float = 1.0
+        if model.loss.is_regression:  # in the unit of the damage
+            self._worth = price.top * np.power(budget.half, 1 if damage.direction else 2)
         penalised = W if model.intercept == "feature" else W[:, :-1]
         # clean weights of zero give no scale
         self._size = float(np.linalg.norm(penalised)) / np.sqrt(len(W)) or 1.0
@@ -83,18 +82,18 @@ class Search:
 
     def merit(self, theta: Array, stage: Stage, slack: float) -> tuple[Array, Array]:
         """Damage less charge of every source, and the slope of their mean."""
-        worth = self._worth
+        worth = np.broadcast_to(self._worth, len(theta))[:, None]
         point = self.at(theta, stage)
         gain = self._damage.at(point, stage.steepness)
         charge = self.price.charge(point.q, point.theta, slack, stage.rate)
         slope = point.slope(
-            -worth[:, None] * charge.by_demand,
-            gain.by_weights - worth[:, None] * charge.by_weights,
+            -worth * charge.by_demand,
+            gain.by_weights - worth * charge.by_weights,
             gain.by_decisions,
         )
         if not self._model.balanced:
             slope[:, -1] = 0.0
-        return gain.value - worth * charge.value, slope / len(theta)
+        return gain.value - worth[:, 0] * charge.value, slope / len(theta)
 
     # -- the search -----------------------------------------------------------------------
 
@@ -110,7 +109,7 @@ class Search:
             theta.ravel(),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": max_iter, "maxcor": _MEMORY},
+            options={"maxiter": max_iter, "maxcor": _MEMORY, "ftol": stage.tol},
         )
         return np.asarray(result.x).reshape(theta.shape)
 
@@ -127,10 +126,14 @@ class Search:
 
     # -- where it starts ------------------------------------------------------------------
 
-    def reversed_start(self) -> Array:
-        """The clean weights, turned round."""
-        theta = -self._W[self._budget.codes]
-        theta[:, -1] += 2.0 * self._budget.middle
+    def first_start(self) -> Array:
+        """The clean weights, turned round, or moved the way that forecasts shall go."""
+        theta, budget = self._W[self._budget.codes], self._budget
+        if self._damage.direction:
+            theta[:, -1] += self._damage.direction * budget.half * self._model.balanced
+            return theta
+        theta = -theta
+        theta[:, -1] += 2.0 * budget.middle
         return theta
 
     def random_start(self, rng: np.random.Generator) -> Array:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from skfedmtl._typing import Array
 from skfedmtl.attack._sought.budget import Sources, read_budget
-from skfedmtl.attack._sought.clean_rows import CleanRows, Model
+from skfedmtl.attack._sought.clean_rows import CleanRows, Model, Space, Wanted
 from skfedmtl.attack._sought.damage import Damage
 from skfedmtl.attack._sought.demand import Demand
 from skfedmtl.attack._sought.law import law_of
+from skfedmtl.attack._sought.price import Price
 from skfedmtl.attack._sought.rows import realise
 from skfedmtl.attack._sought.search import STAGES, Search
 
@@ -21,7 +22,7 @@ _AGAIN, _WITH_SLACK = 100, 40  #: L-BFGS iterations for a start put together, an
 
 
 class Candidate(NamedTuple):
-    """Rows for the sources sought, as the solver sees them, and what they are to bring about."""
+    """Rows for the sources sought, as users store them, and what they are to bring about."""
 
     X: Array  #: (n_rows, d)
     y: Array  #: (n_rows,) -1 and +1, or numbers
@@ -37,13 +38,13 @@ class Candidate(NamedTuple):
 def seek(
     rows: CleanRows,
     model: Model,
+    space: Space,
     coef: Array,
     intercept: Array,
-    targets: NDArray[np.int64],
+    wanted: Wanted,
     sources: Sources,
     rng: np.random.Generator,
     *,
-    upper: str = "ramp",
     n_starts: int = 3,
     slacks: Sequence[float] = (1.0, 0.95, 0.9),
 ) -> list[Candidate]:
@@ -57,26 +58,27 @@ def seek(
     ----------
     rows : CleanRows
     model : Model
+    space : Space
     coef, intercept : ndarrays of shape (m, d) and (m,)
         Of the clean victim.
-    targets : ndarray of node codes
+    wanted : Wanted
+        What counts as damage.
     sources : Sources
     rng : Generator
-    upper : {"ramp", "balanced", "victim"}
-        What counts as damage; see `Damage`. Numbers are judged by the victim's loss.
     n_starts : int
         The clean weights turned round, then directions drawn by chance.
     slacks : sequence of float
         Shares of the rows that the search reckons with: at 1 the victim may just escape.
     """
-    budget = read_budget(rows, model, targets, sources)
+    budget = read_budget(rows, model, wanted.targets, sources)
     if not len(budget.codes):
         return []
     demand = Demand(rows, model, budget)
-    damage = Damage(rows, demand, model.loss, budget.codes, targets, upper, rng)
+    damage = Damage(wanted, demand, model.loss, budget.codes, rng)
     law = law_of(model.loss)
-    search = Search(model, law, budget, demand, damage, np.column_stack([coef, intercept]))
-    starts = [search.reversed_start()]
+    price = Price(law, budget, space, balanced=model.balanced)
+    search = Search(model, price, budget, demand, damage, np.column_stack([coef, intercept]))
+    starts = [search.first_start()]
     starts += [search.random_start(rng) for _ in range(n_starts - 1)]
     theta, origin = search.best_of(starts)
     candidates = []
@@ -85,8 +87,8 @@ def seek(
             max_iter = _WITH_SLACK if turn else _AGAIN
             theta = search.raise_merit(theta, STAGES[-1], slack, max_iter)
         point = search.at(theta, STAGES[-1])
-        X, y, codes = realise(law, budget, point.q, theta, balanced=model.balanced)
-        excess = search.price.excess(point.q, theta, 1.0)
+        X, y, codes = realise(law, budget, space, point.q, theta, balanced=model.balanced)
+        excess = price.excess(point.q, theta, 1.0)
         promise = theta[:, :-1].copy(), theta[:, -1].copy()
         candidates.append(Candidate(X, y, codes, slack, budget.codes, origin, *promise, excess))
     return candidates

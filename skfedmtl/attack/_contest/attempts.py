@@ -1,0 +1,80 @@
+"""Attempts of a restart, each judged by a victim that is fitted to it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skfedmtl._typing import Array
+from skfedmtl.attack._bilevel import Bilevel, make_game
+from skfedmtl.attack._contest.case import Case
+from skfedmtl.attack._setting import Start, Verdict
+
+_ROUGH = 1e-4  #: gap of victims that tell attempts apart, unless they are close
+_CLOSE = 0.02  #: share of the best criterion within which solved victims decide
+
+
+class Attempt(NamedTuple):
+    """Rows, where they come from, and what they do to the victim."""
+
+    origin: str  #: "start", "ascent", "weights" or "polished"
+    slack: float  #: share of the rows that a search reckoned with; NaN for other attempts
+    start: Start  #: the rows, their targets and where they may lie
+    history: list[float]  #: H on the way; none where there were no steps
+    verdict: Verdict
+
+
+def records(restarts: list[list[Attempt]], best: int) -> list[dict[str, Any]]:
+    """What users are told of attempts, those of each restart the best first."""
+    return [
+        {
+            "restart": restart,
+            "origin": one.origin,
+            "slack": one.slack,
+            "objective": one.verdict.objective,
+            "criterion": one.verdict.criterion,
+            "kept": restart == best and place == 0,
+        }
+        for restart, attempts in enumerate(restarts)
+        for place, one in enumerate(attempts)
+    ]
+
+
+class Judge:
+    """Fits hard victims to attempts, each from the clean one, to a relative gap of `tol`."""
+
+    def __init__(self, case: Case, tol: float, rng: np.random.Generator) -> None:
+        self._case, self._tol, self._rng = case, tol, rng
+
+    def attempt(
+        self, origin: str, start: Start, history: list[float], slack: float = np.nan
+    ) -> Attempt:
+        """An attempt, judged by a rough look."""
+        verdict = self._verdict(start, max(self._tol, _ROUGH))
+        return Attempt(origin, slack, start, history, verdict)
+
+    def decide(self, attempts: list[Attempt]) -> list[Attempt]:
+        """The same, the best first, and those that a rough look does not tell from it judged again.
+
+        The first of equals is the best.
+        """
+        top = max(one.verdict.criterion for one in attempts)
+        close = _CLOSE * abs(top)
+        if self._tol < _ROUGH:
+            attempts = [
+                one._replace(verdict=self._verdict(one.start, self._tol))
+                if top - one.verdict.criterion <= close
+                else one
+                for one in attempts
+            ]
+        return sorted(attempts, key=lambda one: one.verdict, reverse=True)
+
+    def _verdict(self, start: Start, tol: float) -> Verdict:
+        case = self._case
+        rows: Array = start.feasible.store(start.X).astype(np.float64)
+        game = make_game(
+            Bilevel, case.victim, case.clean, start, case.climbed, tol=tol, rng=self._rng
+        )
+        game.fit(rows)
+        return case.measure.of_decisions(game.decide(case.measure.X, case.measure.codes))

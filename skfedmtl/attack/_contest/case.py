@@ -1,0 +1,52 @@
+"""What every restart of an attack shares of its setting."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skfedmtl._tools.sklearn import last_step
+from skfedmtl.attack._setting import CleanData, Judged, Measure, Scenario, Victim
+
+
+class Case(NamedTuple):
+    """The fitted clean victim, the clean rows, and the damage that is wanted."""
+
+    victim: Any  #: fitted FMTL estimator, or Pipeline of scalers and one
+    clean: CleanData
+    climbed: Judged  #: what an ascent raises
+    sought: Judged  #: what a search among weights raises
+    measure: Measure
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Case:
+        """That of a scenario whose victim is fitted."""
+        parameters = scenario.parameters
+        aim, classify = parameters.aim, parameters.is_classification
+        return cls(
+            scenario.victim.estimator,
+            scenario.clean,
+            scenario.judged(aim.climbed()),
+            scenario.judged(aim.sought(classify=classify)),
+            scenario.measure,
+        )
+
+    @property
+    def classes(self) -> Any:
+        """The victim's; None if it tells numbers."""
+        return getattr(last_step(self.victim), "classes_", None)
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the victim tells classes."""
+        return self.classes is not None
+
+    @property
+    def spread(self) -> Any:
+        """Units of the features behind the victim's scalers; their mean square is one."""
+        victim = Victim(self.victim)
+        if not victim.scalers:
+            return 1.0
+        spread = 1.0 / np.abs(victim.pull_back(np.ones(self.clean.X.shape[1])))
+        return spread / np.sqrt(np.mean(np.square(spread)))

@@ -1,0 +1,207 @@
+"""One restart of the attack: its attempts, the best of which is the result; runs in any process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from skfedmtl._tools.task import Task
+from skfedmtl._typing import Array
+from skfedmtl.attack._bilevel import (
+    Ascent,
+    Bilevel,
+    Checkpoint,
+    Feasible,
+    FollowedBilevel,
+    Game,
+    OneVsRest,
+    WithTargets,
+    make_game,
+)
+from skfedmtl.attack._contest.attempts import Attempt, Judge
+from skfedmtl.attack._contest.case import Case
+from skfedmtl.attack._contest.search import search
+from skfedmtl.attack._feasible import SeenThroughScalers
+from skfedmtl.attack._setting import Start, Verdict, as_targets, target_ranges
+
+#: what draws for the search and the judge, beside the seed of a restart: its own draws stay
+_SEARCH, _JUDGE = 1, 2
+_SPREADS = 2.0  #: a step's unit at most, in root mean squares of the source's rows
+
+logger = logging.getLogger("skfedmtl.attack")
+
+
+class Settings(NamedTuple):
+    """What every restart of an attack shares."""
+
+    init: str  #: "auto", "weights", "clean" or "ball"
+    gradient: str
+    step: str
+    eta: float
+    line_search: bool
+    max_iter: int
+    inner_iter: int | None
+    tol: float
+    victim_tol: float
+    smoothing: float
+    optimize_labels: bool
+    level: int  #: of the log line a step
+
+    @property
+    def kind(self) -> Callable[..., Bilevel]:
+        """The game; in a single loop nothing is smoothed."""
+        if self.inner_iter is None and self.smoothing == 0.0:
+            return Bilevel
+        smoothing = self.smoothing if self.inner_iter is None else 0.0
+        return partial(FollowedBilevel, smoothing=smoothing, inner_iter=self.inner_iter)
+
+
+class Crafted(NamedTuple):
+    """The result of a restart."""
+
+    start: Start  #: the rows and their targets
+    history: list[float]
+    verdict: Verdict
+    attempts: list[Attempt]  #: the best first
+
+
+def craft(
+    case: Case,
+    start: Start,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint | None,
+    task: Task,
+) -> Crafted:
+    """Attempts from `start`, or on from the checkpoint; steps of ascents are parts of `task`."""
+    judge = Judge(case, settings.victim_tol, np.random.default_rng((seed, _JUDGE)))
+    attempts = [judge.attempt("start", start, [])]
+    ascend = partial(_ascend, case, judge, settings, seed, task)
+    if settings.init in ("auto", "weights"):
+        found = search(case, start, np.random.default_rng((seed, _SEARCH)))
+        sought = [judge.attempt("weights", one.start, [], one.slack) for one in found]
+        attempts += sought
+        if any(one.is_limited for one in found) or (sought and settings.optimize_labels):
+            best = max(sought, key=lambda one: one.verdict)
+            beside = None if checkpoint is None else checkpoint.beside("polished")
+            attempts.append(ascend("polished", best.start, beside))
+    if settings.max_iter > 0 and (settings.init != "weights" or len(attempts) == 1):
+        attempts.append(ascend("ascent", start, checkpoint))
+    task.end()
+    return _crafted(judge.decide(attempts))
+
+
+def _crafted(attempts: list[Attempt]) -> Crafted:
+    """The best, with the H on its way."""
+    best = attempts[0]
+    first = next(one for one in attempts if one.origin == "start")
+    climbed = [one.history for one in attempts if one.origin == "ascent"]
+    if best is first and climbed:
+        logger.info("the rows that the attack begins with do more than those it ends with")
+        history = climbed[0]
+    elif best.origin == "weights":
+        history = [first.verdict.objective, best.verdict.objective]
+    else:
+        history = best.history or [best.verdict.objective]
+    return Crafted(best.start, history, best.verdict, attempts)
+
+
+def _ascend(
+    case: Case,
+    judge: Judge,
+    settings: Settings,
+    seed: int,
+    task: Task,
+    origin: str,
+    start: Start,
+    checkpoint: Checkpoint | None,
+) -> Attempt:
+    """Raise H from rows, or go on from the checkpoint."""
+    game = make_game(
+        settings.kind,
+        case.victim,
+        case.clean,
+        start,
+        case.climbed,
+        tol=settings.victim_tol,
+        rng=np.random.default_rng(seed),
+    )
+    playing = _Playing(game, case, start, settings.optimize_labels)
+    ascent = Ascent(
+        playing.game,
+        playing.start,
+        playing.field,
+        unit=playing.unit,
+        gradient=settings.gradient,
+        step=settings.step,
+        eta=settings.eta,
+        line_search=settings.line_search,
+        tol=settings.tol,
+        spread=playing.spread,
+        changing=game.doubt > 0.0,
+    )
+    if checkpoint is not None:
+        layout = {**ascent.layout(settings.max_iter), **game.layout()}
+        if (state := checkpoint.load(layout)) is not None:
+            ascent.restore(state)
+            game.restore(state, *playing.split(state["rows"]))
+
+    def after_step(ascent: Ascent) -> None:
+        done = ascent.history
+        logger.log(settings.level, "step %d: H = %.6g", len(done) - 1, done[-1])
+        if checkpoint is not None:
+            checkpoint.save({**ascent.state(), **game.state()})
+
+    ascent.run(settings.max_iter, after_step, task)
+    return judge.attempt(origin, playing.at(ascent.best), ascent.history)
+
+
+class _Playing:
+    """A game, and what it is played with: rows, or rows and targets."""
+
+    def __init__(
+        self, game: Bilevel | OneVsRest, case: Case, start: Start, optimize_labels: bool
+    ) -> None:
+        self._case, self._start = case, start
+        self.game: Game = game
+        self.spread = case.spread
+        self.unit = _units(case, start)
+        feasible = start.feasible
+        if isinstance(self.spread, np.ndarray):
+            feasible = SeenThroughScalers(feasible, self.spread)
+        self.field: Feasible = feasible
+        self.start: Array = start.X
+        self._both = None
+        if optimize_labels and isinstance(game, Bilevel):  # numbers, thus a single model
+            low, high = target_ranges(case.clean, start.codes)
+            self._both = WithTargets(game, feasible, self.unit, low, high)
+            if isinstance(self.spread, np.ndarray):
+                self.spread = np.append(self.spread, 1.0)
+            self.game = self.field = self._both
+            self.start = self._both.join(start.X, start.y.astype(float))
+
+    def split(self, variable: Array) -> tuple[Array] | tuple[Array, Array]:
+        """Rows, and targets if those move, of what is played with."""
+        return (variable,) if self._both is None else self._both.split(variable)
+
+    def at(self, variable: Array) -> Start:
+        """The rows and targets that these are."""
+        rows, *moved = self.split(variable)
+        start = self._start._replace(X=rows)
+        if moved:
+            start = start._replace(y=as_targets(self._case.clean, start.codes, moved[0]))
+        return start
+
+
+def _units(case: Case, start: Start) -> Array:
+    """The unit of every row's steps: its radius, unless most rows of its node are far shorter."""
+    clean = case.clean
+    squares = np.einsum("ij,ij->i", clean.X, clean.X)
+    counts = np.maximum(np.bincount(clean.codes), 1)
+    rms = np.sqrt(np.bincount(clean.codes, weights=squares) / counts)[start.codes]
+    radius = start.feasible.radius
+    return np.where(rms > 0.0, np.minimum(radius, _SPREADS * rms), radius)

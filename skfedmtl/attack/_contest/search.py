@@ -1,0 +1,135 @@
+"""Rows that a search among the victim's weights promises much of, in place of those of a start.
+
+Of a victim with more than two classes every model, one class against the rest, is sought by itself,
+with all rows. Rows against the class get one other: that of a pair, or the most frequent other
+class of their node.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._tools.sklearn import last_step
+from skfedmtl._typing import Array
+from skfedmtl.attack._bilevel import parts_of
+from skfedmtl.attack._contest.case import Case
+from skfedmtl.attack._setting import Start, Victim, as_targets, injected_weights
+from skfedmtl.attack._sought import Candidate, CleanRows, Model, Sources, Space, Wanted, seek
+
+_MOVED = 1e-6  #: of the radius, by which limits move a row to be said to
+#: starts and slacks of the search for one model, and for each of several
+_ONE: dict[str, Any] = {"n_starts": 3, "slacks": (1.0, 0.95, 0.9)}
+_EACH: dict[str, Any] = {"n_starts": 2, "slacks": (0.95,)}
+
+
+class Found(NamedTuple):
+    """Rows in the place of those of a start."""
+
+    start: Start
+    slack: float
+    is_limited: bool  #: whether limits of features have moved them
+
+
+def search(case: Case, start: Start, rng: np.random.Generator) -> list[Found]:
+    """Found rows; none where nothing can be sought, or no source is a target.
+
+    What others are taught reaches targets by far less than their rows promise; ascents see that.
+    """
+    if not np.isin(start.codes, case.sought.codes[case.sought.share > 0.0]).any():
+        return []
+    parts = parts_of(case.victim)
+    options = _ONE if len(parts) == 1 else _EACH
+    found = []
+    for number, part in enumerate(parts):
+        if case.sought.parts[number]:
+            labels = _Labels(case, number) if case.is_classification else None
+            for candidate in _candidates(case, part, start, rng, options):
+                found.append(_in_place(case, start, candidate, labels))
+    return found
+
+
+def _candidates(
+    case: Case, part: Any, start: Start, rng: np.random.Generator, options: dict[str, Any]
+) -> list[Candidate]:
+    """Of one model."""
+    victim, clean = Victim(part), case.clean
+    model = victim.model
+    seen, y = victim.forward(clean.X), model._solver_targets(clean.y)
+    added = injected_weights(clean.weight, clean.codes, start.codes)
+    weight = last_step(case.victim)._row_weights(
+        np.concatenate([clean.y, start.y]), np.concatenate([clean.weight, added])
+    )
+    own, added = weight[: len(y)], weight[len(y) :]
+    problem = model._problem(seen, y, clean.codes, model.nodes_, own)
+    rows = CleanRows(seen, y, clean.codes, own)
+    setting = Model(
+        problem.nodes.loss,
+        problem.server.relationship,
+        problem.intercept,
+        problem.intercept_scaling,
+    )
+    judged = case.sought
+    wanted = Wanted(
+        seen if judged.fitted else victim.forward(judged.X),
+        y if judged.fitted else model._solver_targets(judged.y),
+        judged.codes,
+        judged.share,
+        judged.loss,
+        judged.fitted,
+    )
+    coef, intercept, space = model.coef_, model.intercept_, _space(victim, seen.shape[1])
+    sources = _sources(start, added)
+    return seek(rows, setting, space, coef, intercept, wanted, sources, rng, **options)
+
+
+def _space(victim: Victim, d: int) -> Space:
+    """How the scalers see users' rows."""
+    scale = victim.pull_back(np.ones(d))
+    return Space(-victim.forward(np.zeros((1, d)))[0] / scale, scale)
+
+
+def _sources(start: Start, weight: Array) -> Sources:
+    codes, first, counts = np.unique(start.codes, return_index=True, return_counts=True)
+    weights = np.array([weight[start.codes == code].mean() for code in codes])
+    return Sources(codes, counts, start.feasible.radius[first], weights)
+
+
+class _Labels:
+    """The classes of rows for and against one class, by their nodes."""
+
+    def __init__(self, case: Case, number: int) -> None:
+        clean, classes = case.clean, case.classes
+        self._classes = classes
+        self._own = number if len(classes) > 2 else 1
+        kinds = np.searchsorted(classes, clean.y)
+        counts = np.zeros((int(clean.codes.max()) + 1, len(classes)))
+        np.add.at(counts, (clean.codes, kinds), 1.0)
+        counts += counts.sum(axis=0) / (2.0 * len(clean.y))  # of equals, what is frequent elsewhere
+        counts[:, self._own] = -1.0
+        if len(classes) > 2 and case.sought.parts.sum() == 2:  # a pair
+            counts[:, ~case.sought.parts] = -1.0
+        self._others = counts.argmax(axis=1)
+
+    def of(self, signs: Array, codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Of rows with these signs in these nodes."""
+        labels: NDArray[Any] = self._classes[np.where(signs > 0.0, self._own, self._others[codes])]
+        return labels
+
+
+def _in_place(case: Case, start: Start, candidate: Candidate, labels: _Labels | None) -> Found:
+    """The candidate's rows where the start has rows of the same node; others stay."""
+    X, y = start.X.copy(), start.y.copy()
+    if labels is None:
+        told = as_targets(case.clean, candidate.codes, candidate.y)
+    else:
+        told = labels.of(candidate.y, candidate.codes)
+    for code in candidate.sought:
+        places, mine = np.flatnonzero(start.codes == code), candidate.codes == code
+        X[places], y[places] = candidate.X[mine], told[mine]
+    rows = start.feasible.project(X)
+    moved = np.abs(rows - X).max(axis=1, initial=0.0)
+    is_limited = bool(np.any(moved > _MOVED * start.feasible.radius))
+    return Found(start._replace(X=rows, y=y), candidate.slack, is_limited)
