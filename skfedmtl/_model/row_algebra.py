@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas
 from scipy.sparse import csr_array, issparse
 
 from skfedmtl._kernels import _sdca
@@ -21,7 +20,6 @@ from skfedmtl._typing import Array
 _CHUNK = 2**16  #: numbers that are copied at a time, which a cache holds
 _FEW_ROWS = 100  #: of a node, among which it does not pay to look for coefficients of zero
 _SINGLE = 1e12  #: squared lengths of rows that single precision is trusted with, or one over it
-_FILL = 8  #: numbers of a dense matrix made of sparse rows, at most, for each number they store
 
 
 def slices(lengths: list[int]) -> list[slice]:
@@ -192,14 +190,6 @@ def gram(E: Any) -> Array:
     return product
 
 
-def outer(E: Any, scale: float) -> Array:
-    """Upper triangle of ``scale E E'``, of shape (n, n); anything below."""
-    if isinstance(E, SparseRows):
-        return scale * E.outer()
-    product: Array = blas.dsyrk(scale, E.T, trans=1)
-    return product
-
-
 def inverses(systems: Array) -> Array:
     """Of positive definite matrices; pseudo-inverses where rounding has made one singular."""
     try:
@@ -207,8 +197,3 @@ def inverses(systems: Array) -> Array:
     except np.linalg.LinAlgError:
         found = np.linalg.pinv(systems, hermitian=True)
     return np.asarray(found, dtype=np.float64)
-
-
-def fills(E: Any) -> bool:
-    """Whether the smaller of ``E' E`` and ``E E'`` needs far more memory than the rows."""
-    return isinstance(E, SparseRows) and min(E.shape) ** 2 > _FILL * (len(E.data) + len(E))
