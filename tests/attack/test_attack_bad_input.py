@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from estimators import make_rows
+from interruptions import never
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -96,11 +97,6 @@ ATTACKER_ONLY = [
     ("tol", -1e-4),
     ("tol", np.nan),
 ]
-
-
-def never(*args, **kwargs):
-    """What is refused before any work does not come here."""
-    raise AssertionError("fitted")
 
 
 def check_refused(make, name, params, estimator=FMTLRegressor):

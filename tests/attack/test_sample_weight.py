@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATOR_OF, LOSSES, climber, make_rows
+from interruptions import never
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from skfedmtl import (
     FMTLClassifier,
@@ -28,11 +29,6 @@ POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
 every_poisoner = pytest.mark.parametrize("make", POISONERS)
 (REGRESSION,) = REGRESSION_LOSSES
 every_loss = pytest.mark.parametrize("loss", LOSSES)
-
-
-def never(*args, **kwargs):
-    """What is refused before any work does not come here."""
-    raise AssertionError("fitted")
 
 
 def victim_of(loss, **params):
