@@ -10,14 +10,14 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfedmtl._report.data import DATASETS, is_classification
+from skfedmtl._report.data import DATASETS, Data, is_classification
 from skfedmtl._report.experiment import Result, Settings, pieces, run_piece
-from skfedmtl._report.tables import print_tables, summarise, to_csv
+from skfedmtl._report.tables import Rows, print_tables, summarise, to_csv
 from skfedmtl._tools.files import why_unwritable, write_whole
 
 FILES = ("report.csv", "report.png")
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", 130)
 
 
-def _report(options) -> int:
+def _report(options: argparse.Namespace) -> int:
     if missing := _missing_packages():
         return _fail(f'the report needs {" and ".join(missing)}: pip install "skfedmtl[report]"', 2)
     dataset = DATASETS[options.dataset]
@@ -203,7 +203,7 @@ def _folder(text: str) -> str:
 # -- the run ------------------------------------------------------------------------------
 
 
-def _run(data, settings: Settings, n_jobs: int) -> list[Result]:
+def _run(data: Data, settings: Settings, n_jobs: int) -> list[Result]:
     """Do all pieces of work under a progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -211,7 +211,7 @@ def _run(data, settings: Settings, n_jobs: int) -> list[Result]:
     work = pieces(settings.repeats)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
     console = Console(stderr=True)
-    results = []
+    results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     task = progress.add_task("fits and attacks", total=len(work))
@@ -223,7 +223,7 @@ def _run(data, settings: Settings, n_jobs: int) -> list[Result]:
     return results
 
 
-def _header(data, settings: Settings, results: list[Result]) -> tuple[str, str, str]:
+def _header(data: Data, settings: Settings, results: list[Result]) -> tuple[str, str, str]:
     """What was done: the data set, the data, the settings."""
     dataset = DATASETS[settings.dataset]
     X, _, nodes = data
@@ -242,7 +242,7 @@ def _header(data, settings: Settings, results: list[Result]) -> tuple[str, str, 
 # -- files --------------------------------------------------------------------------------
 
 
-def _png(rows: list[dict[str, Any]], header: Sequence[str]) -> bytes:
+def _png(rows: Rows, header: Sequence[str]) -> bytes:
     from skfedmtl._report.figure import draw
 
     image = io.BytesIO()

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from skfedmtl._typing import Array
 from skfedmtl.datasets import (
     fetch_heart_disease,
     fetch_human_activity,
@@ -15,6 +17,9 @@ from skfedmtl.datasets import (
 
 SITTING = 4
 
+Labels = NDArray[Any]  #: of rows: numbers, classes or names of nodes
+Data = tuple[Array, Labels, Labels]  #: X, y, nodes
+
 
 class Dataset(NamedTuple):
     """A data set, and the penalties that suit it."""
@@ -24,20 +29,20 @@ class Dataset(NamedTuple):
     nodes: str  #: what the nodes are, in the plural
     lambda1: float
     lambda2: float
-    load: Callable[[str | None], Any]  #: data home -> X, y, nodes
+    load: Callable[[str | None], Data]  #: data home -> X, y, nodes
     loss: str = "hinge"  #: of classes
 
 
-def is_classification(y):
+def is_classification(y: Labels) -> bool:
     return y.dtype.kind != "f"
 
 
-def _sitting(home):
+def _sitting(home: str | None) -> Data:
     X, y, nodes = fetch_human_activity(data_home=home, return_X_y_nodes=True)
     return X.astype(np.float64), (y == SITTING).astype(np.int64), nodes
 
 
-def _heart(home):
+def _heart(home: str | None) -> Data:
     data = fetch_heart_disease(data_home=home)
     X = data.data.copy()
     for name in ("chol", "trestbps"):  # where 0 means a missing value

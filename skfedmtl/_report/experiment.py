@@ -6,9 +6,10 @@ attack, and six attacks on those targets. Any number of processes gives the same
 
 import time
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.impute import SimpleImputer
@@ -20,9 +21,12 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
-from skfedmtl._report.data import is_classification
+from skfedmtl._report.data import Labels, is_classification
+from skfedmtl._typing import Array
 from skfedmtl.attack import PoisoningAttacker, RandomPoisoner
 from skfedmtl.model_selection import train_test_split_nodes
+
+Mask = NDArray[np.bool_]
 
 ATTACKS = ("direct", "indirect", "hybrid")
 KINDS = ("random", "optimised")
@@ -56,26 +60,26 @@ class Result(NamedTuple):
     repeat: int
     attack: str  #: an attack, "none", or the name of a baseline
     kind: str  #: "baseline", "clean", "random" or "optimised"
-    scores: dict[str, np.ndarray]  #: by metric; one a node, NaN where there is none
-    targets: np.ndarray | None  #: mask of the target nodes, for attacks
+    scores: dict[str, Array]  #: by metric; one a node, NaN where there is none
+    targets: Mask | None  #: mask of the target nodes, for attacks
     seconds: float
-    constant: np.ndarray | None = None  #: mask of the nodes whose model is, of federated models
+    constant: Mask | None = None  #: mask of the nodes whose model is, of federated models
     warnings: tuple[str, ...] = ()
 
 
 class Split(NamedTuple):
     """Scaled training and test rows."""
 
-    X: np.ndarray
-    X_test: np.ndarray
-    y: np.ndarray
-    y_test: np.ndarray
-    nodes: np.ndarray
-    nodes_test: np.ndarray
-    labels: np.ndarray  #: of all nodes, sorted
+    X: Array
+    X_test: Array
+    y: Labels
+    y_test: Labels
+    nodes: Labels
+    nodes_test: Labels
+    labels: Labels  #: of all nodes, sorted
 
     @property
-    def classify(self):
+    def classify(self) -> bool:
         return is_classification(self.y)
 
 
@@ -86,7 +90,7 @@ def pieces(repeats: int) -> list[Piece]:
     return optimised + clean + [Piece(r, a, "random") for r in range(repeats) for a in ATTACKS]
 
 
-def run_piece(piece: Piece, X, y, nodes, settings: Settings) -> list[Result]:
+def run_piece(piece: Piece, X: Array, y: Labels, nodes: Labels, settings: Settings) -> list[Result]:
     """Do one piece of work; the same numbers in any process."""
     seeds = np.random.SeedSequence(settings.seed).generate_state(2 * settings.repeats)
     split_seed, threat_seed = (int(seed) for seed in seeds.reshape(-1, 2)[piece.repeat])
@@ -102,7 +106,7 @@ def run_piece(piece: Piece, X, y, nodes, settings: Settings) -> list[Result]:
     return [result._replace(warnings=messages) for result in results]
 
 
-def _split(X, y, nodes, seed):
+def _split(X: Array, y: Labels, nodes: Labels, seed: int) -> Split:
     *parts, nodes_train, nodes_test = train_test_split_nodes(X, y, nodes, random_state=seed)
     X_train, X_test, y_train, y_test = parts
     scaler = make_pipeline(
@@ -112,7 +116,7 @@ def _split(X, y, nodes, seed):
     return Split(X_train, X_test, y_train, y_test, nodes_train, nodes_test, np.unique(nodes))
 
 
-def _victim(split, settings):
+def _victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
     options = {
         "lambda1": settings.lambda1,
         "lambda2": settings.lambda2,
@@ -124,8 +128,9 @@ def _victim(split, settings):
     return FMTLRegressor(**options)
 
 
-def _attack(piece, split, settings, seed):
+def _attack(piece: Piece, split: Split, settings: Settings, seed: int) -> Result:
     options = {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+    poisoner: RandomPoisoner | PoisoningAttacker
     if piece.kind == "random":
         poisoner = RandomPoisoner(_victim(split, settings), **options)
     else:
@@ -140,10 +145,10 @@ def _attack(piece, split, settings, seed):
     return Result(*piece, _scores(victim, split), targets, seconds, _constant(victim, split))
 
 
-def _without_attack(repeat, split, settings):
+def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Result]:
     constant = DummyClassifier(strategy="most_frequent") if split.classify else DummyRegressor()
     linear = LinearSVC(max_iter=10_000, random_state=settings.seed) if split.classify else Ridge()
-    models = {
+    models: dict[str, Any] = {
         "constant": _PerNode(constant, constant),
         "local": _PerNode(linear, constant),
         "global": _Pooled(linear),
@@ -163,16 +168,16 @@ def _without_attack(repeat, split, settings):
 class _Pooled:
     """One model for all rows."""
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         self._model = model
 
-    def fit(self, X, y, *, nodes):
+    def fit(self, X: Array, y: Labels, *, nodes: Labels | None) -> None:
         self._model.fit(X, y)
 
-    def predict(self, X, *, nodes):
+    def predict(self, X: Array, *, nodes: Labels | None) -> Labels:
         return self._model.predict(X)
 
-    def decision_function(self, X, *, nodes):
+    def decision_function(self, X: Array, *, nodes: Labels | None) -> Array:
         # a constant has no decision values: its answer ranks the rows as well as any
         return getattr(self._model, "decision_function", self._model.predict)(X)
 
@@ -180,11 +185,11 @@ class _Pooled:
 class _PerNode:
     """A model a node; where a node has one class, the constant."""
 
-    def __init__(self, model, constant):
+    def __init__(self, model: Any, constant: Any) -> None:
         self._model, self._constant = model, constant
 
-    def fit(self, X, y, *, nodes):
-        self._models = {}
+    def fit(self, X: Array, y: Labels, *, nodes: Labels) -> None:
+        self._models: dict[Any, _Pooled] = {}
         for label in np.unique(nodes):
             rows = nodes == label
             single = is_classification(y) and len(np.unique(y[rows])) == 1
@@ -192,13 +197,13 @@ class _PerNode:
             model.fit(X[rows], y[rows], nodes=None)
             self._models[label] = model
 
-    def predict(self, X, *, nodes):
+    def predict(self, X: Array, *, nodes: Labels) -> Labels:
         return self._collect("predict", X, nodes)
 
-    def decision_function(self, X, *, nodes):
+    def decision_function(self, X: Array, *, nodes: Labels) -> Array:
         return self._collect("decision_function", X, nodes)
 
-    def _collect(self, method, X, nodes):
+    def _collect(self, method: str, X: Array, nodes: Labels) -> Array:
         answer = np.empty(len(X))
         for label in np.unique(nodes):
             rows = nodes == label
@@ -206,7 +211,7 @@ class _PerNode:
         return answer
 
 
-def _scores(model, split):
+def _scores(model: Any, split: Split) -> dict[str, Array]:
     """The scores of each node's test rows, by metric."""
     predicted = model.predict(split.X_test, nodes=split.nodes_test)
     values = predicted
@@ -226,19 +231,19 @@ def _scores(model, split):
     return scores
 
 
-def _constant(model, split):
+def _constant(model: Any, split: Split) -> Mask | None:
     """The nodes whose model is constant, for models that know."""
     known = getattr(model, "is_constant_", None)
     return None if known is None else np.isin(split.labels, model.nodes_[known])
 
 
-def _rmse(y, predicted, values):
+def _rmse(y: Array, predicted: Array, values: Array) -> float:
     return np.sqrt(np.mean(np.square(y - predicted)))
 
 
-def _error(y, predicted, values):
-    return 100.0 * np.mean(y != predicted)
+def _error(y: Labels, predicted: Labels, values: Array) -> float:
+    return 100.0 * float(np.mean(y != predicted))
 
 
-def _auc(y, predicted, values):
+def _auc(y: Labels, predicted: Labels, values: Array) -> float:
     return roc_auc_score(y, values) if len(np.unique(y)) == 2 else np.nan

@@ -8,8 +8,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS
-from skfedmtl._report.tables import MODELS, select
+from skfedmtl._report.tables import MODELS, Rows, select
 from skfedmtl._tools.figures import GREY, INK, PLAIN, SKY, STYLE, VERMILION, as_drawn
+from skfedmtl._typing import Array
 
 COLOURS = {"random": SKY, "optimised": VERMILION}
 KIND_NAMES = {kind: f"{kind} attack" for kind in KINDS}
@@ -35,7 +36,7 @@ AXIS = {
 }
 
 
-def draw(rows: list[dict[str, Any]], header: Sequence[str]) -> Figure:
+def draw(rows: Rows, header: Sequence[str]) -> Figure:
     """Draw bars of random and optimised attacks beside the models without an attack.
 
     Parameters
@@ -62,7 +63,7 @@ def draw(rows: list[dict[str, Any]], header: Sequence[str]) -> Figure:
     return figure
 
 
-def _write_title(figure, header: Sequence[str]) -> None:
+def _write_title(figure: Any, header: Sequence[str]) -> None:
     title, *lines = map(as_drawn, header)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     figure.suptitle("\n" * len(lines), fontsize=13)  # keeps the room
@@ -71,7 +72,7 @@ def _write_title(figure, header: Sequence[str]) -> None:
     figure.text(0.5, 0.925, "\n".join(lines), fontsize=10, color=GREY, **style)
 
 
-def _write_legend(figure, axes) -> None:
+def _write_legend(figure: Any, axes: Any) -> None:
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     names = [name for name in (*KIND_NAMES.values(), MEAN, ONE) if name in handles]
     figure.legend(
@@ -83,7 +84,7 @@ def _write_legend(figure, axes) -> None:
     )
 
 
-def _panel(axes, rows) -> None:
+def _panel(axes: Any, rows: Rows) -> None:
     metric, unit = rows[0]["metric"], rows[0]["unit"]
     for shift, kind in zip((-0.5, 0.5), KINDS, strict=True):
         for position, attack in enumerate(ATTACKS):
@@ -97,7 +98,7 @@ def _panel(axes, rows) -> None:
     axes.set_ylabel(as_drawn(AXIS[metric].format(unit=unit)), **PLAIN)
 
 
-def _bar(axes, x: float, rows) -> None:
+def _bar(axes: Any, x: float, rows: Rows) -> None:
     """The mean as a bar with its standard error, the repetitions as dots."""
     (mean,) = select(rows, level="aggregate")
     if np.isnan(mean["mean"]):
@@ -119,7 +120,7 @@ def _bar(axes, x: float, rows) -> None:
     axes.annotate(text, (x, top), **ABOVE)
 
 
-def _lines(axes, rows) -> None:
+def _lines(axes: Any, rows: Rows) -> None:
     """The models without an attack: lines across, named in the right margin."""
     (clean,) = select(rows, kind="clean")
     axes.axhline(clean["mean"], color=INK, lw=1.6, zorder=3)
@@ -141,7 +142,7 @@ def _lines(axes, rows) -> None:
     _name_lines(axes, [level for level in levels if not np.isnan(level[0])])
 
 
-def _name_lines(axes, levels) -> None:
+def _name_lines(axes: Any, levels: list[tuple[float, str, str]]) -> None:
     levels = sorted(levels)
     top = axes.get_ylim()[1]
     places = spread([min(level, top) for level, _, _ in levels], 0.05 * top)
@@ -161,7 +162,7 @@ def _name_lines(axes, levels) -> None:
         )
 
 
-def spread(values: Sequence[float], gap: float) -> np.ndarray:
+def spread(values: Sequence[float], gap: float) -> Array:
     """Move ascending values at least `gap` apart, none far, and none below half a gap."""
     places = np.maximum(np.asarray(values, dtype=float), 0.5 * gap)
     groups: list[list[float]] = []  # each a run of neighbours that touch
@@ -172,9 +173,9 @@ def spread(values: Sequence[float], gap: float) -> np.ndarray:
     return np.concatenate([_low(group, gap) + gap * np.arange(len(group)) for group in groups])
 
 
-def _low(group, gap: float) -> float:
-    return max(np.mean(group) - 0.5 * gap * (len(group) - 1), 0.5 * gap)
+def _low(group: list[float], gap: float) -> float:
+    return max(float(np.mean(group)) - 0.5 * gap * (len(group) - 1), 0.5 * gap)
 
 
-def _high(group, gap: float) -> float:
+def _high(group: list[float], gap: float) -> float:
     return _low(group, gap) + gap * (len(group) - 1)

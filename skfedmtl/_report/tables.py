@@ -5,9 +5,13 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS, Result, Settings
+from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS, Mask, Result, Settings
 from skfedmtl._tools.figures import as_drawn
+
+Row = dict[str, Any]  #: of the CSV file
+Rows = list[Row]
 
 NAMES = {"rmse": "RMSE", "error": "error", "auc": "AUC"}
 MODELS = {  # by whether the target is a class
@@ -26,7 +30,7 @@ MODELS = {  # by whether the target is a class
 }
 
 
-def summarise(results: list[Result], settings: Settings, unit: str | None) -> list[dict[str, Any]]:
+def summarise(results: list[Result], settings: Settings, unit: str | None) -> Rows:
     """The rows of the CSV file: each model's repetitions, and their mean.
 
     Parameters
@@ -49,18 +53,18 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> li
     units = {"rmse": unit, "error": "%", "auc": ""}
     clean = {result.repeat: result for result in results if result.kind == "clean"}
     targets = {result.repeat: result.targets for result in results if result.targets is not None}
-    rows = []
+    rows: Rows = []
     for group in _groups(results):
         for nodes in ("targets",) if group[0].kind in KINDS else ("all", "targets"):
             masks = [_mask(result, nodes, targets) for result in group]
             for metric in group[0].scores:
-                head = {"nodes": nodes, "metric": metric, "unit": units[metric]}
+                head: Row = {"nodes": nodes, "metric": metric, "unit": units[metric]}
                 rows += [{**head, **row} for row in _measured(group, clean, masks, metric)]
     tail = {**settings._asdict(), "version": version("skfedmtl")}
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
 
 
-def _groups(results) -> Iterator[list[Result]]:
+def _groups(results: list[Result]) -> Iterator[list[Result]]:
     """The repetitions of each model, in the order of the report."""
     names = [(name, "baseline") for name in BASELINES] + [("none", "clean")]
     names += [(attack, kind) for attack in ATTACKS for kind in KINDS]
@@ -69,19 +73,21 @@ def _groups(results) -> Iterator[list[Result]]:
         yield sorted(group, key=lambda result: result.repeat)
 
 
-def _mask(result, nodes, targets):
+def _mask(result: Result, nodes: str, targets: dict[int, Mask]) -> Mask:
     if nodes == "all":
         return np.full(len(targets[result.repeat]), True)
     return targets[result.repeat] if result.targets is None else result.targets
 
 
-def _measured(group, clean, masks, metric):
+def _measured(
+    group: list[Result], clean: dict[int, Result], masks: list[Mask], metric: str
+) -> Iterator[Row]:
     """One row a repetition, then their mean."""
     means = [_mean(r.scores[metric], mask) for r, mask in zip(group, masks, strict=True)]
     base = [
         _mean(clean[r.repeat].scores[metric], mask) for r, mask in zip(group, masks, strict=True)
     ]
-    model = {"attack": group[0].attack, "kind": group[0].kind}
+    model: Row = {"attack": group[0].attack, "kind": group[0].kind}
     shares = [_share(result.constant, mask) for result, mask in zip(group, masks, strict=True)]
     for result, mean, reference, share in zip(group, means, base, shares, strict=True):
         yield model | {
@@ -105,27 +111,27 @@ def _measured(group, clean, masks, metric):
     }
 
 
-def _mean(values, mask=True):
-    values = np.asarray(values)[np.broadcast_to(mask, len(values))]
-    values = values[~np.isnan(values)]
-    return float(np.mean(values)) if len(values) else np.nan
+def _mean(values: ArrayLike, mask: ArrayLike = True) -> float:
+    some = np.asarray(values)[np.broadcast_to(mask, np.shape(values))]
+    known = some[~np.isnan(some)]
+    return float(np.mean(known)) if len(known) else np.nan
 
 
-def _share(constant, mask):
+def _share(constant: Mask | None, mask: Mask) -> float:
     """The share of these nodes whose model is constant; NaN for models that do not know."""
     return np.nan if constant is None else float(np.mean(constant[mask]))
 
 
-def _ratio(metric, value, reference):
+def _ratio(metric: str, value: float, reference: float) -> float:
     return value / reference if metric != "auc" and reference > 0.0 else np.nan
 
 
-def select(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
+def select(rows: Rows, **wanted: Any) -> Rows:
     """The rows that have all the wanted entries."""
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
-def print_tables(rows: list[dict[str, Any]], header: Sequence[str], classify: bool) -> None:
+def print_tables(rows: Rows, header: Sequence[str], classify: bool) -> None:
     """Print what was done, the models without an attack, and the attacks.
 
     Parameters
@@ -151,7 +157,7 @@ def print_tables(rows: list[dict[str, Any]], header: Sequence[str], classify: bo
         console.print(line, soft_wrap=True)
 
 
-def _models_table(rows, classify: bool, plus_minus: str):
+def _models_table(rows: Rows, classify: bool, plus_minus: str) -> Any:
     from rich.table import Table
 
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
@@ -173,7 +179,7 @@ def _models_table(rows, classify: bool, plus_minus: str):
     return table
 
 
-def _attacks_table(rows, plus_minus: str):
+def _attacks_table(rows: Rows, plus_minus: str) -> Any:
     from rich.table import Table
 
     table = Table(title="Under attack: test rows, mean over target nodes", title_justify="left")
@@ -190,7 +196,7 @@ def _attacks_table(rows, plus_minus: str):
     return table
 
 
-def _constant_lines(rows) -> Iterator[str]:
+def _constant_lines(rows: Rows) -> Iterator[str]:
     """What models are the same for every row, in words."""
     metric = rows[0]["metric"]
     for row in select(rows, nodes="targets", metric=metric):
@@ -203,12 +209,12 @@ def _constant_lines(rows) -> Iterator[str]:
             )
 
 
-def _quantity(rows, metric: str) -> str:
+def _quantity(rows: Rows, metric: str) -> str:
     unit = select(rows, metric=metric)[0]["unit"]
     return f"{NAMES[metric]} ({as_drawn(unit)})" if unit else NAMES[metric]
 
 
-def _cell(row: dict[str, Any], plus_minus: str) -> str:
+def _cell(row: Row, plus_minus: str) -> str:
     digits = 3 if row["metric"] == "auc" else 2
     if np.isnan(row["se"]):
         return _number(row["mean"], digits)
@@ -219,7 +225,7 @@ def _number(value: float, digits: int = 2) -> str:
     return "-" if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def to_csv(rows: list[dict[str, Any]]) -> bytes:
+def to_csv(rows: Rows) -> bytes:
     """The rows as CSV; an empty field is a value that does not exist."""
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     return "".join(f"{','.join(map(_field, line))}\n" for line in lines).encode()
