@@ -12,6 +12,8 @@ from skfedmtl.attack._bilevel import continuation
 settings.register_profile(
     "ci", max_examples=25, derandomize=True, deadline=None, database=None, print_blob=True
 )
+# old dependencies fail at once or not at all
+settings.register_profile("few", settings.get_profile("ci"), max_examples=6)
 settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -9,16 +9,16 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from numpy.testing import assert_array_equal
 
 from estimators import climber
-from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from profiles import examples
 from skfedmtl._tools.files import read_npz, write_npz
 from skfedmtl.attack._bilevel.checkpoint import Checkpoint
 from skfedmtl.attack._bilevel.generator import as_text, is_state, set_state
 
-N_FLIPS = 4 * settings().max_examples
+N_FLIPS = examples(4)
 rng = np.random.default_rng(0)
 X, NODES = rng.normal(size=(30, 2)), np.repeat([0, 1, 2], 10)
 # what is stored differs: smoothed, as it is, with moving targets, one game a class, one loop

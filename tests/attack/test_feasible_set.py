@@ -17,13 +17,14 @@ from oracles.feasible import (
     nearest,
     projection_error,
 )
+from profiles import examples
 from skfedmtl.attack._feasible.boxes import row_bounds
 from skfedmtl.attack._feasible.feasible_set import FeasibleSet
 from skfedmtl.attack._feasible.projection import pull_in
 from skfedmtl.attack._feasible.storage import Storage
 
 #: combinations are many: more examples than elsewhere
-more = settings(max_examples=6 * settings().max_examples)
+more = settings(max_examples=examples(6))
 
 
 # -- projection ---------------------------------------------------------------------------

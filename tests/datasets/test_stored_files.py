@@ -9,16 +9,16 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from numpy.testing import assert_array_equal
 
+from profiles import examples
 from skfedmtl._tools.files import write_npz
 from skfedmtl.datasets import load_endad
 from skfedmtl.datasets._archives import unpack
 from skfedmtl.datasets._fetch import fetch_arrays
 from web import CONTENTS, SMALL, parse, zipped
 
-N_FLIPS = 4 * settings().max_examples
+N_FLIPS = examples(4)
 ROWS = {
     "X": np.arange(12.0).reshape(4, 3),
     "y": np.array([1, 0, 1, 0]),

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from estimators import make_rows
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF
+from profiles import examples
 from skfedmtl import FMTLClassifier, PoisoningAttacker, RandomPoisoner
 
 losses = pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
@@ -44,7 +45,7 @@ def test_one_node_is_scikit_learn_s_model(class_weight):
 
 
 @given(seed=st.integers(0, 99), second=st.floats(0.01, 100.0))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(4 / 5))
 def test_class_weights_are_row_weights(seed, second):
     X, y, nodes = rows_of(seed)
     weight = np.where(y == "yes", second, 3.0)
@@ -54,7 +55,7 @@ def test_class_weights_are_row_weights(seed, second):
 
 
 @given(seed=st.integers(0, 99), counts=st.lists(st.integers(0, 3), min_size=28, max_size=28))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(4 / 5))
 def test_a_row_of_weight_two_is_that_row_twice_when_balanced(seed, counts):
     X, y, nodes = rows_of(seed)
     counts = np.array(counts)

@@ -16,6 +16,7 @@ from estimators import climber
 from interruptions import fit_in_pieces
 from oracles.losses import CLASSIFICATION_LOSSES
 from oracles.objective import loss_values
+from profiles import examples
 from skfedmtl import (
     FMTLClassifier,
     LabelFlipPoisoner,
@@ -95,7 +96,7 @@ def test_one_node_is_scikit_learn_s_model():
 
 
 @given(seed=st.integers(0, 99), order=st.permutations(range(4)))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=examples(3 / 5))
 def test_names_of_the_classes_do_not_matter(seed, order):
     X, y, nodes = rows_of(seed, n_classes=4)
     options = {"loss": "squared_hinge", **TIED, **EXACT}

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from estimators import KINDS, make_relationship
 from oracles import regularisers
 from oracles.objective import regulariser
+from profiles import examples
 from skfedmtl._model import Curved, ExactResponse, Relationship, Response
 from skfedmtl._model import regulariser as contract
 
@@ -358,7 +359,7 @@ def test_docstring_protocol_and_checks_name_the_same(protocol):
         for name, check in checks.items()
     ],
 )
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=examples(1 / 2))
 @given(shape=shapes, lambdas=lambdas, seed=seeds)
 def test_every_member_keeps_its_promise(check, kind, shape, lambdas, seed):
     check(Case(kind, shape, lambdas, seed))

@@ -15,10 +15,11 @@ from oracles.regularisers import Learned
 from oracles.strategies import problems
 from oracles.system import build_system, slopes
 from oracles.victim import fd_gradient, solve_victim
+from profiles import examples
 
 MODES = ("dual", "implicit", "total")
 KINDS = ("learned", "none", "omega", "laplacian", "singular")
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+more = settings(max_examples=examples(8 / 5), suppress_health_check=list(HealthCheck))
 
 
 def example(loss, kind, intercept, seed=0, m=4, d=3, lambdas=(0.05, 0.1)):
@@ -104,7 +105,7 @@ def test_coordinate_step_maximises_the_gain(loss):
         assert new == pytest.approx(sign * found.x, abs=1e-4)
 
 
-@few
+@more
 @given(problems(), st.sampled_from([0.0, 0.05, 1.0, 300.0]))
 def test_epoch_climbs_its_local_problem(problem, kappa_l):
     """The local value never falls, rows without weight stay, and the box holds."""
@@ -377,7 +378,7 @@ def test_a_diagonal_precision_has_no_indirect_gradient(mode):
 # ---- strategies
 
 
-@few
+@more
 @given(problems())
 def test_problems_keep_their_promises(problem):
     """What the docstring of `problems` says."""

@@ -23,9 +23,9 @@ from estimators import KINDS, LOSSES, fit, oracle_task
 from oracles.losses import RECORD_OF
 from oracles.objective import primal
 from oracles.strategies import Problem
-from profiles import IS_LONG
+from profiles import IS_LONG, examples
 
-PROBLEMS = 10_000 if IS_LONG else 200  #: of all losses
+PROBLEMS = 10_000 if IS_LONG else examples(8)  #: of all losses
 SHARE = 0.99  #: of the many that must meet their tolerance
 ROUNDS = 300  #: after which a fit has met its tolerance, or missed it
 TOL = 1e-4
@@ -169,7 +169,7 @@ def test_wild_data_are_no_obstacle():
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("params", [{"solver": "mocha"}, {"local_epochs": 3.0}], ids=str)
 def test_wild_data_are_no_obstacle_to_a_protocol(loss, params):
-    @settings(max_examples=settings().max_examples // 2)
+    @settings(max_examples=examples(1 / 2))
     @given(problem=wild_problems(loss), kind=st.sampled_from(KINDS))
     def check(problem, kind):
         model, _ = fitted(problem, kind, tol=TOL, max_iter=8, **params)
@@ -180,7 +180,7 @@ def test_wild_data_are_no_obstacle_to_a_protocol(loss, params):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_wild_data_may_be_fitted_in_steps(loss):
-    @settings(max_examples=settings().max_examples // 2)
+    @settings(max_examples=examples(1 / 2))
     @given(problem=wild_problems(loss), scale=st.sampled_from([1.0, 1e6, 1e-6]))
     def check(problem, scale):
         model, _ = fitted(problem, "learned", tol=TOL, max_iter=2, warm_start=True)
