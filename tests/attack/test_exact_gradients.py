@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, climber, make_rows
 from oracles.losses import RECORD_OF
-from skfedmtl import FMTLClassifier
+from skfedmtl import FMTLClassifier, PoisoningAttacker
+from profiles import covering
 from skfedmtl._model import row_algebra
 from skfedmtl._solvers.kernel_steps import KernelPasses
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
@@ -20,11 +21,10 @@ THREATS = {
 }
 
 
-@pytest.mark.parametrize("lambda2", [1e-3, 1e-6])
-@pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("threat", THREATS)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("loss", "kind", "threat", "intercept", "lambda2"),
+    covering(3, LOSSES, KINDS, list(THREATS), (True, False), (1e-3, 1e-6)),
+)
 def test_the_gradient_is_that_of_refitted_victims(loss, kind, threat, intercept, lambda2):
     """To 1e-5 of the differences; where these are nothing, it is nothing."""
     X, y, nodes = make_rows(ESTIMATOR_OF[loss], (14, 12, 13), n_features=4)
