@@ -16,7 +16,7 @@ from estimators import climber
 from interruptions import fit_in_pieces
 from oracles.losses import CLASSIFICATION_LOSSES
 from oracles.objective import loss_values
-from profiles import examples
+from profiles import covering, examples
 from skfedmtl import (
     FMTLClassifier,
     LabelFlipPoisoner,
@@ -167,9 +167,10 @@ def test_a_stop_before_the_gap_warns():
 # -- attacks ------------------------------------------------------------------------------
 
 
-@kinds
-@losses
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize(
+    ("loss", "kind", "class_weight"),
+    covering(2, CLASSIFICATION_LOSSES, KINDS, (None, "balanced")),
+)
 def test_the_gradient_is_that_of_finite_differences(loss, kind, class_weight):
     X, y, nodes = rows_of()
     victim = FMTLClassifier(loss=loss, class_weight=class_weight, **TIED)
