@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, LOSSES, estimator_of, fit, make_rows
 from oracles.losses import RECORD_OF
 from oracles.strategies import problems
+from profiles import examples
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
@@ -41,7 +42,7 @@ ATTRIBUTES = ("coef_", "intercept_", "dual_coef_", "node_covariance_factor_")
 def test_the_optimum_is_that_of_the_laboratory(loss, schedule):
     """Also with half the nodes a round and parts of an epoch, and one node in ten a round."""
 
-    @settings(max_examples=settings().max_examples // 2)
+    @settings(max_examples=examples(1 / 2))
     @given(problem=problems((loss,)), kind=st.sampled_from(KINDS))
     def check(problem, kind):
         params = {"solver": "mocha", "tol": 9e-7, "max_iter": 5000, **SCHEDULES[schedule]}
@@ -59,6 +60,14 @@ def run_here(work, parts):
     return [work(*part) for part in parts]
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """Workers of dask, which joblib finds by itself."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(n_workers=1, threads_per_worker=2, processes=False) as client:
+        yield client
+
+
 def bits(estimator, solver, backend, n_jobs, **params):
     X, y, nodes = make_rows(estimator, (14, 9, 11, 6), n_features=4, strings=True)
     model = estimator(solver=solver, n_jobs=n_jobs, random_state=0, tol=0, max_iter=6, **params)
@@ -69,15 +78,12 @@ def bits(estimator, solver, backend, n_jobs, **params):
 @pytest.mark.parametrize("solver, schedule", SCHEDULED)
 @pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
 @pytest.mark.parametrize("backend", ["loky", "threading", "dask"])
-def test_any_number_of_workers_gives_the_same_bits(estimator, backend, solver, schedule):
+def test_any_number_of_workers_gives_the_same_bits(estimator, backend, solver, schedule, request):
     if backend == "dask":
-        distributed = pytest.importorskip("distributed")
-        client = distributed.Client(n_workers=1, threads_per_worker=2, processes=False)
+        request.getfixturevalue("cluster")
     params = SCHEDULES[schedule] if schedule else {}
     one = bits(estimator, solver, "sequential", 1, **params)
     two = bits(estimator, solver, backend, 2, **params)
-    if backend == "dask":
-        client.close()
     for name in ATTRIBUTES:
         assert_array_equal(getattr(one, name), getattr(two, name))
     for name in ("objective", "dual_objective", "bytes_communicated"):
