@@ -23,6 +23,7 @@ FLOORS = (
     ("attack._feasible",),
     ("attack._setting",),
     ("attack._sought",),
+    ("attack._bound",),
     ("attack._bilevel",),
     ("attack._contest",),
     ("attack",),

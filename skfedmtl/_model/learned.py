@@ -105,23 +105,23 @@ class Learned:
 
     def __init__(self, n_nodes: int, lambda1: float, lambda2: float) -> None:
         self.n_nodes = n_nodes
-        self._lambda1, self._lambda2 = lambda1, lambda2
+        self.lambda1, self.lambda2 = lambda1, lambda2
 
     def ridged(self, more: float) -> Learned:
         """The same with that much added to lambda2."""
-        return Learned(self.n_nodes, self._lambda1, self._lambda2 + more)
+        return Learned(self.n_nodes, self.lambda1, self.lambda2 + more)
 
     def penalty(self, W: Array) -> float:
         nuclear = float(linalg.svdvals(W, check_finite=False).sum())
-        return self._lambda1 * nuclear**2 + self._lambda2 * float(np.vdot(W, W))
+        return self.lambda1 * nuclear**2 + self.lambda2 * float(np.vdot(W, W))
 
     def proximal(self, T: Array, rho: float) -> Proximal:
         """grad R* at ``rho T``, with ``lambda2 + rho/2`` in the place of lambda2."""
         U, nu, Zt = singular(T)
-        _, _, omega = shrink(rho * nu, self._lambda1, self._lambda2 + 0.5 * rho)
+        _, _, omega = shrink(rho * nu, self.lambda1, self.lambda2 + 0.5 * rho)
         kept = omega > 0.0
         omega = omega[kept]
-        penalty = self._lambda1 * float(omega.sum()) ** 2 + self._lambda2 * float(omega @ omega)
+        penalty = self.lambda1 * float(omega.sum()) ** 2 + self.lambda2 * float(omega @ omega)
         right = Zt[kept]
         if U is not None:
             return Proximal((U[:, kept] * omega) @ right, penalty)
@@ -133,18 +133,18 @@ class Learned:
     def curved(self, W: Array, root: float) -> Curved:
         """Singular values counted as at least about `root`; 0: Sigma held at I/m."""
         if root == 0.0:
-            bend = 2.0 * (self._lambda1 * self.n_nodes + self._lambda2)
+            bend = 2.0 * (self.lambda1 * self.n_nodes + self.lambda2)
             return QuadraticCurved(bend * np.eye(self.n_nodes), W)
-        return LearnedCurved(W, self._lambda1, self._lambda2, root)
+        return LearnedCurved(W, self.lambda1, self.lambda2, root)
 
     def conjugate(self, V: Array) -> float:
         """R*(V)."""
         nu = singular_values(V)
-        _, T, omega = shrink(nu, self._lambda1, self._lambda2)
-        return conjugate(nu, T, omega, self._lambda1, self._lambda2)
+        _, T, omega = shrink(nu, self.lambda1, self.lambda2)
+        return conjugate(nu, T, omega, self.lambda1, self.lambda2)
 
     def respond(self, V: Array) -> ExactResponse:
-        return _LearnedResponse(V, self._lambda1, self._lambda2)
+        return _LearnedResponse(V, self.lambda1, self.lambda2)
 
     def majorant(self, W: Array) -> Array | None:
         """M of shape (d, d) with ``R(U) <= tr(U M U')``, all but equal at ``U = W``.
@@ -156,8 +156,8 @@ class Learned:
         squares = np.maximum(squares, 0.0)
         root = _ROOT * float(np.sqrt(squares.mean()))
         r = np.sqrt(squares + (root * root or 1.0))
-        M: Array = self._lambda1 * r.sum() * ((Z / r) @ Z.T)
-        M[np.diag_indices_from(M)] += self._lambda2
+        M: Array = self.lambda1 * r.sum() * ((Z / r) @ Z.T)
+        M[np.diag_indices_from(M)] += self.lambda2
         return M
 
     def covariance_factor(self, W: Array) -> Array:
@@ -170,8 +170,8 @@ class Learned:
 
     def stiffness(self, n_features: int) -> float:
         """Where all singular values are alike."""
-        return 2.0 * (self._lambda1 * min(self.n_nodes, n_features) + self._lambda2)
+        return 2.0 * (self.lambda1 * min(self.n_nodes, n_features) + self.lambda2)
 
     def first_curvature(self) -> Array:
         """A tenth of what no curvature exceeds."""
-        return np.full(self.n_nodes, 0.05 / self._lambda2)
+        return np.full(self.n_nodes, 0.05 / self.lambda2)

@@ -80,6 +80,9 @@ class FederatedProblem:
         Position of each row's node.
     sample_weight : ndarray of shape (n,)
         Weights ``s_i >= 0``; a node's rows share them as ``s_i / c_l``.
+    node_weight : ndarray of shape (m,) or None
+        What every node's loss counts, at least 0; None: 1. Not with a free intercept, for which
+        shares are those of a mean.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class FederatedProblem:
         relationship: Relationship,
         intercept: Intercept,
         intercept_scaling: float = 1.0,
+        node_weight: Array | None = None,
     ) -> None:
         m = relationship.n_nodes
         self.n_features = X.shape[1]
@@ -103,6 +107,8 @@ class FederatedProblem:
         self._place = np.empty(len(codes), dtype=np.intp)
         self._place[self._order] = np.arange(len(codes))
         self._weight = self._shares(sample_weight[self._order])
+        if node_weight is not None:
+            self._weight = self._weight * node_weight[self._codes]
         # what centred rows are made of, shared with the caller until it is to change
         self._given, self._owned = (X, y), False
         self._rows, self._targets = self._solver_rows(X, self._order), y[self._order]

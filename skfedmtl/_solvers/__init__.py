@@ -3,6 +3,7 @@
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.adjoint import Adjoint, Solved
 from skfedmtl._solvers.follower import Follower, first_rho
+from skfedmtl._solvers.iteration import Iteration
 from skfedmtl._solvers.line_search import backtrack
 from skfedmtl._solvers.mocha import MochaSolver
 from skfedmtl._solvers.progress import add_histories
@@ -12,6 +13,7 @@ from skfedmtl._solvers.splitting import SplittingSolver
 __all__ = [
     "Adjoint",
     "Follower",
+    "Iteration",
     "MochaSolver",
     "Solved",
     "SplittingSolver",

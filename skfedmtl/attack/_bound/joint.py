@@ -1,0 +1,193 @@
+"""The joint inequality, of all nodes, for squared error.
+
+At the poisoned optimum W, of residuals x, the slope of the poisoned objective is zero; so is its
+product with the way from any fixed (V, r) to (W, x). Of the clean rows, whose loss is a quadratic,
+that product is exactly ``f(w, x) - f(v, r) + q``; an injected row adds at least ``-kappa``
+(`skfedmtl.attack._bound.injection`); and R lies above its tangent by ``lambda2 ||W - V||^2`` at
+least, a quadratic R by ``R(W - V)`` exactly. With theta = 1 - rho the share of the clean rows::
+
+    sum of theta (f(w) + q(w - v)) + R(W) + R(W, V)  <=  K = sum of theta f(v) + R(V) + rho kappa(v)
+
+Add tau times the difference of its sides, which is not negative, to the targets' losses, and take
+the worst W::
+
+    H <= tau (K - min over W of [sum of (theta - [l in T]/tau) f + theta q + R(W) + R(W, V)])
+
+for every V and every tau > 1 / (2 theta) of the targets, below which there is no minimum. The
+minimum is a weighted fit, of which a dual value will do. The right side is jointly convex in tau
+and tau V: `descend` looks for the best.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from skfedmtl._model import Learned
+from skfedmtl._typing import Array
+from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
+from skfedmtl.attack._bound.injection import Pull, Pulls
+from skfedmtl.attack._bound.moments import Moments, Quadratic, Reference, turn, turn_back
+from skfedmtl.attack._bound.setting import Bound, Setting
+
+_ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last one
+_LEAST_TAU, _MOST_TAU = 1e-5, 6.0  #: logarithms of tau over its limit
+_ROUNDS = 3  #: of the descent
+_KINK = 1e-4  #: of the largest weight: singular values below it are rounded off in slopes
+
+
+class Point(NamedTuple):
+    """Multiplier and reference."""
+
+    log_tau: float  #: over the limit
+    V: Array  #: (m, d) in the solver's coordinates
+    residual: Array  #: (m,)
+
+
+class Judged(NamedTuple):
+    """The bound at a point, its slopes there, and what is lost by an unfinished fit."""
+
+    value: float
+    slope: Point
+    lost: float
+
+
+class Joint:
+    """The joint inequality of a setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.left, self.on = setting, setting.left, setting.on_targets
+        self.relationship = setting.model.relationship
+        self.moments = Moments(setting.rows, setting.model)
+        self.pull = Pull(setting.model.loss, setting.injection)
+        self.limit = 0.5 / float(self.left[setting.targets].min())
+        self._n_slopes = setting.rows.X.shape[1]
+        self._start: Start | None = None
+
+    # -- both sides -------------------------------------------------------------------------------
+
+    def pulls(self, V: Array, residual: Array) -> tuple[Pulls, Array]:
+        """kappa of the sources at V, and the intercepts of all nodes."""
+        codes = self.setting.injection.codes
+        b = self.moments.intercepts(V, residual)
+        return self.pull.at(V[codes, : self._n_slopes], b[codes]), b
+
+    def known(self, V: Array, residual: Array) -> tuple[float, Array, Array]:
+        """K, and its slopes in V and the residuals."""
+        moments, injection, left = self.moments, self.setting.injection, self.left
+        turned = turn(self.moments.basis, V)
+        pulls, _ = self.pulls(V, residual)
+        value = float(left @ (moments.loss(turned) + np.square(residual)))
+        value += self.relationship.penalty(V) + float(injection.share @ pulls.value)
+        by_v = turn_back(
+            self.moments.basis, left[:, None] * moments.slope(turned)
+        ) + self.penalty_slope(V)
+        by_r = 2.0 * left * residual
+        by_b = injection.share * pulls.by_b
+        codes = injection.codes
+        by_v[codes, : self._n_slopes] += injection.share[:, None] * pulls.by_v
+        if moments.is_free:
+            by_v[codes] -= by_b[:, None] * moments.x_mean[codes]
+            by_r[codes] += by_b
+        else:
+            by_v[codes, self._n_slopes :] += by_b[:, None] * moments.constant
+        return value, by_v, by_r
+
+    def penalty_slope(self, V: Array) -> Array:
+        """That of R, its kinks rounded off; it leads the descent and enters no bound."""
+        root = _KINK * float(np.abs(V).max()) + 1e-12
+        return self.relationship.curved(V, root).slope
+
+    def least(self, tau: float, V: Array, residual: Array, tol: float) -> tuple[Fit, Array, float]:
+        """The fit, its slopes in V and the targets' losses there."""
+        moments, left, relationship = self.moments, self.left, self.relationship
+        turned, a = turn(self.moments.basis, V), left - self.on / tau
+        is_learned = isinstance(relationship, Learned)
+        lambda2 = relationship.lambda2 if isinstance(relationship, Learned) else 0.0
+        everyone = np.arange(len(V))
+        reference = Reference(turned, residual, left, np.ones(len(V)))
+        quadratic = moments.combine(everyone, a, lambda2, [reference])
+        if is_learned:
+            fit = fit_quadratic(quadratic, relationship, tol, self._start)
+            self._start, W = fit.start, fit.W
+            by_v = 2.0 * lambda2 * (V - W)
+        else:
+            half = fit_quadratic(_halved(quadratic, turned), relationship, tol, self._start)
+            more = 0.5 * relationship.penalty(V)
+            fit = Fit(2.0 * half.bound + more, 2.0 * half.value + more, half.W + 0.5 * V, None)
+            self._start, W = half.start, fit.W
+            by_v = relationship.curved(V - W, 0.0).slope
+        found = turn(self.moments.basis, W)
+        by_v = by_v + turn_back(
+            self.moments.basis, 2.0 * left[:, None] * moments.e * (turned - found)
+        )
+        x = left * residual / np.maximum(a + left, 1e-300)
+        damage = float(self.on @ (moments.loss(found) + np.square(x)))
+        return fit, by_v, damage
+
+    # -- the bound --------------------------------------------------------------------------------
+
+    def judge(self, point: Point, tol: float = _FINE) -> Judged:
+        """The bound at a point."""
+        tau = self.limit * float(np.exp(point.log_tau))
+        K, by_v, by_r = self.known(point.V, point.residual)
+        fit, least_by_v, damage = self.least(tau, point.V, point.residual, tol)
+        value = tau * (K - fit.bound)
+        left = self.left
+        total = np.maximum(2.0 * left - self.on / tau, 1e-300)
+        least_by_r = 2.0 * (left - np.square(left) / total) * point.residual
+        slope = Point(value - damage, tau * (by_v - least_by_v), tau * (by_r - least_by_r))
+        return Judged(value, slope, tau * (fit.value - fit.bound))
+
+    def first(self) -> Point:
+        """The clean rows' own fit, halved, with intercepts in the middle of the sources' range."""
+        moments, setting = self.moments, self.setting
+        m = len(self.left)
+        everyone = np.arange(m)
+        fit = fit_quadratic(moments.combine(everyone, self.left, 0.0, []), self.relationship, 1e-4)
+        V, residual = 0.5 * fit.W, np.zeros(m)
+        if moments.is_free:
+            codes, injection = setting.injection.codes, setting.injection
+            b = moments.intercepts(V, residual)
+            residual[codes] = 0.5 * (injection.low + injection.high) - b[codes]
+        return Point(0.3, V, residual)
+
+    def descend(self, max_iter: int) -> Bound:
+        """The best bound of so many steps."""
+        first = self.first()
+        m, d = first.V.shape
+        best: list[Point] = [first]
+        least = [np.inf]
+
+        def judge(z: Array) -> tuple[float, Array]:
+            point = Point(float(z[0]), z[1 : 1 + m * d].reshape(m, d), z[1 + m * d :])
+            judged = self.judge(point, _ROUGH)
+            if judged.value < least[0]:
+                least[0], best[0] = judged.value, point
+            slope = judged.slope
+            return judged.value, np.concatenate([[slope.log_tau], slope.V.ravel(), slope.residual])
+
+        bounds = [(_LEAST_TAU, _MOST_TAU)] + [(None, None)] * (m * d + m)
+        for _ in range(_ROUNDS):
+            point = best[0]
+            z = np.concatenate([[point.log_tau], point.V.ravel(), point.residual])
+            options = {"maxiter": max_iter // _ROUNDS}
+            minimize(judge, z, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return self.bound(best[0])
+
+    def bound(self, point: Point) -> Bound:
+        """Of a point, with a finished fit."""
+        self._start = None
+        judged = self.judge(point)
+        tau = self.limit * np.exp([point.log_tau])
+        b = self.moments.intercepts(point.V, point.residual)
+        return Bound(judged.value, "T1", point.V, b, tau, judged.lost)
+
+
+def _halved(quadratic: Quadratic, turned: Array) -> Quadratic:
+    """Half of it at ``D + V/2``: a quadratic ``R(W) + R(W - V)`` is ``2 R(D) + R(V)/2``."""
+    a, b = quadratic.a, quadratic.b
+    const = quadratic.const + float(np.sum(turned * (0.25 * a * turned - b)))
+    return Quadratic(quadratic.basis, 0.5 * a, 0.5 * (b - 0.5 * a * turned), 0.5 * const)

@@ -1,0 +1,119 @@
+"""The joint inequality for losses of classes.
+
+As in `skfedmtl.attack._bound.joint`, with no more than convexity of the loss: q and the distance
+from V fall away, so that V enters K alone::
+
+    H <= tau (K - min over W of [sum of (theta - [l in T]/tau) f + R(W)]),     tau >= 1 / theta
+
+The best V is the least of K, what a victim would choose who expects the worst rows [1]_. The right
+side is convex in tau.
+
+References
+----------
+.. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data Poisoning Attacks",
+   NeurIPS 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+
+from skfedmtl._typing import Array
+from skfedmtl.attack._bound.fits import Fit, fit_losses
+from skfedmtl.attack._bound.injection import Pull
+from skfedmtl.attack._bound.setting import Bound, Setting
+
+_ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the last one
+_MOST_TAU = 3.0  #: logarithm of tau over its limit
+_WITHIN = 1e-2  #: of the best logarithm
+_WIDTHS = (0.3, 0.1, 0.03, 0.01)  #: of kinks that are rounded off, one after another
+
+
+class JointMargins:
+    """The joint inequality of a setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.left, self.on = setting, setting.left, setting.on_targets
+        model, rows = setting.model, setting.rows
+        self.model, self.relationship = model, model.relationship
+        self.pull = Pull(model.loss, setting.injection)
+        self.limit = 1.0 / float(self.left[setting.targets].min())
+        self._constant = model.intercept_scaling if model.intercept == "feature" else 0.0
+        self._X = rows.X
+        if self._constant:
+            self._X = np.column_stack([rows.X, np.full(len(rows.X), self._constant)])
+        total = np.bincount(rows.codes, rows.weight, minlength=len(self.left))
+        self._share = rows.weight / np.where(total > 0.0, total, 1.0)[rows.codes]
+        self._of_row = self.left[rows.codes] * self._share
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of weights."""
+        return len(self.left), self._X.shape[1]
+
+    def intercepts(self, V: Array) -> Array:
+        """b of weights."""
+        return self._constant * V[:, -1] if self._constant else np.zeros(len(V))
+
+    def known(self, V: Array, width: float = 0.0) -> tuple[float, Array]:
+        """K with kinks rounded off by about `width`, and its slope; of width 0 K itself."""
+        rows, injection, loss = self.setting.rows, self.setting.injection, self.model.loss
+        codes, n_slopes = injection.codes, rows.X.shape[1]
+        f = np.einsum("ij,ij->i", self._X, V[rows.codes])
+        smooth = loss.smoothed(width) if width else loss
+        pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], width * 1e-2)
+        value = float(self._of_row @ smooth.value(rows.y, f))
+        value += self.relationship.penalty(V) + float(injection.share @ pulls.value)
+        by_v = np.zeros_like(V)
+        push = self._of_row * smooth.derivative(rows.y, f)
+        np.add.at(by_v, rows.codes, push[:, None] * self._X)
+        root = 1e-2 * width * float(np.abs(V).max()) + 1e-9
+        by_v += self.relationship.curved(V, root).slope
+        by_v[codes, :n_slopes] += injection.share[:, None] * pulls.by_v
+        by_v[codes, n_slopes:] += (injection.share * pulls.by_b)[:, None] * self._constant
+        return value, by_v
+
+    def reference(self, max_iter: int) -> tuple[float, Array]:
+        """The least K that was found, and its V."""
+        V = fit_losses(self.setting.rows, self.model, self.left, 1e-3).W
+        nothing = np.zeros_like(V)
+        found = [(self.known(one)[0], one) for one in (V, nothing)]
+
+        def judge(z: Array, width: float) -> tuple[float, Array]:
+            value, slope = self.known(z.reshape(V.shape), width)
+            return value, slope.ravel()
+
+        for width in _WIDTHS:
+            options = {"maxiter": max_iter}
+            z = minimize(judge, V.ravel(), (width,), "L-BFGS-B", jac=True, options=options).x
+            V = z.reshape(V.shape)
+            found.append((self.known(V)[0], V))
+        return min(found, key=lambda pair: pair[0])
+
+    def least(self, tau: float, tol: float) -> Fit:
+        """The weighted fit."""
+        node_weight = np.maximum(self.left - self.on / tau, 0.0)
+        return fit_losses(self.setting.rows, self.model, node_weight, tol)
+
+    def descend(self, max_iter: int) -> Bound:
+        """The best bound of a search along tau."""
+        K, V = self.reference(max_iter)
+
+        def judge(log_tau: float) -> float:
+            tau = self.limit * np.exp(log_tau)
+            return float(tau * (K - self.least(tau, _ROUGH).bound))
+
+        inside = minimize_scalar(
+            judge, bounds=(0.0, _MOST_TAU), method="bounded", options={"xatol": _WITHIN}
+        )
+        log_tau = 0.0 if judge(0.0) < inside.fun else float(inside.x)
+        return self.bound(V, log_tau)
+
+    def bound(self, V: Array, log_tau: float) -> Bound:
+        """Of a reference and a multiplier, with a finished fit."""
+        tau = self.limit * float(np.exp(log_tau))
+        fit = self.least(tau, _FINE)
+        value = tau * (self.known(V)[0] - fit.bound)
+        lost = tau * (fit.value - fit.bound)
+        return Bound(value, "T1", V, self.intercepts(V), np.array([tau]), lost)

@@ -1,0 +1,46 @@
+"""What a bound is of, and what it says."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfedmtl._typing import Array
+from skfedmtl.attack._bound.injection import Injection
+from skfedmtl.attack._sought import CleanRows, Model
+
+
+class Setting(NamedTuple):
+    """Clean rows, the victim, the targets and what the sources may inject."""
+
+    rows: CleanRows
+    model: Model
+    targets: NDArray[np.int64]  #: nodes, none twice
+    injection: Injection
+
+    @property
+    def left(self) -> Array:
+        """theta, the share of the clean rows in every node, (m,)."""
+        theta = np.ones(self.model.relationship.n_nodes)
+        theta[self.injection.codes] -= self.injection.share
+        return theta
+
+    @property
+    def on_targets(self) -> Array:
+        """1 for targets, else 0, (m,)."""
+        on = np.zeros(self.model.relationship.n_nodes)
+        on[self.targets] = 1.0
+        return on
+
+
+class Bound(NamedTuple):
+    """The sum over targets of the mean clean loss is never above `value`."""
+
+    value: float
+    theorem: str  #: "T1", "T2", "cap" or "T3"
+    V: Array  #: (m, d) the reference, in the solver's coordinates,
+    intercepts: Array  #: (m,) and its intercepts
+    tau: Array  #: multipliers of what was summed
+    lost: float  #: what exact fits would take off at most
