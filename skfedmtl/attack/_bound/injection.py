@@ -56,13 +56,9 @@ class Pull:
         reach, centre = injection.radii * length, v @ self._middle + b
         value = self._kappa(reach, centre, width)
         h = _STEP * (1.0 + reach + np.abs(centre))
-        by_reach, by_centre = (
-            0.5 / h * (self._kappa(*above, width) - self._kappa(*below, width))
-            for above, below in (
-                ((reach + h, centre), (reach - h, centre)),
-                ((reach, centre + h), (reach, centre - h)),
-            )
-        )
+        by_reach = self._kappa(reach + h, centre, width) - self._kappa(reach - h, centre, width)
+        by_centre = self._kappa(reach, centre + h, width) - self._kappa(reach, centre - h, width)
+        by_reach, by_centre = by_reach / (2.0 * h), by_centre / (2.0 * h)
         by_length = by_reach * injection.radii / np.maximum(length, _TINY)
         by_v = by_length[:, None] * scaled * injection.scale + by_centre[:, None] * self._middle
         return Pulls(value, by_v, by_centre)

@@ -23,10 +23,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
 from skfedmtl._model import Learned
 from skfedmtl._typing import Array
+from skfedmtl.attack._bound.descent import Limits, descend
 from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
 from skfedmtl.attack._bound.injection import Pull, Pulls
 from skfedmtl.attack._bound.moments import Moments, Quadratic, Reference, turn, turn_back
@@ -169,12 +169,11 @@ class Joint:
             slope = judged.slope
             return judged.value, np.concatenate([[slope.log_tau], slope.V.ravel(), slope.residual])
 
-        bounds = [(_LEAST_TAU, _MOST_TAU)] + [(None, None)] * (m * d + m)
+        limits: Limits = [(_LEAST_TAU, _MOST_TAU), *[(None, None)] * (m * d + m)]
         for _ in range(_ROUNDS):
             point = best[0]
             z = np.concatenate([[point.log_tau], point.V.ravel(), point.residual])
-            options = {"maxiter": max_iter // _ROUNDS}
-            minimize(judge, z, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+            descend(judge, z, max_iter // _ROUNDS, limits)
         return self.bound(best[0])
 
     def bound(self, point: Point) -> Bound:

@@ -16,17 +16,18 @@ References
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._bound.descent import along, descend
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.injection import Pull
 from skfedmtl.attack._bound.setting import Bound, Setting
 
 _ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the last one
 _MOST_TAU = 3.0  #: logarithm of tau over its limit
-_WITHIN = 1e-2  #: of the best logarithm
 _WIDTHS = (0.3, 0.1, 0.03, 0.01)  #: of kinks that are rounded off, one after another
 
 
@@ -80,16 +81,14 @@ class JointMargins:
         nothing = np.zeros_like(V)
         found = [(self.known(one)[0], one) for one in (V, nothing)]
 
-        def judge(z: Array, width: float) -> tuple[float, Array]:
-            value, slope = self.known(z.reshape(V.shape), width)
-            return value, slope.ravel()
-
         for width in _WIDTHS:
-            options = {"maxiter": max_iter}
-            z = minimize(judge, V.ravel(), (width,), "L-BFGS-B", jac=True, options=options).x
-            V = z.reshape(V.shape)
+            V = descend(partial(self._slope, width), V.ravel(), max_iter).reshape(V.shape)
             found.append((self.known(V)[0], V))
         return min(found, key=lambda pair: pair[0])
+
+    def _slope(self, width: float, z: Array) -> tuple[float, Array]:
+        value, slope = self.known(z.reshape(self.shape), width)
+        return value, slope.ravel()
 
     def least(self, tau: float, tol: float) -> Fit:
         """The weighted fit."""
@@ -104,11 +103,7 @@ class JointMargins:
             tau = self.limit * np.exp(log_tau)
             return float(tau * (K - self.least(tau, _ROUGH).bound))
 
-        inside = minimize_scalar(
-            judge, bounds=(0.0, _MOST_TAU), method="bounded", options={"xatol": _WITHIN}
-        )
-        log_tau = 0.0 if judge(0.0) < inside.fun else float(inside.x)
-        return self.bound(V, log_tau)
+        return self.bound(V, along(judge, 0.0, _MOST_TAU))
 
     def bound(self, V: Array, log_tau: float) -> Bound:
         """Of a reference and a multiplier, with a finished fit."""

@@ -20,6 +20,13 @@ class Setting(NamedTuple):
     targets: NDArray[np.int64]  #: nodes, none twice
     injection: Injection
 
+    def with_rows_only(self) -> Setting:
+        """Without sources that inject nothing."""
+        codes, share, radii, low, high, shift, scale = self.injection
+        on = share > 0.0
+        kept = Injection(codes[on], share[on], radii[on], low[on], high[on], shift, scale)
+        return self._replace(injection=kept)
+
     @property
     def left(self) -> Array:
         """theta, the share of the clean rows in every node, (m,)."""

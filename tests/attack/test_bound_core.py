@@ -1,0 +1,290 @@
+"""Certified damage: duals from below, pulls, and bounds that no poisoned victim exceeds."""
+
+import warnings
+from typing import NamedTuple
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from estimators import ESTIMATOR_OF, KINDS, LOSSES, make_relationship
+from oracles.losses import RECORD_OF
+from oracles.objective import row_weights
+from skfedmtl._model import LOSSES as MODEL_LOSSES
+from skfedmtl.attack._bound import Injection, Setting, damage_bound
+from skfedmtl.attack._bound.fits import fit_losses, fit_quadratic
+from skfedmtl.attack._bound.injection import Pull
+from skfedmtl.attack._bound.joint import Joint, Point
+from skfedmtl.attack._bound.margins import JointMargins
+from skfedmtl.attack._bound.moments import Moments, Reference
+from skfedmtl.attack._sought import CleanRows, Model
+
+SEEDS = st.integers(0, 2**32 - 1)
+MARGINS = sorted(name for name, record in RECORD_OF.items() if not record.is_regression)
+ATTACKS = ["direct", "indirect", "hybrid"]
+few = settings(max_examples=12)
+
+
+class Case(NamedTuple):
+    """A setting, and how its victims are fitted."""
+
+    setting: Setting
+    counts: np.ndarray  #: of injected rows, a source
+    estimator: object
+
+    def damage(self, X, y, codes):
+        """The targets' losses once these rows are injected."""
+        rows, setting = self.setting.rows, self.setting
+        nodes = np.concatenate([rows.codes, codes])
+        labels = np.concatenate([rows.y, y])
+        if not setting.model.loss.is_regression:
+            labels = labels.astype(int)
+        victim = self.estimator.fit(np.vstack([rows.X, X]), labels, nodes=nodes)
+        f = np.einsum("ij,ij->i", rows.X, victim.coef_[rows.codes]) + victim.intercept_[rows.codes]
+        share = row_weights(rows.codes, rows.weight, setting.model.relationship.n_nodes)
+        of_targets = np.isin(rows.codes, setting.targets)
+        return (share * of_targets) @ setting.model.loss.value(rows.y, f)
+
+
+def make_case(name, kind, intercept, attack, seed, *, m=4, d=2, budget=None):
+    """Four related nodes of a few rows; the sources' balls are seen through a drawn scaler."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(5, 12, size=m)
+    codes = np.repeat(np.arange(m), sizes)
+    X = rng.normal(size=(len(codes), d)) + 0.3
+    truth = rng.normal(size=d) + 0.3 * rng.normal(size=(m, d))
+    y = np.sum(X * truth[codes], axis=1) + 0.3 * rng.normal(size=len(codes))
+    loss = MODEL_LOSSES[name]()
+    if not loss.is_regression:
+        y = np.where(y > np.median(y), 1.0, -1.0)
+    lambda1, lambda2 = 10.0 ** rng.uniform(-2.0, 0.0), 10.0 ** rng.uniform(-2.0, -0.5)
+    relationship, as_asked = make_relationship(kind, rng, m, lambda1, lambda2, ridge=0.1)
+    sources = {"direct": [0, 1], "indirect": [2, 3], "hybrid": [1, 2]}[attack]
+    sources = np.array(sources[: m // 2])
+    counts = rng.integers(1, 4, size=len(sources))
+    shift, scale = rng.normal(size=d), rng.uniform(0.5, 1.5, size=d)
+    inputs = X / scale + shift
+    ends = [(y[codes == l].min(), y[codes == l].max()) for l in sources]
+    injection = Injection(
+        sources,
+        counts / (sizes[sources] + counts),
+        np.array([np.linalg.norm(inputs[codes == l], axis=1).max() for l in sources]),
+        *np.array(ends).T,
+        shift,
+        scale,
+    )
+    is_free = "centred" if loss.is_regression else "feature"
+    scaling = 1.0 if loss.is_regression else rng.uniform(0.5, 2.0)
+    model = Model(loss, relationship, is_free if intercept else "none", scaling)
+    estimator = ESTIMATOR_OF[name](
+        loss=name,
+        lambda1=lambda1,
+        lambda2=lambda2,
+        relationship=as_asked,
+        fit_intercept=intercept,
+        tol=1e-9,
+        max_iter=3000,
+    )
+    if not loss.is_regression:
+        estimator.set_params(intercept_scaling=scaling)
+    rows = CleanRows(X, y, codes, np.ones(len(y)))
+    return Case(Setting(rows, model, np.array([0, 1][: m // 2]), injection), counts, estimator)
+
+
+def injected(case, rng, how, W):
+    """Rows in the balls, at random, along the weights or against them, with labels that hurt."""
+    parts = []
+    for code, count, radius, low, high in zip(
+        case.setting.injection.codes, case.counts, *case.setting.injection[2:5], strict=True
+    ):
+        d = case.setting.rows.X.shape[1]
+        z = rng.normal(size=(count, d))
+        if how == "along":
+            z = np.repeat(rng.choice([-1.0, 1.0]) * W[code][None] + 1e-9, count, axis=0)
+        elif how == "one":
+            z = np.repeat(z[:1], count, axis=0)
+        z *= radius / np.linalg.norm(z, axis=1)[:, None]
+        x = (z - case.setting.injection.shift) * case.setting.injection.scale
+        f = x @ W[code]
+        y = np.where(f > 0.5 * (low + high), low, high)
+        if not case.setting.model.loss.is_regression:
+            y = np.where(f > 0.0, -1.0, 1.0)
+        parts.append((x, y, np.full(count, code)))
+    X, y, codes = zip(*parts, strict=True)
+    return np.vstack(X), np.concatenate(y), np.concatenate(codes)
+
+
+def worst_found(case, seed, hows=("random", "along", "one", "along", "one")):
+    rng = np.random.default_rng(seed)
+    rows = case.setting.rows
+    case.damage(rows.X[:0], rows.y[:0], rows.codes[:0])
+    W = case.estimator.coef_
+    return max(case.damage(*injected(case, rng, how, W)) for how in hows)
+
+
+cases = st.builds(
+    make_case,
+    st.sampled_from(sorted(LOSSES)),
+    st.sampled_from(KINDS),
+    st.booleans(),
+    st.sampled_from(ATTACKS),
+    SEEDS,
+)
+
+
+# -- fits that are known from below ---------------------------------------------------------------
+
+
+def penalty_of(W, relationship, kind):
+    """cvxpy's R(W)."""
+    if kind == "learned":
+        tied = cp.square(cp.normNuc(W))
+        return relationship.lambda1 * tied + relationship.lambda2 * cp.sum_squares(W)
+    bend = 0.5 * relationship.bend()
+    root = np.linalg.cholesky(bend).T
+    return cp.sum_squares(root @ W)
+
+
+def solved(objective, constraints=()):
+    """The optimum of a program, or none."""
+    program = cp.Problem(cp.Minimize(objective), list(constraints))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the status says so too
+        program.solve(solver=cp.CLARABEL, tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9)
+    assume(program.status == cp.OPTIMAL)
+    return float(program.value)
+
+
+@few
+@given(st.sampled_from(MARGINS), st.sampled_from(KINDS), st.booleans(), SEEDS)
+def test_weighted_losses_from_below(name, kind, intercept, seed):
+    """At the optimum to the last digits, and never above it, however early a fit stops."""
+    case = make_case(name, kind, intercept, "direct", seed)
+    rows, model = case.setting.rows, case.setting.model
+    rng = np.random.default_rng(seed)
+    node_weight = rng.uniform(0.0, 2.0, size=4) * (rng.random(4) > 0.2)
+    X = np.column_stack([rows.X, np.full(len(rows.X), model.intercept_scaling)])
+    X = X if intercept else rows.X
+    W = cp.Variable((4, X.shape[1]))
+    share = row_weights(rows.codes, rows.weight, 4) * node_weight[rows.codes]
+    f = cp.sum(cp.multiply(X, W[rows.codes]), axis=1)
+    risk, constraints = RECORD_OF[name].risk(rows.y, f, share)
+    best = solved(risk + penalty_of(W, model.relationship, kind), constraints)
+    whole = fit_losses(rows, model, node_weight, 1e-9)
+    assert_allclose([whole.bound, whole.value], best, rtol=1e-6, atol=1e-7)
+    for max_iter in (1, 3):
+        part = fit_losses(rows, model, node_weight, 1e-9, max_iter)
+        assert part.bound <= best * (1.0 + 1e-7) + 1e-8
+        assert part.value >= best * (1.0 - 1e-7) - 1e-8
+
+
+@few
+@given(st.sampled_from(KINDS), st.booleans(), SEEDS)
+def test_quadratics_from_below(kind, intercept, seed):
+    case = make_case("squared_error", kind, intercept, "direct", seed)
+    rows, model = case.setting.rows, case.setting.model
+    rng, m = np.random.default_rng(seed), 4
+    moments = Moments(rows, model)
+    a, near, ridge = rng.uniform(-0.2, 1.0, m), rng.uniform(0.3, 1.0, m), rng.uniform(0.0, 2.0, m)
+    V, intercepts = rng.normal(size=(m, 2)), rng.normal(size=m) * intercept
+    residual = np.zeros(m)
+    if intercept:
+        residual = intercepts - moments.intercepts(V, residual)
+    turned = np.einsum("lji,lj->li", moments.basis, V)
+    reference = Reference(turned, residual, near, ridge)
+    quadratic = moments.combine(np.arange(m), a, 0.7, [reference])
+    W, b = cp.Variable((m, 2)), cp.Variable(m)
+    f = cp.sum(cp.multiply(rows.X, W[rows.codes]), axis=1) + b[rows.codes]
+    of_v = np.sum(rows.X * V[rows.codes], axis=1) + intercepts[rows.codes]
+    share = row_weights(rows.codes, rows.weight, m)
+    # a (f - y)^2 + near (f - f_v)^2 as one square and a constant
+    total = (a + near)[rows.codes]
+    middle = (a[rows.codes] * rows.y + near[rows.codes] * of_v) / total
+    rest = share @ (a[rows.codes] * near[rows.codes] / total * np.square(rows.y - of_v))
+    own = cp.sum(cp.multiply(share * total, cp.square(f - middle))) + rest
+    ridges = 0.7 * cp.sum(cp.multiply(ridge[:, None], cp.square(W - V)))
+    constraints = [] if intercept else [b == 0]
+    best = solved(own + ridges + penalty_of(W, model.relationship, kind), constraints)
+    fits = [fit_quadratic(quadratic, model.relationship, tol) for tol in (1e-10, 1e-3, 1e-1)]
+    assert_allclose([fits[0].bound, fits[0].value], best, rtol=1e-6, atol=1e-7)
+    for fit in fits:
+        assert fit.bound <= best + 1e-7 * (1.0 + abs(best))
+        assert fit.value >= best - 1e-7 * (1.0 + abs(best))
+
+
+# -- pulls ----------------------------------------------------------------------------------------
+
+
+@few
+@given(st.sampled_from(sorted(LOSSES)), SEEDS)
+def test_no_row_of_the_mapped_ball_pulls_harder(name, seed):
+    case = make_case(name, "learned", True, "hybrid", seed)
+    loss, injection = case.setting.model.loss, case.setting.injection
+    rng = np.random.default_rng(seed)
+    v, b = rng.normal(size=(2, 2)), rng.normal(size=2)
+    pulls = Pull(loss, injection).at(v, b)
+    angle = np.linspace(0.0, 2.0 * np.pi, 400)
+    circle = np.column_stack([np.cos(angle), np.sin(angle)])
+    t = np.concatenate([np.linspace(-60.0, 60.0, 6001), [1e-9 - 1.0, 1.0 - 1e-9]])
+    for s in range(2):
+        x = (injection.radii[s] * circle - injection.shift) * injection.scale
+        u = x @ v[s] + b[s]
+        ends = [injection.low[s], injection.high[s]] if loss.is_regression else [-1.0, 1.0]
+        most = max(
+            np.max(-loss.derivative(np.full_like(t, y), t) * (t - extreme))
+            for y in ends
+            for extreme in (u.min(), u.max())
+        )
+        assert most <= pulls.value[s] * (1.0 + 1e-9)
+        assert most >= pulls.value[s] * (1.0 - 2e-3) - 1e-3
+
+
+# -- the joint inequality -------------------------------------------------------------------------
+
+
+@few
+@given(cases)
+def test_no_attack_exceeds_the_bound(case):
+    bound = damage_bound(case.setting, 60)
+    assert worst_found(case, 0) <= bound.value * (1.0 + 1e-6)
+    assert bound.lost <= 1e-4 * bound.value
+
+
+@few
+@given(cases, SEEDS)
+def test_any_reference_gives_a_bound(case, seed):
+    """And any multiplier above its limit."""
+    rng = np.random.default_rng(seed)
+    log_tau = rng.uniform(0.01, 2.0)
+    if case.setting.model.loss.is_regression:
+        joint = Joint(case.setting)
+        first = joint.first()
+        V = first.V + 0.3 * rng.normal(size=first.V.shape)
+        residual = joint.moments.is_free * rng.normal(size=len(V))
+        bound = joint.bound(Point(log_tau, V, residual))
+    else:
+        joint = JointMargins(case.setting)
+        bound = joint.bound(rng.normal(size=joint.shape), log_tau)
+    assert worst_found(case, seed, ("along", "one")) <= bound.value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_slopes_are_those_of_the_bound(kind, intercept):
+    joint = Joint(make_case("squared_error", kind, intercept, "hybrid", 3).setting)
+    rng = np.random.default_rng(0)
+    shape = joint.first().V.shape
+    V, dV = rng.normal(size=(2, *shape))
+    r, dr = rng.normal(size=(2, shape[0])) * intercept
+
+    def at(step):
+        return joint.judge(Point(0.5 + 0.3 * step, V + step * dV, r + step * dr), 1e-13)
+
+    slope = at(0.0).slope
+    along = 0.3 * slope.log_tau + np.vdot(slope.V, dV) + slope.residual @ dr
+    assert_allclose(
+        (at(1e-5).value - at(-1e-5).value) / 2e-5, along, rtol=3e-4
+    )  # kinks of R are rounded off
