@@ -14,8 +14,12 @@ from estimators import ESTIMATOR_OF, KINDS, LOSSES, make_relationship
 from oracles.losses import RECORD_OF
 from oracles.objective import row_weights
 from skfedmtl._model import LOSSES as MODEL_LOSSES
+from skfedmtl._model import Independent
 from skfedmtl.attack._bound import Injection, Setting, damage_bound
+from skfedmtl.attack._bound.conditional import Conditional, Pair
+from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
 from skfedmtl.attack._bound.fits import fit_losses, fit_quadratic
+from skfedmtl.attack._bound.given import Given
 from skfedmtl.attack._bound.injection import Pull
 from skfedmtl.attack._bound.joint import Joint, Point
 from skfedmtl.attack._bound.margins import JointMargins
@@ -288,3 +292,149 @@ def test_slopes_are_those_of_the_bound(kind, intercept):
     assert_allclose(
         (at(1e-5).value - at(-1e-5).value) / 2e-5, along, rtol=3e-4
     )  # kinks of R are rounded off
+
+
+# -- the conditional inequality, and the exact response -------------------------------------------
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("attack", ["indirect", "hybrid"])
+def test_slopes_of_both_inequalities(intercept, attack):
+    joint = Joint(make_case("squared_error", "learned", intercept, attack, 5).setting)
+    conditional = Conditional(joint, joint.relationship)
+    rng = np.random.default_rng(1)
+    first = conditional.first()
+    draw = [0.3 * rng.normal(size=part.shape) for part in first]
+    way = [rng.normal(size=part.shape) for part in first]
+    if not intercept:
+        draw[2][:] = way[2][:] = 0.0
+
+    def at(step):
+        parts = zip(first, draw, way, strict=True)
+        return conditional.judge(Pair(*(one + two + step * up for one, two, up in parts)), 1e-13)
+
+    along = sum(np.vdot(slope, up) for slope, up in zip(at(0.0).slope, way, strict=True))
+    assert_allclose((at(1e-5).value - at(-1e-5).value) / 2e-5, along, rtol=1e-3)
+
+
+@pytest.mark.parametrize("attack", ["indirect", "hybrid"])
+def test_slopes_of_multipliers_for_classes(attack):
+    joint = JointMargins(make_case("logistic", "learned", True, attack, 5).setting)
+    conditional = ConditionalMargins(joint, joint.relationship)
+    K, _ = joint.reference(20)
+    x, way = np.array([-1.0, -0.5, 0.7]), np.array([0.4, -0.8, 0.5])
+
+    def at(step):
+        return conditional.judge(x + step * way, K, 1e-11)
+
+    differences = (at(1e-4).value - at(-1e-4).value) / 2e-4
+    assert_allclose(differences, at(0.0).slope @ way, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["none", "omega"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_slopes_of_the_exact_response(kind, intercept):
+    given = Given(make_case("squared_error", kind, intercept, "hybrid", 5).setting)
+    log_tau, V = given.first()
+    rng = np.random.default_rng(1)
+    up, way = rng.normal(size=log_tau.shape), rng.normal(size=V.shape)
+    up, way = 0.1 * up, 0.1 * way
+
+    def at(step):
+        return given.judge(log_tau + step * up, V + step * way)
+
+    _, by_tau, by_V = at(0.0)
+    differences = (at(1e-5)[0] - at(-1e-5)[0]) / 2e-5
+    assert_allclose(differences, by_tau @ up + np.vdot(by_V, way), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nothing_lifts_the_others_above_zero_weights(name):
+    """Whatever is injected: the cap, which a search among both inequalities only lowers."""
+    setting = make_case(name, "learned", True, "indirect", 2).setting
+    relationship = setting.model.relationship
+    if setting.model.loss.is_regression:
+        cap = Conditional(Joint(setting), relationship).cap()
+    else:
+        cap = ConditionalMargins(JointMargins(setting), relationship).cap()
+    rows, loss = setting.rows, setting.model.loss
+    f = np.zeros(len(rows.y))
+    for l in range(4):
+        own = rows.codes == l
+        f[own] = rows.y[own].mean() if loss.is_regression else 0.0
+    share = row_weights(rows.codes, rows.weight, 4)
+    zero_weights = share[rows.codes < 2] @ loss.value(rows.y, f)[rows.codes < 2]
+    assert_allclose(cap.value, zero_weights, rtol=1e-3)
+    assert cap.theorem == "cap"
+    assert damage_bound(setting, 30).value <= cap.value
+
+
+# -- where the bound is attained ------------------------------------------------------------------
+
+#: Injected rows, beside 60, and the radius of their ball.
+TIGHT = {"squared_error": (10, 5.0), "hinge": (10, 5.0)}
+
+
+def tight_case(name):
+    """One node, one feature and no intercept: all rows injected at one place are the worst."""
+    rng = np.random.default_rng(0)
+    count, radius = TIGHT.get(name, (10, 20.0))
+    X = rng.normal(size=(60, 1))
+    y = 1.2 * X[:, 0] + 0.6 * rng.normal(size=60)
+    loss = MODEL_LOSSES[name]()
+    if not loss.is_regression:
+        y = np.where(y > 0.0, 1.0, -1.0)
+    one, node = np.ones(1), np.zeros(1, dtype=np.int64)
+    ends = [y.min() * one, y.max() * one]
+    share = count / (60 + count) * one
+    injection = Injection(node, share, radius * one, *ends, 0.0 * one, one)
+    rows = CleanRows(X, y, np.zeros(60, dtype=np.int64), np.ones(60))
+    model = Model(loss, Independent(1, 0.01), "none")
+    estimator = ESTIMATOR_OF[name](
+        loss=name, lambda2=0.01, relationship="none", fit_intercept=False, tol=1e-9, max_iter=3000
+    )
+    return Case(Setting(rows, model, node, injection), np.array([count]), estimator)
+
+
+def worst_in_the_interval(case):
+    """Of all places and both ends of the targets."""
+    injection, count = case.setting.injection, int(case.counts[0])
+    ends = (-1.0, 1.0)
+    if case.setting.model.loss.is_regression:
+        ends = (injection.low[0], injection.high[0])
+    codes = np.zeros(count, dtype=np.int64)
+    places = injection.radii[0] * np.linspace(0.02, 1.0, 15)
+    return max(
+        case.damage(np.full((count, 1), x), np.full(count, y), codes) for x in places for y in ends
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_attack_attains_the_bound(name):
+    case = tight_case(name)
+    bound, worst = damage_bound(case.setting, 200), worst_in_the_interval(case)
+    assert 0.99 * bound.value <= worst <= bound.value * (1.0 + 1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("mutant", ["half a pull", "no dilution"])
+def test_less_is_no_bound(name, mutant, monkeypatch):
+    """Half of kappa, or clean rows that injected ones do not dilute."""
+    case = tight_case(name)
+    worst = worst_in_the_interval(case)
+    loss = type(case.setting.model.loss)
+    if mutant == "half a pull":
+        kappa = loss.kappa
+        monkeypatch.setattr(loss, "kappa", lambda *args: 0.5 * kappa(*args))
+    else:
+        monkeypatch.setattr(Setting, "left", property(lambda setting: np.ones(1)))
+    assert damage_bound(case.setting, 200).value < 0.999 * worst
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_less_than_the_limit_of_tau_is_no_bound(name):
+    case = tight_case(name)
+    joint = JointMargins(case.setting)
+    _, V = joint.reference(200)
+    worst = worst_in_the_interval(case)
+    assert joint.bound(V, np.log(0.9)).value < worst <= joint.bound(V, 0.0).value

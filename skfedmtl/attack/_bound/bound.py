@@ -4,7 +4,7 @@
 bound                       relationship           losses
 ==========================  =====================  ============================
 T1 `Joint`, `JointMargins`  any                    all
-T2 `Conditional`, cap       learned                squared error
+T2 `Conditional`, cap       learned                all, `ConditionalMargins`
 T3 `Given`                  given, or none         squared error
 ==========================  =====================  ============================
 """
@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from skfedmtl._model import Learned
 from skfedmtl.attack._bound.conditional import Conditional
+from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
 from skfedmtl.attack._bound.given import MOST_WEIGHTS, Given
 from skfedmtl.attack._bound.joint import Joint
 from skfedmtl.attack._bound.margins import JointMargins
@@ -36,23 +35,32 @@ def damage_bound(setting: Setting, max_iter: int = 300) -> Bound:
         Steps of every descent; fewer give a bound too, but a larger one.
     """
     setting = setting.with_rows_only()
-    if not setting.model.loss.is_regression:
-        return JointMargins(setting).descend(max_iter)
-    return min(_of_squares(setting, max_iter), key=lambda bound: bound.value)
+    bounds = _of_squares if setting.model.loss.is_regression else _of_margins
+    return min(bounds(setting, max_iter), key=lambda bound: bound.value)
 
 
 def _of_squares(setting: Setting, max_iter: int) -> Iterator[Bound]:
-    relationship, sources = setting.model.relationship, setting.injection.codes
+    relationship = setting.model.relationship
     joint = Joint(setting)
     yield joint.descend(max_iter)
-    if not len(sources):
-        return
     if isinstance(relationship, Learned):
-        struck = np.isin(setting.targets, sources)
         conditional = Conditional(joint, relationship)
-        if not struck.all():
+        if setting.strikes_others:
             yield conditional.descend(max_iter)
-        if not struck.any():
+        if not setting.strikes_sources:
             yield conditional.cap()
-    elif relationship.n_nodes * joint.moments.e.shape[1] <= MOST_WEIGHTS:
+    elif len(setting.injection.codes) and joint.moments.e.size <= MOST_WEIGHTS:
         yield Given(setting).descend(max_iter)
+
+
+def _of_margins(setting: Setting, max_iter: int) -> Iterator[Bound]:
+    relationship = setting.model.relationship
+    joint = JointMargins(setting)
+    K, V = joint.reference(max_iter)
+    yield joint.descend(K, V)
+    if isinstance(relationship, Learned):
+        conditional = ConditionalMargins(joint, relationship)
+        if setting.strikes_others:
+            yield conditional.descend(K, V)
+        if not setting.strikes_sources:
+            yield conditional.cap()

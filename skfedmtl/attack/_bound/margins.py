@@ -57,6 +57,14 @@ class JointMargins:
         """b of weights."""
         return self._constant * V[:, -1] if self._constant else np.zeros(len(V))
 
+    def losses(self, V: Array) -> Array:
+        """f of every node."""
+        rows = self.setting.rows
+        f = np.einsum("ij,ij->i", self._X, V[rows.codes])
+        losses = self._share * self.model.loss.value(rows.y, f)
+        total: Array = np.bincount(rows.codes, losses, minlength=len(V)).astype(np.float64)
+        return total
+
     def known(self, V: Array, width: float = 0.0) -> tuple[float, Array]:
         """K with kinks rounded off by about `width`, and its slope; of width 0 K itself."""
         rows, injection, loss = self.setting.rows, self.setting.injection, self.model.loss
@@ -95,9 +103,8 @@ class JointMargins:
         node_weight = np.maximum(self.left - self.on / tau, 0.0)
         return fit_losses(self.setting.rows, self.model, node_weight, tol)
 
-    def descend(self, max_iter: int) -> Bound:
-        """The best bound of a search along tau."""
-        K, V = self.reference(max_iter)
+    def descend(self, K: float, V: Array) -> Bound:
+        """The best bound of a search along tau; K is that of V."""
 
         def judge(log_tau: float) -> float:
             tau = self.limit * np.exp(log_tau)

@@ -28,6 +28,17 @@ class Setting(NamedTuple):
         return self._replace(injection=kept)
 
     @property
+    def strikes_sources(self) -> bool:
+        """Whether some source is a target."""
+        return bool(np.isin(self.targets, self.injection.codes).any())
+
+    @property
+    def strikes_others(self) -> bool:
+        """Whether some target injects nothing, while a source does."""
+        codes = self.injection.codes
+        return len(codes) > 0 and not bool(np.isin(self.targets, codes).all())
+
+    @property
     def left(self) -> Array:
         """theta, the share of the clean rows in every node, (m,)."""
         theta = np.ones(self.model.relationship.n_nodes)
