@@ -24,9 +24,20 @@ from skfedmtl.attack._bound.setting import Bound, Setting
 
 MOST_WEIGHTS = 2000  #: of all nodes, up to which their Hessian is inverted
 _FIRST = 1.5  #: multipliers to begin with, over their limit
-_BELOW, _ABOVE = 10.0, 6.0  #: logarithms of multipliers from there
-_TOGETHER = True, True, False, False, False  #: the rounds of the descent
+#: Of the descent: whether all have one multiplier, and how much kinks are rounded off and limits
+#: of multipliers kept away from.
+_ROUNDS = (
+    (True, 1e-1),
+    (True, 1e-2),
+    (False, 1e-1),
+    (False, 1e-2),
+    (False, 1e-3),
+    (False, 1e-4),
+)
+_WITHIN = 5.0  #: by which the logarithm of a multiplier changes in a round
 _FAR = 10.0  #: how much worse than the best a place counts where there is no bound, at least
+
+Point = tuple[Array, Array]  #: logarithms of multipliers, references
 
 
 class Given:
@@ -57,6 +68,7 @@ class Given:
             hessian[at, at] += 2.0 * left[l] * self._Q[l]
         C = linalg.inv(hessian)
         self.W0 = (C @ (2.0 * left[:, None] * self._h).ravel()).reshape(m, d)
+        self._size = float(np.abs(self.W0[:, : self._n_slopes]).mean())
         self._respond(0.5 * (C + C.T))
 
     def _respond(self, C: Array) -> None:
@@ -71,13 +83,19 @@ class Given:
             self._g += 2.0 * B.T @ (Q @ w - self._h[l])
             self._c0 += float(w @ Q @ w - 2.0 * self._h[l] @ w + self._square[l])
 
-    def judge(self, log_tau: Array, V: Array) -> tuple[float, Array, Array]:
-        """The bound at multipliers and references of the sources, and its slopes."""
+    def judge(self, log_tau: Array, V: Array, rounded: float = 0.0) -> tuple[float, Array, Array]:
+        """The bound at multipliers and references of the sources, and its slopes.
+
+        Kinks of kappa are rounded off by such a share of what weights and targets are like: at them
+        the best references lie, and there a descent by slopes ends too soon.
+        """
         injection, tau = self.setting.injection, np.exp(log_tau)
         rho, rest = injection.share, V - self.W0[injection.codes]
         constant = self._constant or 0.0
         b = constant * V[:, -1] if constant else np.zeros(len(V))
-        pulls = self._pull.at(V[:, : self._n_slopes], b)
+        pulls = self._pull.at(
+            V[:, : self._n_slopes], b, rounded * self._size, rounded * self._pull.half
+        )
         D = np.repeat(tau, self._d)
         g = self._g + (tau[:, None] * rest).ravel()
         try:
@@ -103,34 +121,50 @@ class Given:
 
     def descend(self, max_iter: int) -> Bound:
         """The best bound of so many steps: first with one multiplier for all."""
-        best = first = self.first()
-        for together in _TOGETHER:
-            best = self._descend_from(best, first[0], max_iter // len(_TOGETHER), together)
+        here, found = self.first(), [self.first()]
+        for together, rounded in _ROUNDS:
+            here, best = self._descend_from(here, max_iter // len(_ROUNDS), together, rounded)
+            found.append(best)
+        best = min(found, key=lambda point: self.judge(*point)[0])
         return self._bound(*best, self.judge(*best)[0])
 
     def _descend_from(
-        self, middle: tuple[Array, Array], first: Array, max_iter: int, together: bool
-    ) -> tuple[Array, Array]:
-        k, shape = len(first), middle[1].shape
+        self, middle: Point, max_iter: int, together: bool, rounded: float
+    ) -> tuple[Point, Point]:
+        """Where steps lead that keep from the limits of multipliers, and the best on the way."""
+        k, shape = len(middle[0]), middle[1].shape
         best, least = middle, self.judge(*middle)[0]
         scale, turned = self._metric(middle[0], least)
+        barrier = rounded * abs(least) / len(self._g)
+
+        def place(z: Array) -> Point:
+            return middle[0] + scale * z[:k], middle[1] + (turned @ z[k:]).reshape(shape)
 
         def judge(z: Array) -> tuple[float, Array]:
             nonlocal best, least
-            log_tau = middle[0] + scale * z[:k]
-            V = middle[1] + (turned @ z[k:]).reshape(shape)
-            value, by_tau, by_V = self.judge(log_tau, V)
+            point = place(z)
+            value, by_tau, by_V = self.judge(*point, rounded)
             if not np.isfinite(value):
                 return _FAR * abs(least) * (1.0 + float(z @ z)), 2.0 * _FAR * abs(least) * z
             if value < least:
-                least, best = value, (log_tau, V)
+                least, best = value, point
+            wall, by_wall = self._wall(point[0])
+            by_tau = by_tau + barrier * by_wall
             by_tau = np.full(k, by_tau.mean()) if together else by_tau
-            return float(value), np.concatenate([scale * by_tau, turned.T @ by_V.ravel()])
+            slope = np.concatenate([scale * by_tau, turned.T @ by_V.ravel()])
+            return float(value + barrier * wall), slope
 
-        ends = np.array([first - _BELOW - middle[0], first + _ABOVE - middle[0]]) / scale
-        limits: Limits = [*ends.T.tolist(), *[(None, None)] * len(turned)]
-        descend(judge, np.zeros(k + len(turned)), max_iter, limits)
-        return best
+        within = (-_WITHIN / scale, _WITHIN / scale)
+        limits: Limits = [*[within] * k, *[(None, None)] * len(turned)]
+        return place(descend(judge, np.zeros(k + len(turned)), max_iter, limits)), best
+
+    def _wall(self, log_tau: Array) -> tuple[float, Array]:
+        """What rises without end where multipliers reach their limits, and its slope."""
+        D = np.repeat(np.exp(log_tau), self._d)
+        inverse = linalg.inv(0.5 * (D[:, None] + D) * self._K - self._M)
+        by_D = D * np.sum(inverse * self._K, axis=1)
+        _, logarithm = np.linalg.slogdet(inverse)
+        return float(logarithm), -by_D.reshape(len(log_tau), -1).sum(axis=1)
 
     def _metric(self, log_tau: Array, value: float) -> tuple[float, Array]:
         """Units of multipliers and references in which curvatures are about alike."""

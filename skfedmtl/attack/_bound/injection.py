@@ -46,25 +46,31 @@ class Pull:
 
     def __init__(self, loss: Loss, injection: Injection) -> None:
         self._loss, self._injection = loss, injection
-        self._middle = -injection.shift * injection.scale
+        self._centre = -injection.shift * injection.scale
+        self.half = np.zeros(len(injection.codes))  #: ranges of the targets, of numbers
+        self._middle = self.half
+        if loss.is_regression:
+            self.half = 0.5 * (injection.high - injection.low)
+            self._middle = 0.5 * (injection.high + injection.low)
 
-    def at(self, v: Array, b: Array, width: float = 0.0) -> Pulls:
-        """Kinks of the lengths rounded off by about `width`, upwards: still a limit."""
-        injection = self._injection
-        scaled = v * injection.scale
+    def at(self, v: Array, b: Array, width: float = 0.0, corner: float | Array = 0.0) -> Pulls:
+        """Kinks of lengths and of intercepts rounded off by about so much, upwards: still limits.
+
+        Of numbers only the distance from a target counts, so that one that lies off the middle of
+        the targets by so much is one that reaches so much farther.
+        """
+        scaled = v * self._injection.scale
+        radii = self._injection.radii
         length = np.hypot(np.linalg.norm(scaled, axis=1), width)
-        reach, centre = injection.radii * length, v @ self._middle + b
-        value = self._kappa(reach, centre, width)
-        h = _STEP * (1.0 + reach + np.abs(centre))
-        by_reach = self._kappa(reach + h, centre, width) - self._kappa(reach - h, centre, width)
-        by_centre = self._kappa(reach, centre + h, width) - self._kappa(reach, centre - h, width)
-        by_reach, by_centre = by_reach / (2.0 * h), by_centre / (2.0 * h)
-        by_length = by_reach * injection.radii / np.maximum(length, _TINY)
-        by_v = by_length[:, None] * scaled * injection.scale + by_centre[:, None] * self._middle
-        return Pulls(value, by_v, by_centre)
+        off = v @ self._centre + b - self._middle
+        away = np.hypot(off, corner)
+        reach = radii * length + away
+        h = _STEP * (1.0 + reach)
+        by_reach = (self._kappa(reach + h) - self._kappa(reach - h)) / (2.0 * h)
+        by_off = by_reach * off / np.maximum(away, _TINY)
+        by_length = by_reach * radii / np.maximum(length, _TINY)
+        by_v = by_length[:, None] * scaled * self._injection.scale + by_off[:, None] * self._centre
+        return Pulls(self._kappa(reach), by_v, by_off)
 
-    def _kappa(self, reach: Array, centre: Array, width: float) -> Array:
-        low, high = self._injection.low, self._injection.high
-        if self._loss.is_regression:
-            return self._loss.kappa(reach, low - centre, high - centre)
-        return self._loss.kappa(reach + np.hypot(centre, width), low, high)
+    def _kappa(self, reach: Array) -> Array:
+        return self._loss.kappa(reach, -self.half, self.half)

@@ -71,7 +71,8 @@ class JointMargins:
         codes, n_slopes = injection.codes, rows.X.shape[1]
         f = np.einsum("ij,ij->i", self._X, V[rows.codes])
         smooth = loss.smoothed(width) if width else loss
-        pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], width * 1e-2)
+        small = 1e-2 * width
+        pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], small, small)
         value = float(self._of_row @ smooth.value(rows.y, f))
         value += self.relationship.penalty(V) + float(injection.share @ pulls.value)
         by_v = np.zeros_like(V)
