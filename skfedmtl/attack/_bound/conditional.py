@@ -30,13 +30,12 @@ from skfedmtl._model import Learned
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.descent import along, descend
 from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
-from skfedmtl.attack._bound.joint import Joint
+from skfedmtl.attack._bound.joint import ROUNDS, Joint
 from skfedmtl.attack._bound.moments import Quadratic, Reference, turn, turn_back
 from skfedmtl.attack._bound.multipliers import Multipliers, first_multipliers, multipliers
 from skfedmtl.attack._bound.setting import Bound
 
 _ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last ones
-_ROUNDS = 3  #: of the descent
 
 
 class Pair(NamedTuple):
@@ -200,14 +199,15 @@ class Conditional:
                 least[0], best[0] = judged.value, pair
             return judged.value, np.concatenate([part.ravel() for part in judged.slope])
 
-        for _ in range(_ROUNDS):
+        for self.joint.rounded in ROUNDS:
+            least[0] = np.inf
             z = np.concatenate([part.ravel() for part in best[0]])
-            descend(judge, z, max_iter // _ROUNDS)
+            descend(judge, z, max_iter // len(ROUNDS))
         return self.bound(best[0])
 
     def bound(self, pair: Pair) -> Bound:
         """Of a pair, with finished fits."""
-        self._starts = [None, None]
+        self._starts, self.joint.rounded = [None, None], 0.0
         judged = self.judge(pair)
         t = multipliers(pair.x, self.low, 0.5)
         b = self.moments.intercepts(pair.V, pair.residual)

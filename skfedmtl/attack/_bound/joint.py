@@ -34,7 +34,7 @@ from skfedmtl.attack._bound.setting import Bound, Setting
 
 _ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last one
 _LEAST_TAU, _MOST_TAU = 1e-5, 6.0  #: logarithms of tau over its limit
-_ROUNDS = 3  #: of the descent
+ROUNDS = 1e-1, 1e-2, 1e-3  #: of the descent, and how much kinks are rounded off in each
 _KINK = 1e-4  #: of the largest weight: singular values below it are rounded off in slopes
 
 
@@ -65,6 +65,8 @@ class Joint:
         self.limit = 0.5 / float(self.left[setting.targets].min())
         self._n_slopes = setting.rows.X.shape[1]
         self._start: Start | None = None
+        self.rounded = 0.0  #: by what share of weights and targets kinks of kappa are rounded off
+        self._size = 0.0
 
     # -- both sides -------------------------------------------------------------------------------
 
@@ -72,7 +74,9 @@ class Joint:
         """kappa of the sources at V, and the intercepts of all nodes."""
         codes = self.setting.injection.codes
         b = self.moments.intercepts(V, residual)
-        return self.pull.at(V[codes, : self._n_slopes], b[codes]), b
+        rounded = self.rounded * self.pull.half
+        slopes = V[codes, : self._n_slopes]
+        return self.pull.at(slopes, b[codes], self.rounded * self._size, rounded), b
 
     def known(self, V: Array, residual: Array) -> tuple[float, Array, Array]:
         """K, and its slopes in V and the residuals."""
@@ -148,6 +152,7 @@ class Joint:
         everyone = np.arange(m)
         fit = fit_quadratic(moments.combine(everyone, self.left, 0.0, []), self.relationship, 1e-4)
         V, residual = 0.5 * fit.W, np.zeros(m)
+        self._size = float(np.abs(V).mean())
         if moments.is_free:
             codes, injection = setting.injection.codes, setting.injection
             b = moments.intercepts(V, residual)
@@ -170,15 +175,16 @@ class Joint:
             return judged.value, np.concatenate([[slope.log_tau], slope.V.ravel(), slope.residual])
 
         limits: Limits = [(_LEAST_TAU, _MOST_TAU), *[(None, None)] * (m * d + m)]
-        for _ in range(_ROUNDS):
+        for self.rounded in ROUNDS:
             point = best[0]
+            least[0] = np.inf
             z = np.concatenate([[point.log_tau], point.V.ravel(), point.residual])
-            descend(judge, z, max_iter // _ROUNDS, limits)
+            descend(judge, z, max_iter // len(ROUNDS), limits)
         return self.bound(best[0])
 
     def bound(self, point: Point) -> Bound:
         """Of a point, with a finished fit."""
-        self._start = None
+        self._start, self.rounded = None, 0.0
         judged = self.judge(point)
         tau = self.limit * np.exp([point.log_tau])
         b = self.moments.intercepts(point.V, point.residual)
