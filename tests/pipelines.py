@@ -36,7 +36,7 @@ def pipeline(scalers, estimator=FMTLRegressor, **params):
 def poisoner(make, victim, **params):
     """A short attack."""
     if make is PoisoningAttacker:
-        params.setdefault("max_iter", 3)
+        params = {"max_iter": 3, "init": "clean", "criterion": "loss", **params}
     return make(victim, **{"target_nodes": 0.7, "budget": 0.4, "random_state": 0, **params})
 
 

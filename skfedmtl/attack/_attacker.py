@@ -113,9 +113,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         on the victim itself, solved to `victim_tol`.
     eta : float, default=100.0
         Longest step. ``step="plain"``: the factor of the gradient; ``"adaptive"``: thousandths
-        of the radius, or of twice the root mean square of the node's rows if that is less, and
-        against a smoothed hinge less, where `max_iter` such steps would be longer together than
-        twice `eta` percent of it. Behind scalers of a Pipeline each feature's
+        of the radius, or of twice the root mean square of the node's rows as the model sees them
+        if that is less, and against a smoothed hinge less, where `max_iter` such steps would be
+        longer together than twice `eta` percent of it. Behind scalers of a Pipeline each feature's
         share of that is in proportion to its scale; without them every feature has the same, so
         scale features that differ by much.
     step : {"adaptive", "plain"}, default="adaptive"

@@ -12,8 +12,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from estimators import climber
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from profiles import examples
+from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._tools.files import read_npz, write_npz
 from skfedmtl.attack._bilevel.checkpoint import Checkpoint
 from skfedmtl.attack._bilevel.generator import as_text, is_state, set_state

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, OMEGA, Watched, climber, make_rows
 from oracles.losses import RECORD_OF
-from skfedmtl import FMTLClassifier, PoisoningAttacker
 from profiles import covering
+from skfedmtl import FMTLClassifier
 from skfedmtl._model import row_algebra
 from skfedmtl._solvers.kernel_steps import KernelPasses
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel

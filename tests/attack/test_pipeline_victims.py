@@ -13,7 +13,6 @@ from oracles.victim import upper_H
 from pipelines import SCALERS, fitted_scalers, model, pipeline, poisoner, scaled, uneven
 from skfedmtl import PoisoningAttacker, RandomPoisoner
 from skfedmtl.attack._bilevel.lower_level import Bilevel
-from skfedmtl.attack._bilevel.one_vs_rest import make_game
 from skfedmtl.attack._setting.victim import Victim
 
 both = pytest.mark.parametrize("make", (PoisoningAttacker, RandomPoisoner))
@@ -196,8 +195,7 @@ def test_the_gradient_is_that_of_the_refitted_pipeline(loss, relationship, scale
         where = (Z, signs, clean.codes, None, attack.threat_.targets, loss)
         return upper_H(victim.coef_, victim.intercept_, *where)
 
-    rng, targets = np.random.default_rng(0), attack.threat_.targets
-    game = make_game(Bilevel, fitted, clean, start, targets, tol=1e-13, rng=rng)
+    game = attack.game(Bilevel)
     assert_allclose(game.value(at), H(at), rtol=1e-6)
     slope = game.gradient("total")
     expected = np.zeros_like(slope)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skfedmtl._tools.sklearn import last_step
+from skfedmtl._typing import Array
 from skfedmtl.attack._setting import CleanData, Judged, Measure, Scenario, Victim
 
 
@@ -45,8 +46,21 @@ class Case(NamedTuple):
     @property
     def spread(self) -> Any:
         """Units of the features behind the victim's scalers; their mean square is one."""
+        sizes = self._sizes()
+        return 1.0 if sizes is None else sizes / np.sqrt(np.mean(np.square(sizes)))
+
+    def lengths(self) -> Array:
+        """Root mean squares of the nodes' rows as the model sees them, told in users' units."""
+        clean, sizes = self.clean, self._sizes()
+        seen = Victim(self.victim).forward(clean.X)
+        squares = np.einsum("ij,ij->i", seen, seen)
+        counts = np.maximum(np.bincount(clean.codes), 1)
+        lengths: Array = np.sqrt(np.bincount(clean.codes, weights=squares) / counts)
+        return lengths if sizes is None else lengths * np.sqrt(np.mean(np.square(sizes)))
+
+    def _sizes(self) -> Array | None:
+        """What one unit of the model is in every feature of users; None without scalers."""
         victim = Victim(self.victim)
         if not victim.scalers:
-            return 1.0
-        spread = 1.0 / np.abs(victim.pull_back(np.ones(self.clean.X.shape[1])))
-        return spread / np.sqrt(np.mean(np.square(spread)))
+            return None
+        return np.asarray(1.0 / np.abs(victim.pull_back(np.ones(self.clean.X.shape[1]))))

@@ -30,7 +30,7 @@ from skfedmtl.attack._setting import Start, Verdict, as_targets, target_ranges
 
 #: what draws for the search and the judge, beside the seed of a restart: its own draws stay
 _SEARCH, _JUDGE = 1, 2
-_SPREADS = 2.0  #: a step's unit at most, in root mean squares of the source's rows
+_SPREADS = 2.0  #: a step's unit at most, in typical lengths of the source's rows
 
 logger = logging.getLogger("skfedmtl.attack")
 
@@ -198,10 +198,6 @@ class _Playing:
 
 
 def _units(case: Case, start: Start) -> Array:
-    """The unit of every row's steps: its radius, unless most rows of its node are far shorter."""
-    clean = case.clean
-    squares = np.einsum("ij,ij->i", clean.X, clean.X)
-    counts = np.maximum(np.bincount(clean.codes), 1)
-    rms = np.sqrt(np.bincount(clean.codes, weights=squares) / counts)[start.codes]
-    radius = start.feasible.radius
-    return np.where(rms > 0.0, np.minimum(radius, _SPREADS * rms), radius)
+    """The unit of every row's steps: its radius, unless the rows of its node are far shorter."""
+    radius, typical = start.feasible.radius, _SPREADS * case.lengths()[start.codes]
+    return np.where(typical > 0.0, np.minimum(radius, typical), radius)
