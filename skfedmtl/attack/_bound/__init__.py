@@ -1,7 +1,8 @@
 """Certified damage: bounds that no attack of a threat model exceeds."""
 
-from skfedmtl.attack._bound.bound import damage_bound
+from skfedmtl.attack._bound.bound import damage_bound, damage_cap
+from skfedmtl.attack._bound.gap import with_gap
 from skfedmtl.attack._bound.injection import Injection
 from skfedmtl.attack._bound.setting import Bound, Setting
 
-__all__ = ["Bound", "Injection", "Setting", "damage_bound"]
+__all__ = ["Bound", "Injection", "Setting", "damage_bound", "damage_cap", "with_gap"]

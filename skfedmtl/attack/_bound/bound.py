@@ -39,6 +39,16 @@ def damage_bound(setting: Setting, max_iter: int = 300) -> Bound:
     return min(bounds(setting, max_iter), key=lambda bound: bound.value)
 
 
+def damage_cap(setting: Setting) -> Bound | None:
+    """What no injection whatever exceeds; None where there is no such bound."""
+    relationship = setting.model.relationship
+    if setting.strikes_sources or not isinstance(relationship, Learned):
+        return None
+    if setting.model.loss.is_regression:
+        return Conditional(Joint(setting), relationship).cap()
+    return ConditionalMargins(JointMargins(setting), relationship).cap()
+
+
 def _of_squares(setting: Setting, max_iter: int) -> Iterator[Bound]:
     relationship = setting.model.relationship
     joint = Joint(setting)

@@ -1,0 +1,71 @@
+"""Victims that are solved to a relative gap, not to the end.
+
+Their objective is at most ``eps`` above the optimum's: the gap times a value that some weights, of
+zero slopes, do not exceed whatever is injected.
+
+Squared error: the objective rises from its optimum by ``sum theta q`` and more, and q is the
+square of a distance, so that the root of H is at most ``sqrt(eps / theta)`` farther.
+
+Classes: weights and dual variables a fall short of each other by eps in all, and an injected row
+by its part e. It meets the inequality at ``a (t - u)`` with an a that is not quite ``-L'(t)``. For
+every c > 1, by convexity of the conjugate::
+
+    a (t - u) <= c / (c - 1) kappa + c e
+
+so that of the best c the injected rows, with A the sum of ``rho kappa``, bring no more than
+``A + 2 sqrt(A eps) + eps``. Of the hinge ``kappa + e`` is enough. Where the non-sources' problem
+is compared with other weights, eps itself is what is added.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfedmtl._typing import Array
+from skfedmtl.attack._bound.injection import Pull
+from skfedmtl.attack._bound.setting import Bound, Setting
+
+
+def with_gap(bound: Bound, setting: Setting, tol: float) -> Bound:
+    """The same for victims at a relative gap of at most `tol`, below 1."""
+    eps = tol / (1.0 - tol) * _ceiling(setting)
+    if setting.model.loss.is_regression:
+        theta = float(setting.left[setting.targets].min())
+        value = np.square(np.sqrt(bound.value) + np.sqrt(eps / theta))
+        return bound._replace(value=float(value))
+    joint, conditional = _multipliers(bound)
+    more = joint * (_pulled(bound, setting, eps) + eps) + conditional * eps
+    return bound._replace(value=bound.value + float(more))
+
+
+def _multipliers(bound: Bound) -> tuple[float, float]:
+    """Of the joint and of the conditional inequality."""
+    return float(bound.tau[0]), float(bound.tau[1]) if len(bound.tau) > 1 else 0.0
+
+
+def _pulled(bound: Bound, setting: Setting, eps: float) -> float:
+    """What rows that are off their law bring, but for their own part of eps."""
+    loss, injection = setting.model.loss, setting.injection
+    if loss.linear:
+        return 0.0
+    codes, n_slopes = injection.codes, setting.rows.X.shape[1]
+    pulls = Pull(loss, injection).at(bound.V[codes, :n_slopes], bound.intercepts[codes])
+    return float(2.0 * np.sqrt(injection.share @ pulls.value * eps))
+
+
+def _ceiling(setting: Setting) -> float:
+    """No less than the objective of slopes of zero, whatever is injected."""
+    rows, model, injection = setting.rows, setting.model, setting.injection
+    m = model.relationship.n_nodes
+    total = np.bincount(rows.codes, rows.weight, minlength=m)
+    share = rows.weight / np.where(total > 0.0, total, 1.0)[rows.codes]
+    b: Array = np.zeros(m)
+    if model.intercept == "centred":
+        b = np.bincount(rows.codes, share * rows.y, minlength=m).astype(np.float64)
+    clean = setting.left[rows.codes] * share @ model.loss.value(rows.y, b[rows.codes])
+    own = b[injection.codes]
+    ends = injection.low, injection.high
+    if not model.loss.is_regression:
+        ends = np.ones_like(own), -np.ones_like(own)
+    worst: Array = np.maximum(*(model.loss.value(end, own) for end in ends))
+    return float(clean + injection.share @ worst)
