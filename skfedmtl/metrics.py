@@ -10,7 +10,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from skfedmtl._input import as_labels, read_truth
 from skfedmtl._tools.sklearn import last_step
 
-__all__ = ["make_node_scorer", "node_errors", "robustness_scorer"]
+__all__ = ["certified_scorer", "make_node_scorer", "node_errors", "robustness_scorer"]
 
 METRICS = {"error": zero_one_loss, "rmse": root_mean_squared_error}
 METHODS = ("predict", "decision_function", "predict_proba")
@@ -261,3 +261,48 @@ class _RobustnessScorer(_Scorer):
 
 
 robustness_scorer = _RobustnessScorer()
+
+
+class _CertifiedScorer(_Scorer):
+    """What a defender maximises who trusts no attack: the negative of certified damage.
+
+    A scorer for searches over the parameters of the victim of a `DamageBound`: the best ones are
+    those under which the worst case is least, minus its `per_target_`, the mean loss of a target
+    that no attack on the rows of the fit exceeds. It takes ``(bound, X, y, nodes=None)`` and asks
+    for the nodes where metadata is routed; the rows that it is given count for nothing. The bound
+    needs an int as `random_state`, or targets and sources as labels: else every fit is about other
+    nodes.
+
+    Examples
+    --------
+    >>> import sklearn
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.attack import DamageBound
+    >>> from skfedmtl.datasets import make_federated_regression
+    >>> from skfedmtl.metrics import certified_scorer
+    >>> from skfedmtl.model_selection import NodeKFold
+    >>> X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
+    >>> bound = DamageBound(FMTLRegressor(), attack="indirect", max_iter=20, random_state=0)
+    >>> search = GridSearchCV(
+    ...     bound, {"estimator__lambda1": [1e-3, 1.0]}, scoring=certified_scorer, cv=NodeKFold(2)
+    ... )
+    >>> with sklearn.config_context(enable_metadata_routing=True):
+    ...     search.fit(X, y, nodes=nodes).best_params_
+    {'estimator__lambda1': 0.001}
+    """
+
+    def __call__(self, estimator, X, y, *, nodes=None):
+        fitted = last_step(estimator)
+        if not hasattr(fitted, "upper_bound_"):
+            raise TypeError(
+                "certified_scorer scores fitted DamageBounds, of skfedmtl.attack, got "
+                f"{type(estimator).__name__}."
+            )
+        return -fitted.per_target_
+
+    def __repr__(self):
+        return "certified_scorer"
+
+
+certified_scorer = _CertifiedScorer()

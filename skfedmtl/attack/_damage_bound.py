@@ -1,0 +1,334 @@
+"""Certified damage as an estimator."""
+
+from copy import copy
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import validate_data
+
+from skfedmtl._estimators import whole_or_not_at_all
+from skfedmtl._tools.doc_link import DocLinkMixin
+from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context, last_step
+from skfedmtl._victim import FederatedVictim
+from skfedmtl.attack._bound import Injection, Setting, damage_bound, damage_cap, with_gap
+from skfedmtl.attack._setting import (
+    ATTACKS,
+    Parameters,
+    node_shares,
+    read_scenario,
+    target_ranges,
+)
+from skfedmtl.attack._sought import CleanRows, Model
+
+__all__ = ["DamageBound"]
+
+#: Times the rows that are asked for. What bounds the damage of more rows bounds that of fewer, and
+#: a descent may end higher for fewer than for more.
+_TIMES = (1.0, 1.5)
+
+
+class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
+    """Certified damage: what no poisoning attack of a threat model exceeds.
+
+    An attack that was found is a lower limit of the worst case. This is an upper one, of the
+    objective H of `PoisoningAttacker`, the sum over the targets of their mean clean losses,
+    whatever rows are injected. Let theta_l be the share of the clean rows of node l,
+    rho_s = 1 - theta_s that of the injected ones of a source s, f_l the mean clean loss of a node
+    and R the regulariser.
+    Weights W that a victim learned from clean and injected rows obey, for any V::
+
+        sum theta_l f_l(w_l) + R(W)  <=  K(V) = sum theta_l f_l(v_l) + R(V) + sum rho_s kappa(v_s)
+
+    where kappa is the hardest that a row within `radius` may pull, by a formula of the loss [1]_.
+    So for every tau of 1 / theta or more::
+
+        H  <=  tau (K(V) - min over W of [sum (theta_l - [l is a target] / tau) f_l(w_l) + R(W)])
+
+    The minimum is a weighted fit whose dual value lies below it, so that the bound holds wherever
+    fits and descents among V and tau have stopped. Squared error adds a distance from V and halves
+    the least tau, learned relationships a second inequality of the nodes that inject nothing, and
+    given ones the exact response of the weights; the least of all is the result.
+
+    Parameters
+    ----------
+    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+        The victim, without `class_weight`. A Pipeline ends in one of the two; its other steps are
+        StandardScaler, MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler,
+        ``"passthrough"`` or None.
+    attack : {"direct", "indirect", "hybrid"}, default="direct"
+        Through which nodes: the targets themselves, other nodes only, or any.
+    target_nodes : float in (0, 1] or array-like of labels, default=0.5
+        The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
+    source_nodes : array-like of labels or None, default=None
+        The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    budget : float, default=0.2
+        Injected rows of a source as a share of its clean rows.
+    radius : "max" or float, default="max"
+        Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
+        rows of the same node.
+    labels : {"range"}, default="range"
+        Targets of the injected rows: any number of the source's clean range, or any class.
+    max_iter : int, default=300
+        Steps of each descent to a low bound. Fewer give a bound too, but a larger one.
+    tol : float, default=1e-5
+        Relative duality gap to which the victims of attacks are solved, or the estimator's own
+        `tol` if that is smaller, as `victim_tol` of `PoisoningAttacker`. What such a gap may add to
+        H is a part of the bound.
+    node_column : str, int or None, default=None
+        Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
+        Pipeline, whose last step must have none of its own.
+    n_jobs : int or None, default=None
+        Descents that run at a time, as in joblib; without effect on the result.
+    random_state : int, RandomState instance or None, default=None
+        Draws the nodes: the same as attackers of the same `random_state`.
+
+    Attributes
+    ----------
+    upper_bound_ : float
+        What no attack's `objective_` exceeds, in the victim's loss.
+    per_target_ : float
+        Its mean over the targets.
+    cap_ : float
+        What no injection exceeds, of any number of rows, radius and targets: for learned
+        relationships, of nodes that inject nothing. NaN where there is none.
+    theorem_ : str or list of str
+        Where the bound comes from: ``"T1"`` the inequality above, ``"T2"`` with that of the nodes
+        that inject nothing, ``"cap"`` that alone, ``"T3"`` the exact response. A list with an
+        entry a class where there are more than two.
+    reference_coef_ : ndarray of shape (n_nodes, n_features) or (n_nodes, n_classes, n_features)
+        V, as the victim sees features.
+    dual_gap_ : float
+        What exact fits would take off the bound at most.
+    clean_objective_ : float
+        H of the victim that nobody poisoned.
+    target_nodes_, source_nodes_ : ndarray
+        Labels of the nodes that are hurt and that carry injected rows.
+    clean_estimator_ : estimator
+        The victim fitted on the clean rows.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, for a wrong parameter or wrong data, and for a victim with `class_weight`, whose
+        loss is not that of H; the message names the argument.
+    TypeError
+        For sparse rows, and in `fit` for a Pipeline with other steps than those above.
+
+    Notes
+    -----
+    Attacks that are limited further, in their features or their targets, are within the bound as
+    well. It is about the clean rows that were fitted to, in the victim's loss: nothing is said of
+    held-out rows or of wrong classes. A victim of more than two classes has one model a class, and
+    H and the bound are sums over them.
+
+    A bound of more rows holds for fewer: the less of those of `budget` and of half as many rows
+    again is taken.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data Poisoning Attacks",
+       NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl import FMTLRegressor, PoisoningAttacker
+    >>> from skfedmtl.attack import DamageBound
+    >>> rng = np.random.default_rng(0)
+    >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+    >>> y = X @ [1.0, -1.0]
+    >>> threat = {"target_nodes": ["a"], "budget": 0.1, "random_state": 0}
+    >>> bound = DamageBound(FMTLRegressor(), **threat).fit(X, y, nodes=nodes)
+    >>> attacker = PoisoningAttacker(FMTLRegressor(), **threat).fit(X, y, nodes=nodes)
+    >>> bool(bound.clean_objective_ < attacker.objective_ < bound.upper_bound_)
+    True
+    """
+
+    __metadata_request__fit = {"nodes": True}
+
+    _parameter_constraints = {
+        "estimator": [FederatedVictim, Pipeline],
+        "attack": [StrOptions(set(ATTACKS))],
+        "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
+        "source_nodes": [None, "array-like"],
+        "budget": [Interval(Real, 0, None, closed="left")],
+        "radius": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
+        "labels": [StrOptions({"range"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="neither")],
+        "node_column": [None, Integral, str],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        attack="direct",
+        target_nodes=0.5,
+        source_nodes=None,
+        budget=0.2,
+        radius="max",
+        labels="range",
+        max_iter=300,
+        tol=1e-5,
+        node_column=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.attack = attack
+        self.target_nodes = target_nodes
+        self.source_nodes = source_nodes
+        self.budget = budget
+        self.radius = radius
+        self.labels = labels
+        self.max_iter = max_iter
+        self.tol = tol
+        self.node_column = node_column
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
+        """Draw the threat model, fit the clean victim, and bound the damage.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Clean rows of all nodes.
+        y : array-like of shape (n_samples,)
+            Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
+            An injected row has the mean weight of the clean rows of its node.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+
+        Returns
+        -------
+        self : DamageBound
+            Fitted, the clean victim with it.
+        """
+        with whole_or_not_at_all(self):
+            self._refuse_class_weight()
+            given = X, y, nodes, sample_weight
+            scenario = read_scenario(self._parameters(), copy(self), *given, judged=True)
+            scenario = scenario.with_fitted_victim()
+            settings = _settings_of(scenario)
+            bounds, caps = self._bounds(settings, scenario.parameters.tol)
+            self._record(scenario, bounds)
+            self.cap_ = float(sum(caps))
+            self.clean_objective_ = _objective(scenario, settings)
+        return self
+
+    def _parameters(self):
+        """As those of a poisoner whose victims are solved to `tol`."""
+        given = self.get_params(deep=False)
+        fields = {name: given[name] for name in Parameters._fields if name in given}
+        return Parameters(**{**fields, "labels": "auto", "victim_tol": self.tol})
+
+    def _refuse_class_weight(self):
+        class_weight = getattr(last_step(self.estimator), "class_weight", None)
+        if class_weight is not None:
+            raise ValueError(
+                f"`estimator` has class_weight={class_weight!r}: its loss is not the one that H "
+                "sums, and no bound is known. DamageBound needs class_weight=None."
+            )
+
+    def _bounds(self, settings, tol):
+        """The least bound of every model of the victim, and their caps."""
+        tasks = [_more_rows(setting, times) for setting in settings for times in _TIMES]
+        found = Parallel(n_jobs=self.n_jobs)(
+            delayed(_bound)(task, self.max_iter, tol) for task in tasks
+        )
+        starts = range(0, len(found), len(_TIMES))
+        each = (found[start : start + len(_TIMES)] for start in starts)
+        least = [min(bounds, key=lambda bound: bound.value) for bounds in each]
+        return least, [_cap(setting, tol) for setting in settings]
+
+    def _record(self, scenario, least):
+        """Set the fitted attributes."""
+        labels, targets = scenario.labels, scenario.threat.targets
+        d = scenario.clean.X.shape[1]
+        self.clean_estimator_ = scenario.victim.estimator
+        self.target_nodes_ = labels[targets]
+        self.source_nodes_ = labels[scenario.threat.sources]
+        self.upper_bound_ = float(sum(bound.value for bound in least))
+        self.per_target_ = self.upper_bound_ / len(targets)
+        self.dual_gap_ = float(sum(bound.lost for bound in least))
+        theorems = [bound.theorem for bound in least]
+        coef = np.stack([bound.V[:, :d] for bound in least], axis=1)
+        one = len(least) == 1
+        self.theorem_ = theorems[0] if one else theorems
+        self.reference_coef_ = coef[:, 0] if one else coef
+        validate_data(self, scenario.X, skip_check_array=True)
+        if hasattr(scenario.victim.model, "classes_"):
+            self.classes_ = scenario.victim.model.classes_
+
+
+def _settings_of(scenario):
+    """One a model of the victim, which has been fitted."""
+    clean, victim = scenario.clean, scenario.victim
+    seen, weight = victim.forward(clean.X), clean.weight / clean.weight.max()
+    injection = _injection(scenario)
+    settings = []
+    for part in victim.model._parts():
+        y = part._solver_targets(clean.y)
+        problem = part._problem(seen, y, clean.codes, part.nodes_, weight)
+        model = Model(
+            problem.nodes.loss,
+            problem.server.relationship,
+            problem.intercept,
+            problem.intercept_scaling,
+        )
+        rows = CleanRows(seen, y, clean.codes, weight)
+        settings.append(Setting(rows, model, scenario.threat.targets, injection))
+    return settings
+
+
+def _injection(scenario):
+    """What the sources may inject."""
+    clean, victim, threat = scenario.clean, scenario.victim, scenario.threat
+    start = scenario.draw_start(scenario.rng)
+    sources, first = np.unique(start.codes, return_index=True)
+    counts = threat.counts[np.searchsorted(threat.sources, sources)]
+    share = counts / (counts + np.bincount(clean.codes)[sources])
+    low = high = np.zeros(len(sources))
+    if not scenario.parameters.is_classification:
+        low, high = target_ranges(clean, sources)
+    d = clean.X.shape[1]
+    scale = victim.pull_back(np.ones(d))
+    shift = -victim.forward(np.zeros((1, d)))[0] / scale
+    return Injection(sources, share, start.feasible.radius[first], low, high, shift, scale)
+
+
+def _more_rows(setting, times):
+    """The same with that many times the injected rows."""
+    share = setting.injection.share
+    more = times * share / (1.0 - share + times * share)
+    return setting._replace(injection=setting.injection._replace(share=more))
+
+
+def _bound(setting, max_iter, tol):
+    return with_gap(damage_bound(setting, max_iter), setting, tol)
+
+
+def _cap(setting, tol):
+    cap = damage_cap(setting)
+    return np.nan if cap is None else with_gap(cap, setting, tol).value
+
+
+def _objective(scenario, settings):
+    """H of the clean victim."""
+    clean = scenario.clean
+    share = node_shares(clean.codes, scenario.threat.targets, clean.weight)
+    total = 0.0
+    for part, setting in zip(scenario.victim.model._parts(), settings, strict=True):
+        f = part._decision(setting.rows.X, clean.codes)
+        total += float(share @ setting.model.loss.value(setting.rows.y, f))
+    return total
