@@ -21,7 +21,12 @@ class Classifier:
         self.X, self.y, self.nodes = related_rows(**SHAPE, regression=False)
         self.model = FMTLClassifier(tol=1e-3, **OPTIONS).fit(self.X, self.y, nodes=self.nodes)
         self.attacker = PoisoningAttacker(
-            self.model, target_nodes=[0, 1], max_iter=1, victim_tol=1e-3, random_state=0
+            self.model,
+            init="clean",
+            target_nodes=[0, 1],
+            max_iter=1,
+            victim_tol=1e-3,
+            random_state=0,
         )
 
     def time_fit(self):

@@ -32,7 +32,11 @@ def main():
     X, y, nodes = load_named(cell["data"], cell["data_home"], regression=numbers)
     victim = (FMTLRegressor if numbers else FMTLClassifier)(loss=cell["loss"])
     attacker = PoisoningAttacker(
-        victim, attack=cell["attack"], max_iter=cell["steps"], random_state=cell["seed"]
+        victim,
+        attack=cell["attack"],
+        init="clean",
+        max_iter=cell["steps"],
+        random_state=cell["seed"],
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()

@@ -156,7 +156,7 @@ def run_ours(kind, data, n_restarts=1):
     """`PoisoningAttacker`."""
     labels = "flip" if kind == "svm" else "extreme"
     attacker = PoisoningAttacker(
-        make_victim(kind), labels=labels, n_restarts=n_restarts, **threat(data.X)
+        make_victim(kind), init="clean", labels=labels, n_restarts=n_restarts, **threat(data.X)
     )
     y, y_val = encode(kind, data.y), encode(kind, data.y_val)
     attacker.fit(data.X, y, X_target=data.X_val, y_target=y_val)

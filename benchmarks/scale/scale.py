@@ -155,6 +155,7 @@ def attack(estimator, shape, tol):
     poisoner = PoisoningAttacker(
         model,
         attack="indirect",
+        init="clean",
         target_nodes=targets,
         source_nodes=len(targets) + np.arange(min(SOURCES, 10 * few)),
         max_iter=STEPS,
