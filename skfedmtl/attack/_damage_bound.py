@@ -280,14 +280,8 @@ def _settings_of(scenario):
     for part in victim.model._parts():
         y = part._solver_targets(clean.y)
         problem = part._problem(seen, y, clean.codes, part.nodes_, weight)
-        model = Model(
-            problem.nodes.loss,
-            problem.server.relationship,
-            problem.intercept,
-            problem.intercept_scaling,
-        )
         rows = CleanRows(seen, y, clean.codes, weight)
-        settings.append(Setting(rows, model, scenario.threat.targets, injection))
+        settings.append(Setting(rows, Model.of(problem), scenario.threat.targets, injection))
     return settings
 
 
@@ -301,10 +295,8 @@ def _injection(scenario):
     low = high = np.zeros(len(sources))
     if not scenario.parameters.is_classification:
         low, high = target_ranges(clean, sources)
-    d = clean.X.shape[1]
-    scale = victim.pull_back(np.ones(d))
-    shift = -victim.forward(np.zeros((1, d)))[0] / scale
-    return Injection(sources, share, start.feasible.radius[first], low, high, shift, scale)
+    radii = start.feasible.radius[first]
+    return Injection(sources, share, radii, low, high, *victim.affine(clean.X.shape[1]))
 
 
 def _more_rows(setting, times):

@@ -65,12 +65,6 @@ def _candidates(
     own, added = weight[: len(y)], weight[len(y) :]
     problem = model._problem(seen, y, clean.codes, model.nodes_, own)
     rows = CleanRows(seen, y, clean.codes, own)
-    setting = Model(
-        problem.nodes.loss,
-        problem.server.relationship,
-        problem.intercept,
-        problem.intercept_scaling,
-    )
     judged = case.sought
     wanted = Wanted(
         seen if judged.fitted else victim.forward(judged.X),
@@ -80,15 +74,9 @@ def _candidates(
         judged.loss,
         judged.fitted,
     )
-    coef, intercept, space = model.coef_, model.intercept_, _space(victim, seen.shape[1])
-    sources = _sources(start, added)
-    return seek(rows, setting, space, coef, intercept, wanted, sources, rng, **options)
-
-
-def _space(victim: Victim, d: int) -> Space:
-    """How the scalers see users' rows."""
-    scale = victim.pull_back(np.ones(d))
-    return Space(-victim.forward(np.zeros((1, d)))[0] / scale, scale)
+    space, sources = Space(*victim.affine(seen.shape[1])), _sources(start, added)
+    weights = model.coef_, model.intercept_
+    return seek(rows, Model.of(problem), space, *weights, wanted, sources, rng, **options)
 
 
 def _sources(start: Start, weight: Array) -> Sources:

@@ -144,6 +144,11 @@ class Victim:
             X = (X - shift) * scale
         return X
 
+    def affine(self, n_features: int) -> tuple[Array, Array]:
+        """(shift, scale): the model sees ``(X - shift) * scale``."""
+        scale = self.pull_back(np.ones(n_features))
+        return -self.forward(np.zeros((1, n_features)))[0] / scale, scale
+
     def pull_back(self, gradient: Array) -> Array:
         """From a gradient with respect to the model's rows to one with respect to the users'."""
         for scaler in self.scalers:

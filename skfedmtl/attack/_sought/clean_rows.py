@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._model import Loss, Relationship
+from skfedmtl._protocol import FederatedProblem
 from skfedmtl._typing import Array
 
 
@@ -65,6 +66,13 @@ class Model(NamedTuple):
     relationship: Relationship
     intercept: str  #: "feature", "centred" or "none", as of a `FederatedProblem`
     intercept_scaling: float = 1.0
+
+    @classmethod
+    def of(cls, problem: FederatedProblem) -> Model:
+        """That of a fit's problem."""
+        relationship = problem.server.relationship
+        loss: Any = problem.nodes.loss
+        return cls(loss, relationship, problem.intercept, problem.intercept_scaling)
 
     @property
     def balanced(self) -> bool:
