@@ -20,12 +20,18 @@ from skfedmtl import (
     RandomPoisoner,
     from_nodes,
 )
+from skfedmtl.attack import DamageBound
 from skfedmtl.inspection import (
     ConvergenceDisplay,
     RelationshipDisplay,
     SecurityCurveDisplay,
 )
-from skfedmtl.metrics import make_node_scorer, node_errors, robustness_scorer
+from skfedmtl.metrics import (
+    certified_scorer,
+    make_node_scorer,
+    node_errors,
+    robustness_scorer,
+)
 from skfedmtl.model_selection import NodeKFold, security_curve, train_test_split_nodes
 
 NAMES = ["a", "b", "c"]
@@ -524,6 +530,13 @@ def displays(data):
     return [attacked.scores]
 
 
+def certified(data):
+    bound = DamageBound(data.estimator(), target_nodes=1.0, budget=0.3, max_iter=2, random_state=0)
+    bound.fit(data.X, data.y, nodes=data.nodes)
+    score = certified_scorer(bound, data.X, data.y, nodes=data.nodes)
+    return [bound.clean_objective_, -score]
+
+
 def stacked(data):
     """One node after the other, by `from_nodes`."""
     X, y, nodes = from_nodes({"n": (data.X, data.y)})
@@ -551,6 +564,7 @@ ATTACK_ENTRIES = {
     "X_target": evaluation,
     "security_curve": curve,
     "checkpoint": checkpoint,
+    "DamageBound": certified,
 }
 OTHER_ENTRIES = {"split": split, "displays": displays, "from_nodes": stacked}
 #: those that take long; the quick ones read by the same functions
@@ -563,6 +577,7 @@ COSTLY = (
     "X_target",
     "security_curve",
     "checkpoint",
+    "DamageBound",
     "displays",
 )
 #: those that never look into the rows

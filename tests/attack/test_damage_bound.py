@@ -34,7 +34,7 @@ every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 def bound(victim, **params):
     """A quick one."""
-    return DamageBound(victim, **{"random_state": 0, "max_iter": 25, **params})
+    return DamageBound(victim, **{"random_state": 0, "max_iter": 12, **params})
 
 
 def attackers(victim, **threat):
@@ -42,9 +42,9 @@ def attackers(victim, **threat):
     threat = {"random_state": 0, **threat}
     flips = {name: value for name, value in threat.items() if name != "radius"}
     yield LabelFlipPoisoner(victim, **flips)
+    yield RandomPoisoner(victim, init="ball", **threat)
     for init in ("ball", "clean"):
-        yield RandomPoisoner(victim, init=init, **threat)
-        yield PoisoningAttacker(victim, init=init, smoothing=0.0, max_iter=6, **threat)
+        yield PoisoningAttacker(victim, init=init, smoothing=0.0, max_iter=4, **threat)
 
 
 # -- no attack exceeds it -------------------------------------------------------------------------
@@ -92,13 +92,12 @@ def test_classes_add_up():
     X, y, nodes = make_rows(FMTLClassifier, SIZES)
     y = np.where(X[:, 0] > 0.8, "c", np.where(y == 1, "b", "a"))
     victim = FMTLClassifier(loss="logistic", lambda1=0.1, lambda2=0.05)
-    certified = bound(victim, target_nodes=[0, 2]).fit(X, y, nodes=nodes)
+    threat = {"target_nodes": [0, 2], "max_iter": 6}
+    certified = bound(victim, **threat).fit(X, y, nodes=nodes)
     for attacker in attackers(victim, target_nodes=[0, 2]):
         assert attacker.fit(X, y, nodes=nodes).objective_ <= certified.upper_bound_
-    parts = [
-        bound(victim, target_nodes=[0, 2]).fit(X, np.where(y == name, 1, 0), nodes=nodes)
-        for name in "abc"
-    ]
+    signs = [np.where(y == name, 1, 0) for name in "abc"]
+    parts = [bound(victim, **threat).fit(X, sign, nodes=nodes) for sign in signs]
     whole = sum(part.upper_bound_ for part in parts)
     assert_allclose(certified.upper_bound_, whole, rtol=1e-3)
     assert_allclose(
@@ -125,15 +124,15 @@ def test_victims_that_are_not_solved_to_the_end(estimator):
 
 @every_victim
 def test_more_rows_are_never_certified_to_do_less(estimator):
-    X, y, nodes = make_rows(estimator, (20, 20, 20))
+    X, y, nodes = make_rows(estimator, (10, 10, 10))
     victim = estimator(lambda1=0.1, lambda2=0.02)
     found = [
         bound(victim, budget=budget, target_nodes=0.4).fit(X, y, nodes=nodes)
-        for budget in (0.0, 0.05, 0.1, 0.2, 0.4)
+        for budget in (0.0, 0.1, 0.2, 0.4)
     ]
     bounds = [one.upper_bound_ for one in found]
     assert np.all(np.diff(bounds) > 0.0)
-    assert_allclose(bounds[0], found[0].clean_objective_, rtol=0.15)
+    assert_allclose(bounds[0], found[0].clean_objective_, rtol=0.3)
 
 
 @every_victim
@@ -143,7 +142,7 @@ def test_a_smaller_ball_and_more_steps_lower_it(estimator):
     largest = max(np.linalg.norm(X, axis=1))
     whole, small, longer = (
         bound(victim, **params).fit(X, y, nodes=nodes).upper_bound_
-        for params in ({"radius": largest}, {"radius": 0.3 * largest}, {"max_iter": 150})
+        for params in ({"radius": largest}, {"radius": 0.3 * largest}, {"max_iter": 60})
     )
     assert small < whole
     assert longer <= whole * 1.005
@@ -247,7 +246,7 @@ def test_rows_that_are_refused(estimator):
 def test_a_search_over_flights():
     X, y, nodes = load_flights(return_X_y_nodes=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    X, y, nodes = X[::5], y[::5], nodes[::5]
+    X, y, nodes = X[::8], y[::8], nodes[::8]
     model = DamageBound(
         FMTLRegressor(lambda2=0.1),
         attack="indirect",
