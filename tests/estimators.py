@@ -120,7 +120,8 @@ def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
 
 def climber(victim, **params):
     """An attack by an ascent from clean rows alone, judged by what it climbs."""
-    return PoisoningAttacker(victim, **{"init": "clean", "criterion": "loss", **params})
+    given = {"init": "clean", "criterion": "loss", "max_iter": 50, **params}
+    return PoisoningAttacker(victim, **given)
 
 
 class Watched(PoisoningAttacker):

@@ -12,7 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_folder, fingerprint
-from skfedmtl.attack._contest import Case, Settings, craft, records
+from skfedmtl.attack._contest import LEGS, LEGS_FROM_OUTSIDE, Case, Leg, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES
@@ -126,8 +126,10 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         values, and return the best rows on the way, so that `objective_history_` never falls.
         Otherwise, and for a smoothed hinge, whose loss falls as it hardens, every step is taken and
         the last rows are the result; or those of the start, if the victim suffers more from them.
-    max_iter : int, default=50
-        Steps at most; 0 keeps the rows as drawn.
+    max_iter : int or None, default=None
+        Steps of an ascent at most; 0 keeps the rows as drawn. None: 50; where no source is a
+        target, then 200 and 600 of at most three tenths of the length, each from the same rows, as
+        long as the one before added a twentieth to H.
     inner_iter : int or None, default=None
         Iterations of the victim's solver, each one exchange with every node, after every step, from
         where it was before, and no smoothing; 1 is the single loop of [1]_, Algorithm 1. None: as
@@ -267,7 +269,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         "eta": [Interval(Real, 0, None, closed="neither")],
         "step": [StrOptions(set(STEPS))],
         "line_search": ["boolean"],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "max_iter": [None, Interval(Integral, 0, None, closed="left")],
         "inner_iter": [None, Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_restarts": [Interval(Integral, 1, None, closed="left")],
@@ -301,7 +303,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         eta=100.0,
         step="adaptive",
         line_search=True,
-        max_iter=50,
+        max_iter=None,
         inner_iter=None,
         victim_tol=1e-5,
         tol=1e-4,
@@ -421,7 +423,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
 
     def _kind_of_init(self):
         """`init` where it is not ``"auto"``, and what that comes to."""
-        climbs = self.max_iter > 0 and self.inner_iter is None
+        climbs = self.max_iter != 0 and self.inner_iter is None
         if self.init == "auto" and not (climbs and self._chooses_labels()):
             return "clean"
         return self.init
@@ -431,7 +433,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         starts = [scenario.draw_start(rng)]
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
         starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
-        settings, case = self._settings(scenario.parameters.tol), Case.of(scenario)
+        settings, case = self._settings(scenario), Case.of(scenario)
         crafted = Parallel(n_jobs=self.n_jobs)(
             delayed(craft)(
                 case,
@@ -439,7 +441,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
                 settings,
                 seed,
                 self._checkpoint_of(scenario, start),
-                task.subtask("restart", self.max_iter),
+                task.subtask("restart", settings.n_steps),
             )
             for start, seed in zip(starts, seeds, strict=True)
         )
@@ -449,7 +451,14 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         self.attempts_ = records([one.attempts for one in crafted], best)
         return scenario.lay_out(crafted[best].start)
 
-    def _settings(self, victim_tol):
+    def _legs(self, threat):
+        """The ascents of a restart."""
+        if self.max_iter is not None:
+            return (Leg(int(self.max_iter), 1.0),)
+        inside = np.isin(threat.sources, threat.targets).any()
+        return LEGS if inside or self.inner_iter is not None else LEGS_FROM_OUTSIDE
+
+    def _settings(self, scenario):
         """What every restart shares."""
         return Settings(
             init=self._kind_of_init(),
@@ -457,10 +466,10 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
             step=self.step,
             eta=float(self.eta),
             line_search=self.line_search,
-            max_iter=self.max_iter,
+            legs=self._legs(scenario.threat),
             inner_iter=self.inner_iter,
             tol=float(self.tol),
-            victim_tol=victim_tol,
+            victim_tol=scenario.parameters.tol,
             smoothing=float(self.smoothing),
             optimize_labels=self.optimize_labels,
             level=logging.INFO if self.verbose else logging.DEBUG,

@@ -1,5 +1,7 @@
 """Attempts from weights and from rows, how they are judged, and what attackers may want."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from estimators import ESTIMATOR_OF, LOSSES, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._contest import attempts
+from skfedmtl.attack._contest import Leg, attempts
 
 INITS = ("auto", "weights", "clean", "ball")
 
@@ -295,3 +297,53 @@ def test_the_same_seed_gives_the_same_bits():
     ]
     for name in ("poison_X_", "poison_y_", "objective_history_", "criterion_"):
         assert_array_equal(*(getattr(one, name) for one in found))
+
+
+# -- how long an ascent goes on -------------------------------------------------------------------
+
+
+def test_attacks_from_outside_go_on_as_long_as_it_pays(monkeypatch):
+    """In legs of their own, the later ones longer and of shorter steps; a number is one leg."""
+    legs = tuple(Leg(steps, stride) for steps, stride in ((3, 1.0), (6, 0.3), (9, 0.3)))
+    monkeypatch.setattr("skfedmtl.attack._attacker.LEGS_FROM_OUTSIDE", legs)
+    X, y, nodes = make_rows(FMTLRegressor, (16, 12, 14))
+    victim = FMTLRegressor(lambda1=0.3, lambda2=0.05, random_state=0)
+    outside = {"attack": "indirect", "target_nodes": [0]}
+    found = attack(victim, max_iter=None, **outside).fit(X, y, nodes=nodes)
+    rises = [one["objective"] for one in found.attempts_ if one["origin"] == "ascent"]
+    start = next(one["objective"] for one in found.attempts_ if one["origin"] == "start")
+    ends = sorted([start, *rises])  # every leg that paid rose above the one before
+    paid = [after - before > 0.05 * before for before, after in pairwise(ends)]
+    assert 2 <= len(rises) == min(3, 1 + sum(paid))
+    assert found.objective_ >= 0.98 * max(rises)  # those are of a rough look
+    assert found.n_iter_ in (3, 6, 9)
+    once = attack(victim, max_iter=3, **outside).fit(X, y, nodes=nodes)
+    assert [one["origin"] for one in once.attempts_].count("ascent") == 1
+    assert found.objective_ >= once.objective_ * (1 - 1e-6)
+    alone = attack(victim.set_params(relationship="none"), max_iter=None, **outside)
+    alone.fit(X, y, nodes=nodes)
+    assert [one["origin"] for one in alone.attempts_].count("ascent") == 1
+
+
+@pytest.mark.parametrize("kind", ["direct", "hybrid", "indirect"])
+def test_sources_of_the_most_influence(kind):
+    """The random ones in number; by the covariances of the clean victim's models."""
+    rng = np.random.default_rng(0)
+    nodes = np.repeat(np.arange(6), 20)
+    X, w = rng.normal(size=(120, 3)), rng.normal(size=(2, 3))
+    y = np.einsum("ij,ij->i", X, w[(nodes >= 3).astype(int)]) + 0.1 * rng.normal(size=120)
+    victim = FMTLRegressor(lambda1=0.1, lambda2=0.01)
+    params = {"attack": kind, "target_nodes": [0, 1], "random_state": 3}
+    drawn = RandomPoisoner(victim, **params).fit(X, y, nodes=nodes)
+    chosen = RandomPoisoner(victim, choose_sources="influence", **params).fit(X, y, nodes=nodes)
+    assert len(chosen.source_nodes_) == len(drawn.source_nodes_)
+    covariance = np.abs(chosen.clean_estimator_.node_covariance())[:, [0, 1]].sum(axis=1)
+    if kind == "direct":
+        assert_array_equal(chosen.source_nodes_, [0, 1])
+    elif kind == "indirect":
+        others = np.argsort(-covariance[2:])[:2] + 2
+        assert_array_equal(chosen.source_nodes_, np.sort(others))
+        assert 2 in chosen.source_nodes_  # of the targets' kind
+    else:
+        assert set(chosen.source_nodes_.tolist()) & {0, 1}
+        assert set(chosen.source_nodes_.tolist()) - {0, 1} == {2 + int(np.argmax(covariance[2:]))}

@@ -2,6 +2,6 @@
 
 from skfedmtl.attack._contest.attempts import records
 from skfedmtl.attack._contest.case import Case
-from skfedmtl.attack._contest.restart import Settings, craft
+from skfedmtl.attack._contest.restart import LEGS, LEGS_FROM_OUTSIDE, Leg, Settings, craft
 
-__all__ = ["Case", "Settings", "craft", "records"]
+__all__ = ["LEGS", "LEGS_FROM_OUTSIDE", "Case", "Leg", "Settings", "craft", "records"]

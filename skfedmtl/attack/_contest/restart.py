@@ -35,6 +35,20 @@ _SPREADS = 2.0  #: a step's unit at most, in typical lengths of the source's row
 logger = logging.getLogger("skfedmtl.attack")
 
 
+class Leg(NamedTuple):
+    """An ascent of its own."""
+
+    max_iter: int
+    stride: float  #: of its steps, as a share of eta
+
+
+#: of an attack through targets; and of one from outside, as long as they pay: much must be shared
+#: before it reaches a target, and shorter steps lose less of it
+LEGS = (Leg(50, 1.0),)
+LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 0.3))
+_PAYS = 0.05  #: of H, that a leg must add to be followed by a longer one
+
+
 class Settings(NamedTuple):
     """What every restart of an attack shares."""
 
@@ -43,13 +57,24 @@ class Settings(NamedTuple):
     step: str
     eta: float
     line_search: bool
-    max_iter: int
+    legs: tuple[Leg, ...]
     inner_iter: int | None
     tol: float
     victim_tol: float
     smoothing: float
     optimize_labels: bool
     level: int  #: of the log line a step
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a restart at most."""
+        polish = self.legs[0].max_iter if self.seeks else 0
+        return polish + sum(leg.max_iter for leg in self.legs)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether weights are sought."""
+        return self.init in ("auto", "weights")
 
     @property
     def kind(self) -> Callable[..., Bilevel]:
@@ -81,18 +106,40 @@ def craft(
     judge = Judge(case, settings.victim_tol, np.random.default_rng((seed, _JUDGE)))
     attempts = [judge.attempt("start", start, [])]
     ascend = partial(_ascend, case, judge, settings, seed, task)
-    if settings.init in ("auto", "weights"):
+    climbs = settings.legs[0].max_iter > 0
+    if settings.seeks:
         found = search(case, start, np.random.default_rng((seed, _SEARCH)))
-        sought = [judge.attempt("weights", one.start, [], one.slack) for one in found]
-        attempts += sought
-        if any(one.is_limited for one in found) or (sought and settings.optimize_labels):
-            best = max(sought, key=lambda one: one.verdict)
+        attempts += [judge.attempt("weights", one.start, [], one.slack) for one in found]
+        moves = settings.optimize_labels or any(one.is_limited for one in found)
+        if found and climbs and moves:
+            best = max(attempts[1:], key=lambda one: one.verdict)
             beside = None if checkpoint is None else checkpoint.beside("polished")
-            attempts.append(ascend("polished", best.start, beside))
-    if settings.max_iter > 0 and (settings.init != "weights" or len(attempts) == 1):
-        attempts.append(ascend("ascent", start, checkpoint))
+            attempts.append(ascend("polished", best.start, settings.legs[0], beside))
+    if climbs and (settings.init != "weights" or len(attempts) == 1):
+        attempts += _climb(attempts[0], settings.legs, ascend, checkpoint)
     task.end()
     return _crafted(judge.decide(attempts))
+
+
+def _climb(
+    start: Attempt,
+    legs: tuple[Leg, ...],
+    ascend: Callable[..., Attempt],
+    checkpoint: Checkpoint | None,
+) -> list[Attempt]:
+    """Ascents from the same rows, as long as they pay."""
+    climbed: list[Attempt] = []
+    before = start.verdict.objective
+    for number, leg in enumerate(legs):
+        beside = checkpoint
+        if checkpoint is not None and number > 0:
+            beside = checkpoint.beside(f"leg {number}")
+        climbed.append(ascend("ascent", start.start, leg, beside))
+        after = climbed[-1].verdict.objective
+        if after - before <= _PAYS * abs(before):
+            break
+        before = after
+    return climbed
 
 
 def _crafted(attempts: list[Attempt]) -> Crafted:
@@ -118,6 +165,7 @@ def _ascend(
     task: Task,
     origin: str,
     start: Start,
+    leg: Leg,
     checkpoint: Checkpoint | None,
 ) -> Attempt:
     """Raise H from rows, or go on from the checkpoint."""
@@ -138,14 +186,14 @@ def _ascend(
         unit=playing.unit,
         gradient=settings.gradient,
         step=settings.step,
-        eta=settings.eta,
+        eta=leg.stride * settings.eta,
         line_search=settings.line_search,
         tol=settings.tol,
         spread=playing.spread,
         changing=game.doubt > 0.0,
     )
     if checkpoint is not None:
-        layout = {**ascent.layout(settings.max_iter), **game.layout()}
+        layout = {**ascent.layout(leg.max_iter), **game.layout()}
         if (state := checkpoint.load(layout)) is not None:
             ascent.restore(state)
             game.restore(state, *playing.split(state["rows"]))
@@ -156,7 +204,7 @@ def _ascend(
         if checkpoint is not None:
             checkpoint.save({**ascent.state(), **game.state()})
 
-    ascent.run(settings.max_iter, after_step, task)
+    ascent.run(leg.max_iter, after_step, task)
     return judge.attempt(origin, playing.at(ascent.best), ascent.history)
 
 
