@@ -281,8 +281,14 @@ def test_wrong_wishes(estimator, params, message):
 def test_a_class_that_no_target_has():
     X, y, nodes = make_rows(FMTLClassifier, (16, 12, 14))
     y[nodes <= 1] = 0
+    attacker = attack(FMTLClassifier(), goal=(1, 0))
     with pytest.raises(ValueError, match=r"goal=.*no row of class"):
-        attack(FMTLClassifier(), goal=(1, 0)).fit(X, y, nodes=nodes)
+        attacker.fit(X, y, nodes=nodes)
+    given = {"X_target": X, "y_target": y, "nodes_target": nodes}
+    with pytest.raises(ValueError, match=r"goal=.*no row of class"):
+        attacker.fit(X, y, nodes=nodes, **given)
+    given["y_target"] = 1 - y
+    assert 0.0 <= attacker.fit(X, y, nodes=nodes, **given).criterion_ <= 1.0
 
 
 # -- the same bits --------------------------------------------------------------------------------

@@ -124,19 +124,20 @@ class Aim(NamedTuple):
         return node_shares(rows.codes, targets, share)
 
 
-def check_pair(pair: tuple[Any, ...], y: NDArray[Any], judged: NDArray[np.bool_] | None) -> None:
-    """Refuse what are not two classes of y, and one of which no row is judged.
-
-    None: what is judged is not among these rows.
-    """
+def check_pair(pair: tuple[Any, ...], y: NDArray[Any]) -> None:
+    """Refuse what are not two classes of y."""
     known = np.unique(y)
     if len(pair) != 2 or len(set(pair)) != 2 or not set(pair) <= set(known.tolist()):
         raise ValueError(
             f"goal={pair!r} must be two classes, the one that is to be taken for the other; known "
             f"are {listing(known)}."
         )
-    if judged is not None and not (y[judged] == pair[0]).any():
-        raise ValueError(f"goal={pair!r}: no row of class {pair[0]!r} is in a target node.")
+
+
+def check_some_count(pair: tuple[Any, ...], rows: Any, targets: NDArray[np.int64]) -> None:
+    """Refuse a class that no row of the targets has; `rows` have y and codes."""
+    if not (rows.y[np.isin(rows.codes, targets)] == pair[0]).any():
+        raise ValueError(f"goal={pair!r}: no row of class {pair[0]!r} is judged in a target node.")
 
 
 def _allowed(name: str, classify: bool) -> str:

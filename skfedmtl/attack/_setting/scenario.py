@@ -22,7 +22,7 @@ from skfedmtl._input import (
 )
 from skfedmtl._typing import Array
 from skfedmtl.attack._feasible import Limits
-from skfedmtl.attack._setting.aim import Judged, check_pair
+from skfedmtl.attack._setting.aim import Judged, check_pair, check_some_count
 from skfedmtl.attack._setting.measure import Measure
 from skfedmtl.attack._setting.parameters import Parameters
 from skfedmtl.attack._setting.row_weights import injected_weights, refuse_weightless
@@ -114,9 +114,14 @@ class Scenario:
     def with_fitted_victim(self, given: tuple[Any, Any, Any] = (None, None, None)) -> Scenario:
         """The same after the victim's fit, with the rows `X_target`, `y_target`, `nodes_target`."""
         X, nodes = self._as_seen(self.X, self.features, self.where)
+        pair = self.parameters.aim.pair
+        if pair is not None and given[0] is None:
+            check_some_count(pair, self.clean, self.threat.targets)
         self.victim.fit(X, self.y, nodes, self.weight if self.is_weighted else None)
         column, targets = self.parameters.column, self.threat.targets
         evaluation = read_evaluation(given, self.victim, column, self.reader, targets)
+        if pair is not None and evaluation is not None:
+            check_some_count(pair, evaluation, targets)
         return replace(self, evaluation=evaluation, threat=self._with_chosen_sources())
 
     def _with_chosen_sources(self) -> Threat:
@@ -204,7 +209,7 @@ def read_scenario(
     labels, codes = victim.model._encode(where, n_rows(X, "X"))
     threat = parameters.draw_threat(labels, codes, rng)
     if (pair := parameters.aim.pair) is not None:
-        check_pair(pair, column_or_1d(y), np.isin(codes, threat.targets) if judged else None)
+        check_pair(pair, column_or_1d(y))
     weight = read_weights(sample_weight, X)
     refuse_weightless(weight, codes, threat, labels, judged=judged)
     return Scenario(
