@@ -134,9 +134,11 @@ def check_pair(pair: tuple[Any, ...], y: NDArray[Any]) -> None:
         )
 
 
-def check_some_count(pair: tuple[Any, ...], rows: Any, targets: NDArray[np.int64]) -> None:
-    """Refuse a class that no row of the targets has; `rows` have y and codes."""
-    if not (rows.y[np.isin(rows.codes, targets)] == pair[0]).any():
+def check_some_count(
+    pair: tuple[Any, ...], y: NDArray[Any], codes: NDArray[np.int64], targets: NDArray[np.int64]
+) -> None:
+    """Refuse a class that no row of the targets has."""
+    if not (y[np.isin(codes, targets)] == pair[0]).any():
         raise ValueError(f"goal={pair!r}: no row of class {pair[0]!r} is judged in a target node.")
 
 

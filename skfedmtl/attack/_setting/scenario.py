@@ -116,12 +116,12 @@ class Scenario:
         X, nodes = self._as_seen(self.X, self.features, self.where)
         pair = self.parameters.aim.pair
         if pair is not None and given[0] is None:
-            check_some_count(pair, self.clean, self.threat.targets)
+            check_some_count(pair, column_or_1d(self.y), self.codes, self.threat.targets)
         self.victim.fit(X, self.y, nodes, self.weight if self.is_weighted else None)
         column, targets = self.parameters.column, self.threat.targets
         evaluation = read_evaluation(given, self.victim, column, self.reader, targets)
         if pair is not None and evaluation is not None:
-            check_some_count(pair, evaluation, targets)
+            check_some_count(pair, evaluation.y, evaluation.codes, targets)
         return replace(self, evaluation=evaluation, threat=self._with_chosen_sources())
 
     def _with_chosen_sources(self) -> Threat:
