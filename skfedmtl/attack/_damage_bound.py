@@ -7,16 +7,25 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators import whole_or_not_at_all
+from skfedmtl._input import refuse_masked, take_nodes
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context, last_step
 from skfedmtl._victim import FederatedVictim
-from skfedmtl.attack._bound import Injection, Setting, damage_bound, damage_cap, with_gap
+from skfedmtl.attack._bound import (
+    Injection,
+    Setting,
+    damage_bound,
+    damage_cap,
+    regions,
+    with_gap,
+)
 from skfedmtl.attack._setting import (
     ATTACKS,
     Parameters,
+    Victim,
     node_shares,
     read_scenario,
     target_ranges,
@@ -108,6 +117,11 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Labels of the nodes that are hurt and that carry injected rows.
     clean_estimator_ : estimator
         The victim fitted on the clean rows.
+    weight_centre_ : ndarray of shape (n_nodes, n_weights) or None
+        Weights of every node, as the victim sees features, behind them that of its constant feature
+        if it fits intercepts; for two classes and learned relationships, else None.
+    weight_radius_ : ndarray of shape (n_nodes,) or None
+        How far from them those of no poisoned victim lie.
 
     Raises
     ------
@@ -224,7 +238,68 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             self._record(scenario, bounds)
             self.cap_ = float(sum(caps))
             self.clean_objective_ = _objective(scenario, settings)
+            found = None
+            if len(settings) == 1:
+                found = regions(settings[0], self.max_iter, scenario.parameters.tol)
+            self.weight_centre_, self.weight_radius_ = (None, None) if found is None else found
         return self
+
+    def certify_rows(self, X, *, nodes=None):
+        """Tell the rows whose predicted class no attack of the threat model changes.
+
+        They are farther from the boundary of the clean victim, and of `weight_centre_`, than
+        weights within `weight_radius_` can turn it. Rows that are not certified may be safe too.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, held out or not.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+
+        Returns
+        -------
+        certified : ndarray of bool of shape (n_samples,)
+            Whether every poisoned victim predicts as `clean_estimator_` does; never for a row of a
+            node that it does not know.
+
+        Raises
+        ------
+        ValueError
+            For a regressor, more than two classes, and a relationship that is not learned.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfedmtl import FMTLClassifier
+        >>> from skfedmtl.attack import DamageBound
+        >>> rng = np.random.default_rng(0)
+        >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+        >>> y = X[:, 0] > 0
+        >>> victim = FMTLClassifier(lambda1=0.03, lambda2=1.0)
+        >>> bound = DamageBound(victim, target_nodes=["a"], budget=0.05, random_state=0)
+        >>> bound.fit(X, y, nodes=nodes).certify_rows([[3.0, 0.0], [0.01, 0.0]], nodes=["b", "b"])
+        array([ True, False])
+        """
+        check_is_fitted(self)
+        if self.weight_centre_ is None:
+            raise ValueError(
+                "certify_rows needs a classifier of two classes with relationship='learned'; "
+                "nothing is known of the rows of other victims."
+            )
+        refuse_masked(X=X)
+        victim = Victim(self.clean_estimator_)
+        if victim.in_pipeline:
+            X, nodes = take_nodes(self, X, nodes, reset=False)
+        model = victim.model
+        X, codes = model._check_predict(victim.transform(X), nodes)
+        predicted = model._decision(X, codes)
+        if self.weight_centre_.shape[1] > X.shape[1]:
+            X = np.column_stack([X, np.full(len(X), float(model.intercept_scaling))])
+        f = np.einsum("ij,ij->i", X, self.weight_centre_[codes])
+        turned = self.weight_radius_[codes] * np.linalg.norm(X, axis=1)
+        is_same = (f > 0.0) == (predicted > 0.0)
+        return (codes >= 0) & is_same & (np.abs(f) > turned)
 
     def _parameters(self):
         """As those of a poisoner whose victims are solved to `tol`."""

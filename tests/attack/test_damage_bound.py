@@ -160,6 +160,64 @@ def test_what_nothing_exceeds_whatever_is_injected():
     assert np.isnan(others.cap_)
 
 
+# -- rows that no attack turns --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "attack", "intercept", "scaler"),
+    [
+        ("hinge", "direct", True, StandardScaler()),
+        ("hinge", "indirect", False, None),
+        ("squared_hinge", "hybrid", True, None),
+        ("logistic", "indirect", True, MinMaxScaler()),
+        ("logistic", "direct", False, None),
+    ],
+)
+def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
+    X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
+    victim = FMTLClassifier(loss=loss, fit_intercept=intercept, lambda1=0.03, lambda2=1.0)
+    if scaler is not None:
+        victim = make_pipeline(scaler, victim)
+    threat = {"attack": attack, "target_nodes": 0.4, "budget": 0.05}
+    certified = bound(victim, max_iter=60, **threat).fit(X, y, nodes=nodes)
+    held_out = np.vstack([X, 4.0 * X])
+    where = np.concatenate([nodes, nodes])
+    safe = certified.certify_rows(held_out, nodes=where)
+    assert 0 < safe.sum() < len(safe)
+    clean = certified.clean_estimator_[-1] if scaler is not None else certified.clean_estimator_
+    assert not certified.certify_rows(0.0 * X[:3], nodes=nodes[:3]).all()
+    seen = scaler.fit(X).transform(held_out) if scaler is not None else held_out
+    expected = clean.predict(seen, nodes=where)
+    for attacker in attackers(victim, **threat):
+        attacker.fit(X, y, nodes=nodes)
+        poisoned = attacker.predict(held_out, nodes=where)
+        assert_array_equal(poisoned[safe], expected[safe])
+        model = attacker.estimator_[-1] if scaler is not None else attacker.estimator_
+        weights = model.coef_
+        if intercept:
+            weights = np.column_stack([weights, model.intercept_])
+        moved = np.linalg.norm(weights - certified.weight_centre_, axis=1)
+        assert np.all(moved <= certified.weight_radius_)
+
+
+@pytest.mark.parametrize("victim", [FMTLRegressor(), FMTLClassifier(relationship="none")])
+def test_rows_of_other_victims_are_not_certified(victim):
+    X, y, nodes = make_rows(victim, SIZES)
+    certified = bound(victim).fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="certify_rows needs a classifier of two classes"):
+        certified.certify_rows(X, nodes=nodes)
+
+
+def test_rows_of_unknown_nodes_are_not_certified():
+    X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
+    victim = FMTLClassifier(lambda1=0.03, lambda2=1.0, handle_unknown="mean")
+    table = np.insert(X, 1, nodes, axis=1)
+    certified = bound(victim, node_column=1, budget=0.0).fit(table, y)
+    assert certified.certify_rows(table).any()
+    table[:, 1] = 7
+    assert not certified.certify_rows(table).any()
+
+
 # -- an estimator like others ---------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from skfedmtl.attack._bound.bound import damage_bound, damage_cap
 from skfedmtl.attack._bound.gap import with_gap
 from skfedmtl.attack._bound.injection import Injection
+from skfedmtl.attack._bound.regions import regions
 from skfedmtl.attack._bound.setting import Bound, Setting
 
-__all__ = ["Bound", "Injection", "Setting", "damage_bound", "damage_cap", "with_gap"]
+__all__ = ["Bound", "Injection", "Setting", "damage_bound", "damage_cap", "regions", "with_gap"]

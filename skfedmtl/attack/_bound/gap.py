@@ -28,13 +28,13 @@ from skfedmtl.attack._bound.setting import Bound, Setting
 
 def with_gap(bound: Bound, setting: Setting, tol: float) -> Bound:
     """The same for victims at a relative gap of at most `tol`, below 1."""
-    eps = tol / (1.0 - tol) * _ceiling(setting)
+    eps = tol / (1.0 - tol) * ceiling(setting)
     if setting.model.loss.is_regression:
         theta = float(setting.left[setting.targets].min())
         value = np.square(np.sqrt(bound.value) + np.sqrt(eps / theta))
         return bound._replace(value=float(value))
     joint, conditional = _multipliers(bound)
-    more = joint * (_pulled(bound, setting, eps) + eps) + conditional * eps
+    more = joint * excess(setting, bound.V, bound.intercepts, eps) + conditional * eps
     return bound._replace(value=bound.value + float(more))
 
 
@@ -43,17 +43,17 @@ def _multipliers(bound: Bound) -> tuple[float, float]:
     return float(bound.tau[0]), float(bound.tau[1]) if len(bound.tau) > 1 else 0.0
 
 
-def _pulled(bound: Bound, setting: Setting, eps: float) -> float:
-    """What rows that are off their law bring, but for their own part of eps."""
+def excess(setting: Setting, V: Array, intercepts: Array, eps: float) -> float:
+    """What victims of classes that are eps above the optimum add to the joint inequality."""
     loss, injection = setting.model.loss, setting.injection
     if loss.linear:
-        return 0.0
+        return eps
     codes, n_slopes = injection.codes, setting.rows.X.shape[1]
-    pulls = Pull(loss, injection).at(bound.V[codes, :n_slopes], bound.intercepts[codes])
-    return float(2.0 * np.sqrt(injection.share @ pulls.value * eps))
+    pulls = Pull(loss, injection).at(V[codes, :n_slopes], intercepts[codes])
+    return float(2.0 * np.sqrt(injection.share @ pulls.value * eps)) + eps
 
 
-def _ceiling(setting: Setting) -> float:
+def ceiling(setting: Setting) -> float:
     """No less than the objective of slopes of zero, whatever is injected."""
     rows, model, injection = setting.rows, setting.model, setting.injection
     m = model.relationship.n_nodes

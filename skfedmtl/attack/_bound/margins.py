@@ -65,6 +65,14 @@ class JointMargins:
         total: Array = np.bincount(rows.codes, losses, minlength=len(V)).astype(np.float64)
         return total
 
+    def pulled(self, V: Array) -> Array:
+        """What the injected rows of every node may bring."""
+        codes, n_slopes = self.setting.injection.codes, self.setting.rows.X.shape[1]
+        pulled = np.zeros(len(V))
+        pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes])
+        pulled[codes] = self.setting.injection.share * pulls.value
+        return pulled
+
     def known(self, V: Array, width: float = 0.0) -> tuple[float, Array]:
         """K with kinks rounded off by about `width`, and its slope; of width 0 K itself."""
         rows, injection, loss = self.setting.rows, self.setting.injection, self.model.loss
