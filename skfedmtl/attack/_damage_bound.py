@@ -119,7 +119,8 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         The victim fitted on the clean rows.
     weight_centre_ : ndarray of shape (n_nodes, n_weights) or None
         Weights of every node, as the victim sees features, behind them that of its constant feature
-        if it fits intercepts; for two classes and learned relationships, else None.
+        if it fits intercepts; for two classes and relationships that are learned or none, else
+        None.
     weight_radius_ : ndarray of shape (n_nodes,) or None
         How far from them those of no poisoned victim lie.
 
@@ -266,7 +267,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For a regressor, more than two classes, and a relationship that is not learned.
+            For a regressor, more than two classes, and a given relationship.
 
         Examples
         --------
@@ -284,8 +285,8 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         if self.weight_centre_ is None:
             raise ValueError(
-                "certify_rows needs a classifier of two classes with relationship='learned'; "
-                "nothing is known of the rows of other victims."
+                "certify_rows needs a classifier of two classes with relationship='learned' or "
+                "'none'; nothing is known of the rows of other victims."
             )
         refuse_masked(X=X)
         victim = Victim(self.clean_estimator_)

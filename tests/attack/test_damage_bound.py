@@ -166,6 +166,7 @@ def test_what_nothing_exceeds_whatever_is_injected():
 @pytest.mark.parametrize(
     ("loss", "attack", "intercept", "scaler"),
     [
+        ("logistic", "hybrid", True, None),
         ("hinge", "direct", True, StandardScaler()),
         ("hinge", "indirect", False, None),
         ("squared_hinge", "hybrid", True, None),
@@ -175,7 +176,8 @@ def test_what_nothing_exceeds_whatever_is_injected():
 )
 def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
     X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
-    victim = FMTLClassifier(loss=loss, fit_intercept=intercept, lambda1=0.03, lambda2=1.0)
+    lambda1 = 0.03 if attack != "hybrid" else 0.0
+    victim = FMTLClassifier(loss=loss, fit_intercept=intercept, lambda1=lambda1, lambda2=1.0)
     if scaler is not None:
         victim = make_pipeline(scaler, victim)
     threat = {"attack": attack, "target_nodes": 0.4, "budget": 0.05}
@@ -200,7 +202,7 @@ def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
         assert np.all(moved <= certified.weight_radius_)
 
 
-@pytest.mark.parametrize("victim", [FMTLRegressor(), FMTLClassifier(relationship="none")])
+@pytest.mark.parametrize("victim", [FMTLRegressor(), FMTLClassifier(relationship=OMEGA)])
 def test_rows_of_other_victims_are_not_certified(victim):
     X, y, nodes = make_rows(victim, SIZES)
     certified = bound(victim).fit(X, y, nodes=nodes)

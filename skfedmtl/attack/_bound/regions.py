@@ -1,4 +1,4 @@
-"""Balls that hold the poisoned weights of every node; for losses of classes, learned only.
+"""Balls that hold the poisoned weights of every node; for losses of classes, learned or none.
 
 By the joint inequality, with P the problem of the clean shares, ``sum theta f + R``, P* its minimum
 and W* its optimum, ``lambda2 ||W - W*||^2 <= K - P*``, and with the ridge alone in the place of R::
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._model import Independent, Learned
+from skfedmtl._model import Independent, Learned, Relationship
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.gap import ceiling, excess
@@ -41,8 +41,8 @@ class Regions(NamedTuple):
 
 def regions(setting: Setting, max_iter: int, tol: float) -> Regions | None:
     """Of victims at a relative gap of at most `tol`; None where there are none."""
-    relationship = setting.model.relationship
-    if setting.model.loss.is_regression or not isinstance(relationship, Learned):
+    lambdas = _lambdas(setting.model.relationship)
+    if setting.model.loss.is_regression or lambdas is None:
         return None
     setting = setting.with_rows_only()
     joint = JointMargins(setting)
@@ -50,19 +50,28 @@ def regions(setting: Setting, max_iter: int, tol: float) -> Regions | None:
     K, V = joint.reference(max_iter)
     K += excess(setting, V, joint.intercepts(V), eps)
     all_nodes = fit_losses(setting.rows, setting.model, joint.left, _TOL)
-    far = _radius(K - all_nodes.bound, all_nodes, relationship.lambda2)
-    alone, radius = _of_nodes(joint, relationship, (K, V, eps))
+    far = _radius(K - all_nodes.bound, all_nodes, lambdas[1])
+    alone, radius = _of_nodes(joint, lambdas, (K, V, eps))
     nearer = radius < far
     centre = np.where(nearer[:, None], alone, all_nodes.W)
     return Regions(centre, np.where(nearer, radius, far))
 
 
+def _lambdas(relationship: Relationship) -> tuple[float, float] | None:
+    """lambda1 and lambda2, if R has no more."""
+    if isinstance(relationship, Learned):
+        return relationship.lambda1, relationship.lambda2
+    if isinstance(relationship, Independent):
+        return 0.0, relationship.penalty(np.ones((1, 1)))
+    return None
+
+
 def _of_nodes(
-    joint: JointMargins, relationship: Learned, known: tuple[float, Array, float]
+    joint: JointMargins, lambdas: tuple[float, float], known: tuple[float, Array, float]
 ) -> tuple[Array, Array]:
     """Centres and radii of nodes by themselves."""
     K, V, eps = known
-    m, lambda1, lambda2 = relationship.n_nodes, relationship.lambda1, relationship.lambda2
+    m, (lambda1, lambda2) = len(V), lambdas
     ridge = lambda1 + lambda2
     # 2 lambda1 O
     tie = 2.0 * np.sqrt(lambda1 * max(K - _fit(joint, Independent(m, lambda2)).bound, 0.0))
