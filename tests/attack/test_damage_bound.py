@@ -34,7 +34,7 @@ every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 def bound(victim, **params):
     """A quick one."""
-    return DamageBound(victim, **{"random_state": 0, "max_iter": 12, **params})
+    return DamageBound(victim, **{"random_state": 0, "max_iter": 8, **params})
 
 
 def attackers(victim, **threat):
@@ -168,10 +168,7 @@ def test_what_nothing_exceeds_whatever_is_injected():
     [
         ("logistic", "hybrid", True, None),
         ("hinge", "direct", True, StandardScaler()),
-        ("hinge", "indirect", False, None),
-        ("squared_hinge", "hybrid", True, None),
-        ("logistic", "indirect", True, MinMaxScaler()),
-        ("logistic", "direct", False, None),
+        ("squared_hinge", "indirect", False, None),
     ],
 )
 def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
@@ -181,7 +178,7 @@ def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
     if scaler is not None:
         victim = make_pipeline(scaler, victim)
     threat = {"attack": attack, "target_nodes": 0.4, "budget": 0.05}
-    certified = bound(victim, max_iter=60, **threat).fit(X, y, nodes=nodes)
+    certified = bound(victim, max_iter=30, **threat).fit(X, y, nodes=nodes)
     held_out = np.vstack([X, 4.0 * X])
     where = np.concatenate([nodes, nodes])
     safe = certified.certify_rows(held_out, nodes=where)
@@ -258,10 +255,9 @@ def test_spellings_of_nodes_and_units_of_weights(estimator):
         assert model.n_features_in_ == 4
 
 
-@every_victim
-def test_descents_at_a_time(estimator):
-    X, y, nodes = make_rows(estimator, SIZES)
-    alone, together = bound(estimator(), max_iter=5), bound(estimator(), max_iter=5, n_jobs=2)
+def test_descents_at_a_time():
+    X, y, nodes = make_rows(FMTLRegressor, SIZES)
+    alone, together = (bound(FMTLRegressor(), max_iter=5, n_jobs=n_jobs) for n_jobs in (1, 2))
     with parallel_config("threading"):
         together.fit(X, y, nodes=nodes)
     assert together.upper_bound_ == alone.fit(X, y, nodes=nodes).upper_bound_
@@ -306,7 +302,7 @@ def test_rows_that_are_refused(estimator):
 def test_a_search_over_flights():
     X, y, nodes = load_flights(return_X_y_nodes=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    X, y, nodes = X[::8], y[::8], nodes[::8]
+    X, y, nodes = X[::10], y[::10], nodes[::10]
     model = DamageBound(
         FMTLRegressor(lambda2=0.1),
         attack="indirect",
