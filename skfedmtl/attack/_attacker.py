@@ -1,6 +1,5 @@
 """The bilevel attack as an estimator."""
 
-import logging
 import os
 from importlib.metadata import version
 from numbers import Integral, Real
@@ -12,10 +11,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_folder, fingerprint
-from skfedmtl.attack._contest import LEGS, LEGS_FROM_OUTSIDE, Case, Leg, Settings, craft, records
+from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoner import BasePoisoner
-from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES
+from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES, chooses_labels
 
 __all__ = ["PoisoningAttacker"]
 
@@ -411,29 +410,19 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         """Refuse what is asked of victims of the other kind, and a search without choices."""
         if self.optimize_labels and is_classifier(self.estimator):
             raise ValueError("optimize_labels=True is for regression; the victim is a classifier.")
-        if self.init == "weights" and not self._chooses_labels():
+        if self.init == "weights" and not chooses_labels(self.labels):
             raise ValueError(
                 f"labels={self.labels!r} leaves init='weights' no choice of labels; it needs "
                 "'auto', 'flip' or 'extreme'."
             )
-
-    def _chooses_labels(self):
-        """Whether the attacker chooses the targets of injected rows."""
-        return self.labels in ("auto", "flip", "extreme")
-
-    def _kind_of_init(self):
-        """`init` where it is not ``"auto"``, and what that comes to."""
-        climbs = self.max_iter != 0 and self.inner_iter is None
-        if self.init == "auto" and not (climbs and self._chooses_labels()):
-            return "clean"
-        return self.init
 
     def _inject(self, scenario, task):
         rng = scenario.rng
         starts = [scenario.draw_start(rng)]
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
         starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
-        settings, case = self._settings(scenario), Case.of(scenario)
+        given, tol = self.get_params(deep=False), scenario.parameters.tol
+        settings, case = Settings.of(given, scenario.threat, tol), Case.of(scenario)
         crafted = Parallel(n_jobs=self.n_jobs)(
             delayed(craft)(
                 case,
@@ -450,30 +439,6 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         self.objective_history_, self.n_iter_ = np.array(history), len(history) - 1
         self.attempts_ = records([one.attempts for one in crafted], best)
         return scenario.lay_out(crafted[best].start)
-
-    def _legs(self, threat):
-        """The ascents of a restart."""
-        if self.max_iter is not None:
-            return (Leg(int(self.max_iter), 1.0),)
-        inside = np.isin(threat.sources, threat.targets).any()
-        return LEGS if inside or self.inner_iter is not None else LEGS_FROM_OUTSIDE
-
-    def _settings(self, scenario):
-        """What every restart shares."""
-        return Settings(
-            init=self._kind_of_init(),
-            gradient=self.gradient,
-            step=self.step,
-            eta=float(self.eta),
-            line_search=self.line_search,
-            legs=self._legs(scenario.threat),
-            inner_iter=self.inner_iter,
-            tol=float(self.tol),
-            victim_tol=scenario.parameters.tol,
-            smoothing=float(self.smoothing),
-            optimize_labels=self.optimize_labels,
-            level=logging.INFO if self.verbose else logging.DEBUG,
-        )
 
     def _checkpoint_of(self, scenario, start):
         """The file of the restart that begins at `start`; None without `checkpoint`."""

@@ -12,7 +12,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from estimators import ESTIMATOR_OF, LOSSES, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._contest import Leg, attempts
+from skfedmtl.attack._contest import attempts
+from skfedmtl.attack._contest.settings import Leg
 
 INITS = ("auto", "weights", "clean", "ball")
 
@@ -311,7 +312,7 @@ def test_the_same_seed_gives_the_same_bits():
 def test_attacks_from_outside_go_on_as_long_as_it_pays(monkeypatch):
     """In legs of their own, the later ones longer and of shorter steps; a number is one leg."""
     legs = tuple(Leg(steps, stride) for steps, stride in ((3, 1.0), (6, 0.3), (9, 0.3)))
-    monkeypatch.setattr("skfedmtl.attack._attacker.LEGS_FROM_OUTSIDE", legs)
+    monkeypatch.setattr("skfedmtl.attack._contest.settings.LEGS_FROM_OUTSIDE", legs)
     X, y, nodes = make_rows(FMTLRegressor, (16, 12, 14))
     victim = FMTLRegressor(lambda1=0.3, lambda2=0.05, random_state=0)
     outside = {"attack": "indirect", "target_nodes": [0]}

@@ -2,6 +2,7 @@
 
 from skfedmtl.attack._contest.attempts import records
 from skfedmtl.attack._contest.case import Case
-from skfedmtl.attack._contest.restart import LEGS, LEGS_FROM_OUTSIDE, Leg, Settings, craft
+from skfedmtl.attack._contest.restart import craft
+from skfedmtl.attack._contest.settings import Settings
 
-__all__ = ["LEGS", "LEGS_FROM_OUTSIDE", "Case", "Leg", "Settings", "craft", "records"]
+__all__ = ["Case", "Settings", "craft", "records"]

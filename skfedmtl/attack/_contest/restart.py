@@ -16,7 +16,6 @@ from skfedmtl.attack._bilevel import (
     Bilevel,
     Checkpoint,
     Feasible,
-    FollowedBilevel,
     Game,
     OneVsRest,
     WithTargets,
@@ -25,64 +24,16 @@ from skfedmtl.attack._bilevel import (
 from skfedmtl.attack._contest.attempts import Attempt, Judge
 from skfedmtl.attack._contest.case import Case
 from skfedmtl.attack._contest.search import search
+from skfedmtl.attack._contest.settings import Leg, Settings
 from skfedmtl.attack._feasible import SeenThroughScalers
 from skfedmtl.attack._setting import Start, Verdict, as_targets, target_ranges
 
 #: what draws for the search and the judge, beside the seed of a restart: its own draws stay
 _SEARCH, _JUDGE = 1, 2
+_PAYS = 0.05  #: of H, that a leg must add to be followed by a longer one
 _SPREADS = 2.0  #: a step's unit at most, in typical lengths of the source's rows
 
 logger = logging.getLogger("skfedmtl.attack")
-
-
-class Leg(NamedTuple):
-    """An ascent of its own."""
-
-    max_iter: int
-    stride: float  #: of its steps, as a share of eta
-
-
-#: of an attack through targets; and of one from outside, as long as they pay: much must be shared
-#: before it reaches a target, and shorter steps lose less of it
-LEGS = (Leg(50, 1.0),)
-LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 0.3))
-_PAYS = 0.05  #: of H, that a leg must add to be followed by a longer one
-
-
-class Settings(NamedTuple):
-    """What every restart of an attack shares."""
-
-    init: str  #: "auto", "weights", "clean" or "ball"
-    gradient: str
-    step: str
-    eta: float
-    line_search: bool
-    legs: tuple[Leg, ...]
-    inner_iter: int | None
-    tol: float
-    victim_tol: float
-    smoothing: float
-    optimize_labels: bool
-    level: int  #: of the log line a step
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of a restart at most."""
-        polish = self.legs[0].max_iter if self.seeks else 0
-        return polish + sum(leg.max_iter for leg in self.legs)
-
-    @property
-    def seeks(self) -> bool:
-        """Whether weights are sought."""
-        return self.init in ("auto", "weights")
-
-    @property
-    def kind(self) -> Callable[..., Bilevel]:
-        """The game; in a single loop nothing is smoothed."""
-        if self.inner_iter is None and self.smoothing == 0.0:
-            return Bilevel
-        smoothing = self.smoothing if self.inner_iter is None else 0.0
-        return partial(FollowedBilevel, smoothing=smoothing, inner_iter=self.inner_iter)
 
 
 class Crafted(NamedTuple):

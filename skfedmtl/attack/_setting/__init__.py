@@ -10,11 +10,12 @@ from skfedmtl.attack._setting.start import (
     Evaluation,
     Start,
     as_targets,
+    chooses_labels,
     start_labels,
     target_ranges,
 )
 from skfedmtl.attack._setting.tables import as_given, in_frame, poisoned_data
-from skfedmtl.attack._setting.threat import ATTACKS, draw_distinct_rows
+from skfedmtl.attack._setting.threat import ATTACKS, Threat, draw_distinct_rows
 from skfedmtl.attack._setting.upper_loss import UpperLoss, upper_loss
 from skfedmtl.attack._setting.victim import Victim, check_victim
 
@@ -32,12 +33,14 @@ __all__ = [
     "Parameters",
     "Scenario",
     "Start",
+    "Threat",
     "UpperLoss",
     "Verdict",
     "Victim",
     "as_given",
     "as_targets",
     "check_victim",
+    "chooses_labels",
     "draw_distinct_rows",
     "in_frame",
     "injected_weights",

@@ -122,6 +122,11 @@ def _radii(radius: Any, clean: CleanData, codes: NDArray[np.int64], storage: Sto
     return largest[codes]
 
 
+def chooses_labels(labels: str) -> bool:
+    """Whether the attacker chooses the targets of injected rows."""
+    return labels in ("auto", "flip", "extreme")
+
+
 def check_label_kind(labels: str, victim: Any) -> str:
     """What the injected rows' targets become, for an FMTL estimator of this type."""
     classify = is_classifier(victim)

@@ -1,0 +1,91 @@
+"""How a restart goes about it, in plain values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skfedmtl.attack._bilevel import Bilevel, FollowedBilevel
+from skfedmtl.attack._setting import Threat, chooses_labels
+
+
+class Leg(NamedTuple):
+    """An ascent of its own."""
+
+    max_iter: int
+    stride: float  #: of its steps, as a share of eta
+
+
+#: of an attack through targets; and of one from outside, as long as they pay: much must be shared
+#: before it reaches a target, and shorter steps lose less of it
+LEGS = (Leg(50, 1.0),)
+LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 0.3))
+
+
+class Settings(NamedTuple):
+    """What every restart of an attack shares."""
+
+    init: str  #: "auto", "weights", "clean" or "ball"
+    gradient: str
+    step: str
+    eta: float
+    line_search: bool
+    legs: tuple[Leg, ...]
+    inner_iter: int | None
+    tol: float
+    victim_tol: float
+    smoothing: float
+    optimize_labels: bool
+    level: int  #: of the log line a step
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], threat: Threat, victim_tol: float) -> Settings:
+        """Those of a poisoner's parameters."""
+        chooses = chooses_labels(given["labels"])
+        climbs = given["max_iter"] != 0 and given["inner_iter"] is None
+        init = given["init"]
+        return cls(
+            init="clean" if init == "auto" and not (climbs and chooses) else init,
+            gradient=given["gradient"],
+            step=given["step"],
+            eta=float(given["eta"]),
+            line_search=given["line_search"],
+            legs=_legs(given["max_iter"], given["inner_iter"], threat),
+            inner_iter=given["inner_iter"],
+            tol=float(given["tol"]),
+            victim_tol=victim_tol,
+            smoothing=float(given["smoothing"]),
+            optimize_labels=given["optimize_labels"],
+            level=logging.INFO if given["verbose"] else logging.DEBUG,
+        )
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a restart at most."""
+        polish = self.legs[0].max_iter if self.seeks else 0
+        return polish + sum(leg.max_iter for leg in self.legs)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether weights are sought."""
+        return self.init in ("auto", "weights")
+
+    @property
+    def kind(self) -> Callable[..., Bilevel]:
+        """The game; in a single loop nothing is smoothed."""
+        if self.inner_iter is None and self.smoothing == 0.0:
+            return Bilevel
+        smoothing = self.smoothing if self.inner_iter is None else 0.0
+        return partial(FollowedBilevel, smoothing=smoothing, inner_iter=self.inner_iter)
+
+
+def _legs(max_iter: int | None, inner_iter: int | None, threat: Threat) -> tuple[Leg, ...]:
+    """The ascents of a restart."""
+    if max_iter is not None:
+        return (Leg(int(max_iter), 1.0),)
+    is_inside = bool(np.isin(threat.sources, threat.targets).any())
+    return LEGS if is_inside or inner_iter is not None else LEGS_FROM_OUTSIDE
