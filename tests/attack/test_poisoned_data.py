@@ -133,7 +133,7 @@ def test_rows_of_whole_numbers_are_not_truncated(make, dtype, given):
         data = model.poison(X, y, nodes=nodes if given == "nodes" else None)
     assert_array_equal(data.X[: len(y)], X)
     injected = np.asarray(data.X[data.is_poison], dtype=float)
-    assert np.linalg.norm(injected, axis=1).max() > 2.49
+    assert (injected != np.rint(injected)).any()
     if make is PoisoningAttacker:
         assert_allclose(model.objective_, model.objective_history_[-1], rtol=1e-4)
 
