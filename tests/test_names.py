@@ -20,7 +20,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
-from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS, Result, Settings
+from skfedmtl._report.experiment import ATTACKS, BASELINES, CERTIFIED, KINDS, Result, Settings
 from skfedmtl._report.figure import draw
 from skfedmtl._report.tables import print_tables, summarise, to_csv
 from skfedmtl._tools.figures import as_drawn
@@ -227,40 +227,41 @@ def test_names_that_look_alike_stay_two_or_are_refused(pair):
 def report_rows(name):
     """The rows of a report on a data set whose unit has this name."""
     models = [(attack, "baseline") for attack in BASELINES] + [("none", "clean")]
-    models += [(attack, kind) for attack in ATTACKS for kind in KINDS]
+    models += [(attack, kind) for attack in ATTACKS for kind in (*KINDS, CERTIFIED)]
     results = []
     for attack, kind in models:
-        targets = np.array([True, False]) if kind in KINDS else None
-        scores = {"rmse": np.array([1.0, 2.0])}
-        results.append(Result(0, attack, kind, scores, targets, 0.1))
-    return summarise(results, Settings(name, 1, 0.2, 0, 15, 0.1, 0.1), name)
+        targets = np.array([True, False]) if attack in ATTACKS else None
+        scores = {} if kind == CERTIFIED else {"rmse": np.array([1.0, 2.0])}
+        results.append(Result(0, attack, kind, scores, targets, 0.1, 3.0, 1.0))
+    return summarise(results, Settings(name, 1, 0.2, 0, 15, 0.1, 0.1, "squared_error"), name)
 
 
 @pytest.mark.parametrize("name", ["$$", "a$b$c", "{0}", "a\nb"])
 def test_the_figure_of_a_report(name):
     figure = draw(report_rows(name), [f"Data: {name}", f"nodes: {name}"])
     figure.savefig(io.BytesIO())
-    label = figure.axes[0].yaxis.label
+    label, below = (axes.yaxis.label for axes in figure.axes)
     texts = [text for text in figure.texts if name in text.get_text()]
     assert [text.get_text() for text in texts] == [f"Data: {name}", f"nodes: {name}"]
     assert label.get_text() == f"target nodes' test RMSE ({name})"
-    assert not any(text.get_parse_math() for text in (*texts, label))
+    assert below.get_text() == f"target nodes' training loss, as a root ({name})"
+    assert not any(text.get_parse_math() for text in (*texts, label, below))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "\n" not in name])
 def test_the_tables_of_a_report(name, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "800")
     print_tables(report_rows(name), [f"Data: {name}", "nodes"], False)
     out = capsys.readouterr().out
     assert out.startswith(f"Data: {name}\nnodes\n")
-    assert out.count(f"RMSE ({name})" if name else "RMSE ") == 3
+    assert out.count(f"RMSE ({name})" if name else "RMSE ") == 4
 
 
 def test_a_table_cuts_no_name(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     print_tables(report_rows("Q" * 120), ["\x1b[31mred", "nodes"], False)
     out = capsys.readouterr().out
-    assert out.count("Q") == 3 * 120 and "…" not in out
+    assert out.count("Q") == 6 * 120 and "…" not in out
     assert out.startswith(r"\x1b[31mred")
 
 

@@ -1,7 +1,8 @@
 """The experiment behind ``skfedmtl report``, in independent pieces of work.
 
 A repetition is a split into training and test rows, a draw of target nodes, the models without an
-attack, and six attacks on those targets. Any number of processes gives the same numbers.
+attack, six attacks on those targets, and what no attack exceeds. Any number of processes gives the
+same numbers.
 """
 
 import time
@@ -23,13 +24,14 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
 from skfedmtl._report.data import Labels, is_classification
 from skfedmtl._typing import Array
-from skfedmtl.attack import PoisoningAttacker, RandomPoisoner
+from skfedmtl.attack import DamageBound, PoisoningAttacker, RandomPoisoner
 from skfedmtl.model_selection import train_test_split_nodes
 
 Mask = NDArray[np.bool_]
 
 ATTACKS = ("direct", "indirect", "hybrid")
 KINDS = ("random", "optimised")
+CERTIFIED = "certified"  #: the kind of what no attack exceeds
 BASELINES = ("constant", "local", "global")
 
 
@@ -43,11 +45,12 @@ class Settings(NamedTuple):
     max_iter: int
     lambda1: float
     lambda2: float
-    loss: str = "hinge"  #: of classes
+    loss: str = "hinge"  #: of the victim
+    bound_iter: int = 200
 
 
 class Piece(NamedTuple):
-    """A piece of work: the models without an attack (kind "clean"), or one attack."""
+    """A piece of work: the models without an attack (kind "clean"), one attack, or its bound."""
 
     repeat: int
     attack: str
@@ -59,10 +62,12 @@ class Result(NamedTuple):
 
     repeat: int
     attack: str  #: an attack, "none", or the name of a baseline
-    kind: str  #: "baseline", "clean", "random" or "optimised"
-    scores: dict[str, Array]  #: by metric; one a node, NaN where there is none
-    targets: Mask | None  #: mask of the target nodes, for attacks
+    kind: str  #: "baseline", "clean", "random", "optimised" or "certified"
+    scores: dict[str, Array]  #: by metric; one a node, NaN where there is none; none certified
+    targets: Mask | None  #: mask of the target nodes, for attacks and bounds
     seconds: float
+    loss: float = np.nan  #: mean clean training loss of the targets; its root for numbers
+    clean_loss: float = np.nan  #: the same without an attack, of bounds
     constant: Mask | None = None  #: mask of the nodes whose model is, of federated models
     warnings: tuple[str, ...] = ()
 
@@ -85,9 +90,11 @@ class Split(NamedTuple):
 
 def pieces(repeats: int) -> list[Piece]:
     """All pieces of work, those that take longest first."""
-    optimised = [Piece(r, a, "optimised") for r in range(repeats) for a in ATTACKS]
-    clean = [Piece(r, "none", "clean") for r in range(repeats)]
-    return optimised + clean + [Piece(r, a, "random") for r in range(repeats) for a in ATTACKS]
+    certified, optimised, random = (
+        [Piece(r, a, kind) for r in range(repeats) for a in ATTACKS]
+        for kind in (CERTIFIED, "optimised", "random")
+    )
+    return certified + optimised + [Piece(r, "none", "clean") for r in range(repeats)] + random
 
 
 def run_piece(piece: Piece, X: Array, y: Labels, nodes: Labels, settings: Settings) -> list[Result]:
@@ -100,6 +107,8 @@ def run_piece(piece: Piece, X: Array, y: Labels, nodes: Labels, settings: Settin
         split = _split(X, y, nodes, split_seed)
         if piece.kind == "clean":
             results = _without_attack(piece.repeat, split, settings)
+        elif piece.kind == CERTIFIED:
+            results = [_bound(piece, split, settings, threat_seed)]
         else:
             results = [_attack(piece, split, settings, threat_seed)]
     messages = tuple(dict.fromkeys(str(warning.message) for warning in caught))
@@ -128,8 +137,13 @@ def _victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
     return FMTLRegressor(**options)
 
 
+def _threat(piece: Piece, settings: Settings, seed: int) -> dict[str, Any]:
+    """What the attackers of a repetition and their bound have in common: the same draws."""
+    return {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+
+
 def _attack(piece: Piece, split: Split, settings: Settings, seed: int) -> Result:
-    options = {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+    options = _threat(piece, settings, seed)
     poisoner: RandomPoisoner | PoisoningAttacker
     if piece.kind == "random":
         poisoner = RandomPoisoner(_victim(split, settings), **options)
@@ -142,7 +156,30 @@ def _attack(piece: Piece, split: Split, settings: Settings, seed: int) -> Result
     seconds = time.perf_counter() - start
     targets = np.isin(split.labels, poisoner.target_nodes_)
     victim = poisoner.estimator_
-    return Result(*piece, _scores(victim, split), targets, seconds, _constant(victim, split))
+    loss = _per_target(poisoner.objective_, targets, split)
+    constant = _constant(victim, split)
+    scores = _scores(victim, split)
+    return Result(*piece, scores, targets, seconds, loss, constant=constant)
+
+
+def _bound(piece: Piece, split: Split, settings: Settings, seed: int) -> Result:
+    bound = DamageBound(
+        _victim(split, settings), max_iter=settings.bound_iter, **_threat(piece, settings, seed)
+    )
+    start = time.perf_counter()
+    bound.fit(split.X, split.y, nodes=split.nodes)
+    seconds = time.perf_counter() - start
+    targets = np.isin(split.labels, bound.target_nodes_)
+    loss, clean = (
+        _per_target(total, targets, split) for total in (bound.upper_bound_, bound.clean_objective_)
+    )
+    return Result(*piece, {}, targets, seconds, loss, clean)
+
+
+def _per_target(objective: float, targets: Mask, split: Split) -> float:
+    """The mean of a sum over the targets; of squares its root, in the unit of the targets."""
+    mean = objective / np.count_nonzero(targets)
+    return mean if split.classify else float(np.sqrt(mean))
 
 
 def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Result]:
@@ -161,7 +198,8 @@ def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Resul
         seconds = time.perf_counter() - start
         kind = "clean" if name == "none" else "baseline"
         constant = _constant(model, split)
-        results.append(Result(repeat, name, kind, _scores(model, split), None, seconds, constant))
+        scores = _scores(model, split)
+        results.append(Result(repeat, name, kind, scores, None, seconds, constant=constant))
     return results
 
 

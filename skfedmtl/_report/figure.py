@@ -1,4 +1,4 @@
-"""The figure of ``skfedmtl report``: errors of the target nodes, clean and under attack."""
+"""The figure of ``skfedmtl report``: the target nodes, clean, under attack, and at the worst."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,15 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS
-from skfedmtl._report.tables import MODELS, Rows, select
-from skfedmtl._tools.figures import GREY, INK, PLAIN, SKY, STYLE, VERMILION, as_drawn
+from skfedmtl._report.experiment import ATTACKS, BASELINES, CERTIFIED, KINDS
+from skfedmtl._report.tables import DIGITS, FOUND, LOSSES, MODELS, Row, Rows, select
+from skfedmtl._tools.figures import GREY, INK, ORANGE, PLAIN, SKY, STYLE, VERMILION, as_drawn
 from skfedmtl._typing import Array
 
 COLOURS = {"random": SKY, "optimised": VERMILION}
 KIND_NAMES = {kind: f"{kind} attack" for kind in KINDS}
 MEAN, ONE = "mean ± standard error", "one repetition"
+BEST, OPEN, LIMIT = "best attack found", "not ruled out", "certified maximum"
 WIDTH = 0.36
 OFF_SCALE = 1.6  # baselines so far above the bars are named, not drawn
 ERROR_BAR = {"fmt": "none", "ecolor": INK, "capsize": 4, "elinewidth": 1.2, "zorder": 4}
@@ -33,11 +34,13 @@ AXIS = {
     "rmse": "target nodes' test RMSE ({unit})",
     "error": "target nodes' test error ({unit})",
     "auc": "target nodes' test AUC",
+    "root_loss": "target nodes' training loss, as a root ({unit})",
+    "loss": "target nodes' training loss ({loss})",
 }
 
 
 def draw(rows: Rows, header: Sequence[str]) -> Figure:
-    """Draw bars of random and optimised attacks beside the models without an attack.
+    """Draw bars of attacks beside the models without one, and what no attack exceeds.
 
     Parameters
     ----------
@@ -49,17 +52,21 @@ def draw(rows: Rows, header: Sequence[str]) -> Figure:
     Returns
     -------
     figure : Figure
-        Not tied to any display; one panel a metric.
+        Not tied to any display; one panel a metric of test rows, and one of training rows.
     """
     rows = select(rows, nodes="targets")
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    tested = [metric for metric in metrics if metric not in LOSSES]
+    (loss,) = set(metrics) - set(tested)
+    shares = [5.8] * len(tested) + [4.4]
     with rc_context(STYLE):
-        figure = Figure(figsize=(2.2 + 5.8 * len(metrics), 5.4), layout="constrained")
-        panels = np.atleast_1d(figure.subplots(1, len(metrics)))
-        for axes, metric in zip(panels, metrics, strict=True):
+        figure = Figure(figsize=(2.2 + sum(shares), 5.4), layout="constrained")
+        *panels, last = figure.subplots(1, len(shares), width_ratios=shares)
+        for axes, metric in zip(panels, tested, strict=True):
             _panel(axes, select(rows, metric=metric))
+        _worst_case(last, select(rows, metric=loss))
         _write_title(figure, header)
-        _write_legend(figure, panels[0])
+        _write_legends(figure, panels[0], last)
     return figure
 
 
@@ -72,30 +79,72 @@ def _write_title(figure: Any, header: Sequence[str]) -> None:
     figure.text(0.5, 0.925, "\n".join(lines), fontsize=10, color=GREY, **style)
 
 
-def _write_legend(figure: Any, axes: Any) -> None:
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    names = [name for name in (*KIND_NAMES.values(), MEAN, ONE) if name in handles]
-    figure.legend(
-        [handles[name] for name in names],
-        names,
-        loc="outside lower center",
-        ncols=len(names),
-        frameon=False,
-    )
+def _write_legends(figure: Any, first: Any, last: Any) -> None:
+    for side, axes, order in (
+        ("left", first, (*KIND_NAMES.values(), MEAN, ONE)),
+        ("right", last, (BEST, OPEN, LIMIT)),
+    ):
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        names = [name for name in order if name in handles]
+        figure.legend(
+            [handles[name] for name in names],
+            names,
+            loc=f"outside lower {side}",
+            ncols=len(names),
+            frameon=False,
+            columnspacing=1.4,
+        )
 
 
 def _panel(axes: Any, rows: Rows) -> None:
-    metric, unit = rows[0]["metric"], rows[0]["unit"]
+    metric = rows[0]["metric"]
     for shift, kind in zip((-0.5, 0.5), KINDS, strict=True):
         for position, attack in enumerate(ATTACKS):
             _bar(axes, position + shift * WIDTH, select(rows, attack=attack, kind=kind))
     _lines(axes, select(rows, level="aggregate"))
+    note = "" if metric == "auc" else "    ×: ratio to no attack"
+    _name_axes(axes, rows[0], f"attack, and the nodes that rows are injected into{note}")
+
+
+def _worst_case(axes: Any, rows: Rows) -> None:
+    """The losses of training rows that were found, and above them what is certified."""
+    aggregate = select(rows, level="aggregate")
+    for position, attack in enumerate(ATTACKS):
+        (found,) = select(aggregate, attack=attack, kind=FOUND)
+        (certified,) = select(aggregate, attack=attack, kind=CERTIFIED)
+        _bracket(axes, position, found, certified)
+    (clean,) = select(aggregate, kind="clean")
+    axes.axhline(clean["mean"], color=INK, lw=1.6, zorder=3)
+    axes.set_ylim(0.0, axes.get_ylim()[1] * 1.04)
+    _name_lines(axes, [(clean["mean"], "no attack", INK)])
+    _name_axes(axes, clean, "attack, and the nodes that rows are injected into")
+
+
+def _bracket(axes: Any, x: float, found: Row, certified: Row) -> None:
+    """A bar as high as the best attack, what may be above it, and where no attack is."""
+    first = found["attack"] == ATTACKS[0]
+    names = (BEST, OPEN, LIMIT) if first else (None, None, None)
+    low, high = found["mean"], certified["mean"]
+    width = 1.5 * WIDTH
+    hatched = {"fc": "white", "ec": GREY, "hatch": "////", "lw": 0.0}
+    axes.bar(x, low, width, color=ORANGE, label=names[0], zorder=2)
+    axes.bar(x, high - low, width, bottom=low, label=names[1], zorder=2, **hatched)
+    ends = x - 0.6 * width, x + 0.6 * width
+    axes.plot(ends, (high, high), color=INK, lw=3.0, label=names[2], zorder=4)
+    digits = DIGITS.get(found["metric"], 2)
+    axes.annotate(f"{high:.{digits}f}", (x, high), **ABOVE)
+    # at the foot, where no other line is, or covered by its background
+    box = {"facecolor": ORANGE, "edgecolor": "none", "pad": 1.0}
+    axes.annotate(f"{low:.{digits}f}", (x, 0.0), **{**ABOVE, "bbox": box})
+
+
+def _name_axes(axes: Any, row: Row, below: str) -> None:
     axes.set_xticks(range(len(ATTACKS)), [f"{name}\n{WHERE[name]}" for name in ATTACKS])
     axes.tick_params("x", length=0)
     axes.set_xlim(-0.6, len(ATTACKS) - 0.4)
-    note = "" if metric == "auc" else "    ×: ratio to no attack"
-    axes.set_xlabel(f"attack, and the nodes that rows are injected into{note}")
-    axes.set_ylabel(as_drawn(AXIS[metric].format(unit=unit)), **PLAIN)
+    axes.set_xlabel(below)
+    loss = row["loss"].replace("_", " ")
+    axes.set_ylabel(as_drawn(AXIS[row["metric"]].format(unit=row["unit"], loss=loss)), **PLAIN)
 
 
 def _bar(axes: Any, x: float, rows: Rows) -> None:
@@ -114,7 +163,7 @@ def _bar(axes: Any, x: float, rows: Rows) -> None:
         dots = [row["mean"] for row in select(rows, level="repeat")]
         axes.plot(np.full(len(dots), x - 0.25 * WIDTH), dots, label=names[1], **DOTS)
         top = np.nanmax([top + mean["se"], *dots])
-    digits = 3 if mean["metric"] == "auc" else 2  # as in the tables: 0.997 is not 1.00
+    digits = DIGITS.get(mean["metric"], 2)
     value = f"{mean['mean']:.{digits}f}"
     text = value if np.isnan(mean["ratio"]) else f"×{mean['ratio']:.2f}"
     axes.annotate(text, (x, top), **ABOVE)

@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skfedmtl._report.experiment import ATTACKS, BASELINES, KINDS, Mask, Result, Settings
+from skfedmtl._report.experiment import (
+    ATTACKS,
+    BASELINES,
+    CERTIFIED,
+    KINDS,
+    Mask,
+    Result,
+    Settings,
+)
 from skfedmtl._tools.figures import as_drawn
 
 Row = dict[str, Any]  #: of the CSV file
 Rows = list[Row]
 
-NAMES = {"rmse": "RMSE", "error": "error", "auc": "AUC"}
+FOUND = "found"  #: the kind of the attack of a repetition that raised the training loss most
+NAMES = {"rmse": "RMSE", "error": "error", "auc": "AUC"}  #: of the metrics of test rows
+LOSSES = ("root_loss", "loss")  #: the metrics of training rows, of numbers and of classes
+DIGITS = {"auc": 3, "loss": 3}  #: where two are too few: 0.997 is not 1.00
 MODELS = {  # by whether the target is a class
     False: {
         "constant": "own mean",
@@ -46,28 +57,57 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
     -------
     rows : list of dict
         ``level`` is "repeat" or "aggregate"; ``nodes`` says whether ``mean`` is over all nodes or
-        the target nodes. ``ratio`` is to the clean model on the same nodes of the same
-        repetitions; ``se`` is the standard error of the repetitions' means; ``constant`` the share
-        of nodes whose federated model answers alike for every row, so that its AUC is 0.5.
+        the target nodes. The metrics ``root_loss`` and ``loss`` are of the clean training rows, the
+        others of test rows. The kind "found" is the attack with the largest training loss of a
+        repetition, "certified" what none exceeds. ``ratio`` is to the clean model on the same nodes
+        of the same repetitions; ``se`` is the standard error of the repetitions' means;
+        ``constant`` the share of nodes whose federated model answers alike for every row, so that
+        its AUC is 0.5.
     """
-    units = {"rmse": unit, "error": "%", "auc": ""}
+    units = {"rmse": unit, "error": "%", "auc": "", "root_loss": unit, "loss": ""}
+    loss = LOSSES[settings.loss != "squared_error"]
+    results = _with_losses(results)
     clean = {result.repeat: result for result in results if result.kind == "clean"}
     targets = {result.repeat: result.targets for result in results if result.targets is not None}
     rows: Rows = []
     for group in _groups(results):
-        for nodes in ("targets",) if group[0].kind in KINDS else ("all", "targets"):
+        for nodes, metric in _judged_by(group[0], loss):
             masks = [_mask(result, nodes, targets) for result in group]
-            for metric in group[0].scores:
-                head: Row = {"nodes": nodes, "metric": metric, "unit": units[metric]}
-                rows += [{**head, **row} for row in _measured(group, clean, masks, metric)]
+            head: Row = {"nodes": nodes, "metric": metric, "unit": units[metric]}
+            rows += [{**head, **row} for row in _measured(group, clean, masks, metric)]
     tail = {**settings._asdict(), "version": version("skfedmtl")}
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
+
+
+def _with_losses(results: list[Result]) -> list[Result]:
+    """The same and the best attacks found; the clean models with their loss on the targets."""
+    certified = {result.repeat: result for result in results if result.kind == CERTIFIED}
+    found: dict[tuple[int, str], Result] = {}
+    for result in results:
+        key = result.repeat, result.attack
+        if result.kind in KINDS and (key not in found or result.loss > found[key].loss):
+            found[key] = result._replace(kind=FOUND)
+    whole = [
+        result._replace(loss=certified[result.repeat].clean_loss)
+        if result.kind == "clean"
+        else result
+        for result in results
+    ]
+    return whole + list(found.values())
+
+
+def _judged_by(result: Result, loss: str) -> Iterator[tuple[str, str]]:
+    """The nodes and the metric of everything that is known of a model."""
+    for nodes in ("all", "targets") if result.targets is None else ("targets",):
+        yield from ((nodes, metric) for metric in result.scores)
+    if result.kind != "baseline":
+        yield "targets", loss
 
 
 def _groups(results: list[Result]) -> Iterator[list[Result]]:
     """The repetitions of each model, in the order of the report."""
     names = [(name, "baseline") for name in BASELINES] + [("none", "clean")]
-    names += [(attack, kind) for attack in ATTACKS for kind in KINDS]
+    names += [(attack, kind) for attack in ATTACKS for kind in (*KINDS, FOUND, CERTIFIED)]
     for name in names:
         group = [result for result in results if (result.attack, result.kind) == name]
         yield sorted(group, key=lambda result: result.repeat)
@@ -83,10 +123,8 @@ def _measured(
     group: list[Result], clean: dict[int, Result], masks: list[Mask], metric: str
 ) -> Iterator[Row]:
     """One row a repetition, then their mean."""
-    means = [_mean(r.scores[metric], mask) for r, mask in zip(group, masks, strict=True)]
-    base = [
-        _mean(clean[r.repeat].scores[metric], mask) for r, mask in zip(group, masks, strict=True)
-    ]
+    means = [_value(r, metric, mask) for r, mask in zip(group, masks, strict=True)]
+    base = [_value(clean[r.repeat], metric, mask) for r, mask in zip(group, masks, strict=True)]
     model: Row = {"attack": group[0].attack, "kind": group[0].kind}
     shares = [_share(result.constant, mask) for result, mask in zip(group, masks, strict=True)]
     for result, mean, reference, share in zip(group, means, base, shares, strict=True):
@@ -111,6 +149,11 @@ def _measured(
     }
 
 
+def _value(result: Result, metric: str, mask: Mask) -> float:
+    """The mean over these nodes; losses are of the targets as they are."""
+    return result.loss if metric in LOSSES else _mean(result.scores[metric], mask)
+
+
 def _mean(values: ArrayLike, mask: ArrayLike = True) -> float:
     some = np.asarray(values)[np.broadcast_to(mask, np.shape(values))]
     known = some[~np.isnan(some)]
@@ -132,7 +175,7 @@ def select(rows: Rows, **wanted: Any) -> Rows:
 
 
 def print_tables(rows: Rows, header: Sequence[str], classify: bool) -> None:
-    """Print what was done, the models without an attack, and the attacks.
+    """Print what was done, the models without an attack, the attacks, and the worst case.
 
     Parameters
     ----------
@@ -149,11 +192,14 @@ def print_tables(rows: Rows, header: Sequence[str], classify: bool) -> None:
     plus_minus = "±" if (console.encoding or "").lower().startswith("utf") else "+-"
     rows = select(rows, level="aggregate")
     console.print("\n".join(map(as_drawn, header)), end="\n\n", soft_wrap=True)
-    console.print(_models_table(rows, classify, plus_minus))
-    console.print(_attacks_table(rows, plus_minus))
+    tested = [row for row in rows if row["metric"] in NAMES]
+    console.print(_models_table(tested, classify, plus_minus))
+    console.print(_attacks_table(tested, plus_minus))
+    console.print(_worst_case_table(rows, plus_minus))
+    console.print(_worst_case_caption(rows), soft_wrap=True)
     if any(not np.isnan(row["se"]) for row in rows):
         console.print(f"{plus_minus}: standard error over the repetitions; ratio: of the means")
-    for line in _constant_lines(rows):
+    for line in _constant_lines(tested):
         console.print(line, soft_wrap=True)
 
 
@@ -196,11 +242,50 @@ def _attacks_table(rows: Rows, plus_minus: str) -> Any:
     return table
 
 
+def _worst_case_table(rows: Rows, plus_minus: str) -> Any:
+    """Found and certified losses of training rows; test rows have a column of their own."""
+    from rich.table import Table
+
+    losses = [row for row in rows if row["metric"] in LOSSES]
+    unit = losses[0]["unit"]
+    in_unit = f"\n({as_drawn(unit)})" if unit else ""
+    metric = rows[0]["metric"]
+    table = Table(
+        title="Worst case: clean training rows, mean over target nodes", title_justify="left"
+    )
+    table.add_column("attack")
+    for name in (
+        f"best found{in_unit}",
+        f"certified{in_unit}",
+        "certified\n/ found",
+        f"test {_quantity(rows, metric)}\nof best found",
+    ):
+        table.add_column(name, justify="right", overflow="fold")
+    (clean,) = select(losses, kind="clean")
+    (tested,) = select(rows, kind="clean", metric=metric, nodes="targets")
+    table.add_row("clean", _cell(clean, plus_minus), "-", "-", _cell(tested, plus_minus))
+    for attack in ATTACKS:
+        (found,) = select(losses, attack=attack, kind=FOUND)
+        (certified,) = select(losses, attack=attack, kind=CERTIFIED)
+        (tested,) = select(rows, attack=attack, kind=FOUND, metric=metric)
+        ratio = _number(_ratio(metric, certified["mean"], found["mean"]))
+        cells = (_cell(row, plus_minus) for row in (found, certified))
+        table.add_row(attack, *cells, ratio, _cell(tested, plus_minus))
+    return table
+
+
+def _worst_case_caption(rows: Rows) -> str:
+    """What is certified, in words."""
+    loss = rows[0]["loss"].replace("_", " ")
+    what = "root of the mean squared error" if loss == "squared error" else f"{loss} loss"
+    return f"found, certified: {what}, training rows; no attack exceeds what is certified"
+
+
 def _constant_lines(rows: Rows) -> Iterator[str]:
     """What models are the same for every row, in words."""
     metric = rows[0]["metric"]
     for row in select(rows, nodes="targets", metric=metric):
-        if row["constant"] > 0.0:
+        if row["constant"] > 0.0 and row["kind"] != FOUND:  # it is one of the others
             name = "clean" if row["kind"] == "clean" else f"{row['kind']} {row['attack']}"
             auc = ", with an AUC of 0.5" if metric != "rmse" else ""
             yield (
@@ -215,7 +300,7 @@ def _quantity(rows: Rows, metric: str) -> str:
 
 
 def _cell(row: Row, plus_minus: str) -> str:
-    digits = 3 if row["metric"] == "auc" else 2
+    digits = DIGITS.get(row["metric"], 2)
     if np.isnan(row["se"]):
         return _number(row["mean"], digits)
     return f"{row['mean']:.{digits}f} {plus_minus} {row['se']:.{digits}f}"

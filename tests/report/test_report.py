@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from sklearn.preprocessing import StandardScaler
 
-from skfedmtl import __version__
+from skfedmtl import FMTLRegressor, PoisoningAttacker, __version__
 from skfedmtl._report import command
 from skfedmtl._report.command import main, write_files
 from skfedmtl._report.data import DATASETS, Dataset, is_classification
 from skfedmtl._report.figure import draw, spread
+from skfedmtl.attack import DamageBound
+from skfedmtl.model_selection import train_test_split_nodes
 
 ATTACKS = ["direct", "indirect", "hybrid"]
 KINDS = ["random", "optimised"]
@@ -50,8 +53,8 @@ def small():
 
 
 def arguments(output, *more):
-    options = ["--dataset", "small", "--repeats", "1", "--max-iter", "2", "--n-jobs", "1"]
-    return ["report", *options, "--output", str(output), *more]
+    options = ["--dataset", "small", "--repeats", "1", "--max-iter", "2", "--bound-iter", "1"]
+    return ["report", *options, "--n-jobs", "1", "--output", str(output), *more]
 
 
 def read(output):
@@ -79,16 +82,17 @@ def two_repeats(small, tmp_path_factory):
 
 def test_every_model_has_its_repetitions_and_their_mean(two_repeats):
     rows = read(two_repeats)
-    models = [
-        (attack, "baseline", nodes)
-        for attack in ("constant", "local", "global")
-        for nodes in ("all", "targets")
-    ]
-    models += [("none", "clean", nodes) for nodes in ("all", "targets")]
-    models += [(attack, kind, "targets") for attack in ATTACKS for kind in KINDS]
+    names = [(attack, "baseline") for attack in ("constant", "local", "global")]
+    tested = [(*name, nodes, "rmse") for name in names for nodes in ("all", "targets")]
+    tested += [("none", "clean", "all", "rmse")]
+    names = [("none", "clean")]
+    names += [(attack, kind) for attack in ATTACKS for kind in (*KINDS, "found")]
+    both = [(*name, "targets", metric) for name in names for metric in ("rmse", "root_loss")]
+    certified = [(attack, "certified", "targets", "root_loss") for attack in ATTACKS]
+    models = tested + both + certified
     assert len(rows) == 3 * len(models)
-    for attack, kind, nodes in models:
-        model = select(rows, attack=attack, kind=kind, nodes=nodes)
+    for attack, kind, nodes, metric in models:
+        model = select(rows, attack=attack, kind=kind, nodes=nodes, metric=metric)
         repeats, (mean,) = select(model, level="repeat"), select(model, level="aggregate")
         values = [row["mean"] for row in repeats]
         assert [row["repeat"] for row in repeats] == ["0", "1"]
@@ -101,15 +105,17 @@ def test_every_model_has_its_repetitions_and_their_mean(two_repeats):
 def test_ratios_are_to_the_clean_model_on_the_same_nodes(two_repeats, level):
     rows = select(read(two_repeats), level=level)
     for row in rows:
-        (clean,) = select(rows, kind="clean", nodes=row["nodes"], repeat=row["repeat"])
+        same = {key: row[key] for key in ("nodes", "repeat", "metric")}
+        (clean,) = select(rows, kind="clean", **same)
         np.testing.assert_allclose(row["ratio"], row["mean"] / clean["mean"])
 
 
 def test_every_row_says_what_was_run(two_repeats):
     for row in read(two_repeats):
         assert row["dataset"] == "small"
-        assert (row["metric"], row["unit"]) == ("rmse", "grams")
+        assert row["metric"] in ("rmse", "root_loss") and row["unit"] == "grams"
         assert (row["repeats"], row["seed"], row["max_iter"]) == ("2", "0", "2")
+        assert (row["bound_iter"], row["loss"]) == ("1", "squared_error")
         assert [float(row[key]) for key in ("budget", "lambda1", "lambda2")] == [0.2, 0.01, 0.01]
         assert row["version"] == __version__
 
@@ -128,9 +134,16 @@ def test_the_tables_hold_the_numbers_of_the_file(tmp_path, capsys):
         assert words in out
     for attack in ATTACKS:
         for kind in KINDS:
-            (row,) = select(rows, attack=attack, kind=kind)
+            (row,) = select(rows, attack=attack, kind=kind, metric="rmse")
             (line,) = (line for line in out.splitlines() if f"{kind} {attack}" in line)
             assert f"{row['mean']:.2f}" in line and f"{row['ratio']:.2f}" in line
+        found, certified = (select(rows, attack=attack, kind=k) for k in ("found", "certified"))
+        (line,) = (line for line in out.splitlines() if line.startswith(f"│ {attack} "))
+        (tested,), (found,) = (select(found, metric=m) for m in ("rmse", "root_loss"))
+        numbers = [found["mean"], certified[0]["mean"], certified[0]["mean"] / found["mean"]]
+        assert line.split()[3::2] == [f"{value:.2f}" for value in (*numbers, tested["mean"])]
+    (caption,) = (line for line in out.splitlines() if line.startswith("found, certified: "))
+    assert "root of the mean squared error" in caption and "training rows" in caption
     assert out.splitlines()[-2:] == [str(tmp_path / name) for name in ("report.csv", "report.png")]
     assert err == ""
 
@@ -138,14 +151,82 @@ def test_the_tables_hold_the_numbers_of_the_file(tmp_path, capsys):
 def test_classification_reports_error_and_auc(tmp_path, capsys):
     assert main(arguments(tmp_path, "--dataset", "classes")) == 0
     rows = read(tmp_path)
-    assert {row["metric"] for row in rows} == {"error", "auc"}
+    assert {row["metric"] for row in rows} == {"error", "auc", "loss"}
     for row in select(rows, metric="error"):
         assert 0.0 <= row["mean"] <= 100.0
     for row in select(rows, metric="auc"):
         assert 0.0 <= row["mean"] <= 1.0 and np.isnan(row["ratio"])
     assert {row["mean"] for row in select(rows, metric="auc", attack="constant")} == {0.5}
-    assert "own majority" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "own majority" in out and "found, certified: hinge loss, training rows" in out
     assert imread(tmp_path / "report.png").ndim == 3
+
+
+# -- what is certified --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", ["small", "classes"])
+def test_nothing_found_exceeds_what_is_certified(dataset, two_repeats, tmp_path):
+    if dataset == "classes":
+        assert main(arguments(tmp_path, "--dataset", dataset)) == 0
+    rows = read(two_repeats if dataset == "small" else tmp_path)
+    losses = [row for row in rows if row["metric"] in ("root_loss", "loss")]
+    (clean,) = select(losses, kind="clean", level="aggregate")
+    for attack in ATTACKS:
+        for repeat in {row["repeat"] for row in losses}:
+            mine = select(losses, attack=attack, repeat=repeat)
+            loss = {row["kind"]: row["mean"] for row in mine}
+            if repeat:  # the best of each repetition; a mean of them is as large as any mean
+                assert loss["found"] == max(loss["random"], loss["optimised"])
+            assert loss["optimised"] <= loss["found"] < loss["certified"]
+    (certified,) = select(losses, attack="direct", kind="certified", level="aggregate")
+    assert certified["mean"] > 1.5 * clean["mean"]
+
+
+def test_losses_are_those_of_attackers_and_bounds_of_the_same_draws(two_repeats):
+    """Of `poison`, that is, from the outside: the split, the seeds, and roots of means."""
+    split_seed, seed = np.random.SeedSequence(0).generate_state(4)[:2].tolist()
+    X, y, nodes = regression_rows()
+    X, _, y, _, nodes, _ = train_test_split_nodes(X, y, nodes, random_state=split_seed)
+    X = StandardScaler().fit_transform(X)
+    victim = FMTLRegressor(lambda1=0.01, lambda2=0.01, tol=1e-8, random_state=0)
+    rows = select(read(two_repeats), metric="root_loss", repeat="0")
+    for attack in ATTACKS:
+        threat = {"attack": attack, "budget": 0.2, "random_state": seed}
+        attacker = PoisoningAttacker(victim, max_iter=2, **threat).fit(X, y, nodes=nodes)
+        bound = DamageBound(victim, max_iter=1, **threat).fit(X, y, nodes=nodes)
+        mine = {row["kind"]: row["mean"] for row in select(rows, attack=attack)}
+        (clean,) = select(rows, kind="clean")
+        np.testing.assert_allclose(mine["optimised"] ** 2, attacker.objective_ / 2)
+        np.testing.assert_allclose(mine["certified"] ** 2, bound.per_target_)
+        np.testing.assert_allclose(clean["mean"] ** 2, bound.clean_objective_ / 2)
+        squares = np.square(y - attacker.predict(X, nodes=nodes))
+        means = [squares[nodes == target].mean() for target in attacker.target_nodes_]
+        np.testing.assert_allclose(mine["optimised"] ** 2, np.mean(means))
+
+
+def test_bounds_are_lower_after_more_steps(two_repeats, tmp_path):
+    assert main(arguments(tmp_path, "--bound-iter", "40")) == 0
+    wanted = {"kind": "certified", "repeat": "0"}
+    few, many = (select(read(folder), **wanted) for folder in (two_repeats, tmp_path))
+    lower = [two["mean"] < one["mean"] for one, two in zip(few, many, strict=True)]
+    assert len(lower) == 3 and any(lower)
+
+
+def test_the_figure_brackets_the_worst_case(two_repeats):
+    rows = read(two_repeats)
+    tested, worst = draw(rows, ["title", "line"]).axes
+    assert "test RMSE (grams)" in tested.get_ylabel()
+    assert worst.get_ylabel() == "target nodes' training loss, as a root (grams)"
+    losses = select(rows, metric="root_loss", level="aggregate")
+    texts = {text.get_text() for text in worst.texts}
+    limits = [line.get_ydata()[0] for line in worst.lines if len(set(line.get_ydata())) == 1]
+    tops = [bar.get_y() + bar.get_height() for bar in worst.patches]
+    for kind, drawn in (("found", tops), ("certified", tops), ("certified", limits)):
+        for row in select(losses, kind=kind):
+            assert f"{row['mean']:.2f}" in texts and np.isclose(drawn, row["mean"]).any()
+    (clean,) = select(losses, kind="clean")
+    assert "no attack" in texts and clean["mean"] in limits
 
 
 # -- what is run --------------------------------------------------------------------------
@@ -170,14 +251,17 @@ def test_random_and_optimised_attacks_share_targets_and_sources(tmp_path):
     assert main(arguments(tmp_path, "--max-iter", "0")) == 0
     rows = select(read(tmp_path), level="aggregate")
     for attack in ATTACKS:
-        random, optimised = (select(rows, attack=attack, kind=kind)[0] for kind in KINDS)
-        assert random["mean"] == optimised["mean"]
+        random, optimised = (select(rows, attack=attack, kind=kind) for kind in KINDS)
+        assert [row["mean"] for row in random] == [row["mean"] for row in optimised]
 
 
 def test_no_budget_does_no_harm(tmp_path):
     assert main(arguments(tmp_path, "--budget", "0")) == 0
     rows = [row for row in read(tmp_path) if row["kind"] in KINDS]
-    assert len(rows) == 12 and {row["ratio"] for row in rows} == {1.0}
+    assert len(select(rows, metric="rmse")) == len(select(rows, metric="root_loss")) == 12
+    assert {row["ratio"] for row in select(rows, metric="rmse")} == {1.0}
+    # the clean loss is of the victim that bounds were made for, with an attacker's to the last bits
+    assert all(row["ratio"] == pytest.approx(1.0, abs=1e-12) for row in rows)
 
 
 def test_penalties_can_be_given(tmp_path):
@@ -234,6 +318,7 @@ def no_work(monkeypatch):
         ("--seed", "-1", "from 0 to"),
         ("--seed", str(2**32), "from 0 to"),
         ("--max-iter", "-1", "at least 0"),
+        ("--bound-iter", "0", "at least 1"),
         ("--lambda1", "-1", "at least 0"),
         ("--lambda2", "0", "above 0"),
         ("--n-jobs", "0", "other than 0"),
@@ -375,7 +460,7 @@ def test_a_baseline_far_above_the_bars_is_named_but_not_drawn(two_repeats):
     rows = read(two_repeats)
     for row in select(rows, attack="global"):
         row["mean"] = 1234.0
-    (axes,) = draw(rows, ["title", "line"]).axes
+    axes, _ = draw(rows, ["title", "line"]).axes
     assert axes.get_ylim()[1] < 100.0
     assert "global ridge: 1.23e+03 ↑" in {text.get_text() for text in axes.texts}
     assert "local ridge" in {text.get_text() for text in axes.texts}
