@@ -18,7 +18,7 @@ from skfedmtl._input import (
     take,
 )
 from skfedmtl._tools.sklearn import last_step
-from skfedmtl.attack import clean_twin, draw_nodes
+from skfedmtl.attack import DamageBound, clean_twin, draw_nodes
 from skfedmtl.model_selection._strata import (
     check_test_size,
     draw,
@@ -29,6 +29,10 @@ from skfedmtl.model_selection._strata import (
 
 __all__ = ["security_curve"]
 
+#: Of a curve with bounds, beside its scores.
+CERTIFIED = ("objectives", "upper_bounds", "clean_objectives")
+#: Parameters of attackers that bounds have as well, with the same meaning.
+SHARED = ("estimator", "attack", "budget", "radius", "node_column", "random_state")
 SCORE_NAMES = ("mean RMSE of the target nodes", "mean error rate of the target nodes")
 
 
@@ -43,6 +47,7 @@ def security_curve(
     param_range,
     n_repeats=5,
     test_size=0.25,
+    bound=False,
     n_jobs=None,
 ):
     """Measure an attack on held-out rows for several values of a parameter.
@@ -74,6 +79,10 @@ def security_curve(
         Number of repetitions, at least 1.
     test_size : float, default=0.25
         The share of a node's rows to test, between 0 and 1.
+    bound : bool, default=False
+        Whether to certify with a `DamageBound` what no attack on the same training rows, targets
+        and sources exceeds. It takes the parameters that it shares with the attacker; others, as
+        limits of features, leave the bound as it is. Not for attackers with a `goal` of their own.
     n_jobs : int or None, default=None
         Attacks that run at a time, as in joblib; without effect on the result.
 
@@ -92,19 +101,29 @@ def security_curve(
             The same of the victim without the attack.
         score_name : str
             What is measured.
+        objectives : ndarray of shape (n_values, n_repeats)
+            With `bound`: the mean loss of the victim on a target's clean training rows, under the
+            attack; its `objective_` divided by the number of targets.
+        upper_bounds : ndarray of shape (n_values, n_repeats)
+            With `bound`: what that loss never exceeds, `per_target_` of a `DamageBound`. Neither is
+            in the unit of the scores.
+        clean_objectives : ndarray of shape (n_values, n_repeats)
+            With `bound`: the same loss without the attack.
 
     Raises
     ------
     TypeError
-        If `attacker` is no poisoner, or `n_repeats` no whole number.
+        If `attacker` is no poisoner, `n_repeats` no whole number, or `bound` no bool.
     ValueError
         If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, the
-        rows have no nodes, or a target node given by its label has a single row; and as `fit` of
-        the attacker does.
+        rows have no nodes, or a target node given by its label has a single row; if `bound` is
+        asked of an attacker with a `goal` other than "error"; and as `fit` of the attacker and,
+        with `bound`, of `DamageBound` do.
 
     See Also
     --------
     skfedmtl.inspection.SecurityCurveDisplay : Draws it.
+    skfedmtl.attack.DamageBound : What no attack exceeds.
 
     Examples
     --------
@@ -124,6 +143,7 @@ def security_curve(
     True
     """
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
+    _check_bound(bound, attacker, param_name, values)
     labels = _nodes(attacker, X, nodes)
     refuse_single_rows(labels)
     alone = single_rows(labels)
@@ -144,16 +164,17 @@ def security_curve(
             (X, y, {"nodes": nodes, "sample_weight": weight}),
             labels,
             is_test,
+            bound,
         )
         for value in values
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
     )
-    scores = np.array(results).reshape(len(values), n_repeats, 2)
+    measured = np.moveaxis(np.array(results).reshape(len(values), n_repeats, -1), -1, 0)
+    names = ("scores", "clean_scores", *(CERTIFIED if bound else ()))
     return Bunch(
         param_name=param_name,
         param_range=values,
-        scores=scores[..., 0].copy(),
-        clean_scores=scores[..., 1].copy(),
+        **{name: part.copy() for name, part in zip(names, measured, strict=True)},
         score_name=SCORE_NAMES[is_classifier(last_step(attacker.estimator))],
     )
 
@@ -188,6 +209,21 @@ def _check_parameter(attacker, param_name):
         )
 
 
+def _check_bound(bound, attacker, param_name, values):
+    """Refuse bounds on what they do not bound: the objective of any goal but errors."""
+    if not isinstance(bound, bool | np.bool_):
+        raise TypeError(f"`bound` must be True or False, got {bound!r}.")
+    if not bound:
+        return
+    for value in values:
+        goal = {**attacker.get_params(deep=False), param_name: value}.get("goal", "error")
+        if not isinstance(goal, str) or goal != "error":
+            raise ValueError(
+                "`bound` needs attackers whose objective is the victim's loss on the targets, "
+                f"goal='error'; got goal={goal!r}."
+            )
+
+
 def _nodes(attacker, X, nodes):
     """The node of each row."""
     if nodes is not None:
@@ -215,8 +251,8 @@ def _check_targets(params, alone):
         )
 
 
-def _measure(attacker, data, labels, is_test):
-    """The score of an attack, and that of its victim without it."""
+def _measure(attacker, data, labels, is_test, bound):
+    """The score of an attack, that of its victim without it, and what `CERTIFIED` names."""
     _name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
     X, y, metadata = _part(data, ~is_test)
     X_test, y_test, metadata_test = _part(data, is_test)
@@ -224,7 +260,26 @@ def _measure(attacker, data, labels, is_test):
     with threadpool_limits(1):
         attacker.fit(X, y, **metadata)
         pair = attacker, clean_twin(attacker)
-        return [model.score(X_test, y_test, **metadata_test) for model in pair]
+        scores = [model.score(X_test, y_test, **metadata_test) for model in pair]
+        return scores + (_certify(attacker, X, y, metadata) if bound else [])
+
+
+def _certify(attacker, X, y, metadata):
+    """The loss of a target under a fitted attack, its bound, and the loss without the attack."""
+    given = attacker.get_params(deep=False)
+    bound = DamageBound(
+        **{name: given[name] for name in SHARED if name in given},
+        # by name, as attackers may choose their sources
+        target_nodes=attacker.target_nodes_,
+        source_nodes=attacker.source_nodes_,
+        tol=attacker.victim_tol,
+    ).fit(X, y, **metadata)
+    n_targets = len(bound.target_nodes_)
+    return [
+        attacker.objective_ / n_targets,
+        bound.per_target_,
+        bound.clean_objective_ / n_targets,
+    ]
 
 
 def _name_nodes(attacker, nodes, judged):

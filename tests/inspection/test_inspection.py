@@ -301,6 +301,76 @@ def test_a_single_repetition_has_no_band(curve):
     assert legend(display.ax_) == ["attack"]
 
 
+@pytest.fixture(scope="module")
+def certified(curve):
+    """The curve with losses, made up, below a bound."""
+    clean = np.full((3, 3), 2.0)
+    found = np.array([[2.0, 2.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0]])
+    losses = {"objectives": found, "upper_bounds": found + 2.0, "clean_objectives": clean}
+    return Bunch(**{**curve, **losses})
+
+
+def test_bounds_have_axes_of_their_own_below(certified, curve, tmp_path):
+    display = SecurityCurveDisplay.from_curve(certified)
+    assert display.figure_.axes == [display.ax_, display.bound_ax_]
+    assert_allclose(display.line_.get_ydata(), curve.scores.mean(axis=1))
+    assert_allclose(display.objective_line_.get_ydata(), [2.0, 4.0, 7.0])
+    assert_allclose(display.bound_line_.get_ydata(), [4.0, 6.0, 9.0])
+    assert display.bound_line_.get_color() == display.line_.get_color()
+    assert legend(display.bound_ax_) == ["no attack", "attack, found", "attack, certified"]
+    assert "loss" in display.bound_ax_.get_ylabel() and "RMSE" in display.ax_.get_ylabel()
+    assert "budget" in display.bound_ax_.get_xlabel()
+    check_readable(display.figure_)
+    assert display.ax_.get_position().y0 > display.bound_ax_.get_position().y1
+    assert display.bound_ax_.get_ylim()[0] == 0
+    assert write(display, tmp_path) > 5000
+
+
+def test_several_bounds_on_the_same_axes(certified, curve):
+    first = SecurityCurveDisplay.from_curve(certified, name="direct")
+    other = SecurityCurveDisplay.from_curve(certified, name="hybrid", ax=first.ax_)
+    assert other.bound_ax_ is first.bound_ax_ and len(first.figure_.axes) == 2
+    names = [f"{name}, {what}" for name in ("direct", "hybrid") for what in ("found", "certified")]
+    assert legend(first.bound_ax_) == ["no attack", *names]
+    without = SecurityCurveDisplay.from_curve(curve, name="no bound", ax=first.ax_)
+    assert without.bound_ax_ is without.bound_line_ is without.bound_band_ is None
+    assert legend(first.ax_) == ["no attack", "direct", "hybrid", "no bound"]
+    assert len(first.figure_.axes) == 2
+    check_readable(first.figure_)
+    again = first.plot()
+    assert len(again.figure_.axes) == 2 and again.figure_ is not without.figure_
+
+
+def test_bounds_of_values_that_are_no_numbers(certified):
+    named = Bunch(**{**certified, "param_name": "radius", "param_range": ["max", 1.0, 2.0]})
+    display = SecurityCurveDisplay.from_curve(named)
+    assert display.bound_line_.get_linestyle() == display.objective_line_.get_linestyle() == "None"
+    labels = [text.get_text() for text in display.bound_ax_.get_xticklabels()]
+    assert labels == ["max", "1.0", "2.0"]
+    ends = [segment[:, 1] for segment in display.bound_band_.get_segments()]
+    assert_allclose(ends, [[2.0, 4.0], [4.0, 6.0], [7.0, 9.0]])
+    check_readable(display.figure_)
+
+
+def test_wrong_bounds(certified):
+    with pytest.raises(ValueError, match=r"have objectives, .*; `upper_bounds` is None"):
+        SecurityCurveDisplay.from_curve({**certified, "upper_bounds": None})
+    with pytest.raises(ValueError, match=r"`upper_bounds` must have shape \(3, n_repeats\)"):
+        SecurityCurveDisplay.from_curve({**certified, "upper_bounds": [1.0]})
+    figure = plt.figure()
+    with pytest.raises(ValueError, match="`ax` must be a subplot"):
+        SecurityCurveDisplay.from_curve(certified, ax=figure.add_axes((0.1, 0.1, 0.8, 0.8)))
+
+
+def test_a_curve_with_bounds_is_measured(rows):
+    X, y, nodes = rows
+    poisoner = RandomPoisoner(FMTLRegressor(lambda1=0.1), random_state=0)
+    along = {"param_name": "budget", "param_range": [0.1], "n_repeats": 1}
+    display = SecurityCurveDisplay.from_estimator(poisoner, X, y, nodes=nodes, bound=True, **along)
+    assert display.clean_objectives < display.objectives < display.upper_bounds
+    check_readable(display.figure_)
+
+
 def test_wrong_curves(curve):
     with pytest.raises(ValueError, match=r"`curve` .* it lacks \['scores'\]"):
         SecurityCurveDisplay.from_curve({k: v for k, v in curve.items() if k != "scores"})

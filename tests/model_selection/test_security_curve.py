@@ -1,5 +1,7 @@
 """Security curves: the same rows and nodes along the curve, scores on rows that no attack saw."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack import DamageBound
 from skfedmtl.datasets import make_federated_classification, make_federated_regression
 from skfedmtl.model_selection import security_curve
 
@@ -123,6 +126,101 @@ def test_any_parameter(name, values, rows):
     assert made.param_range == values
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Bounds of few steps, which are higher, but as valid."""
+    few = partial(DamageBound, max_iter=2)
+    monkeypatch.setattr("skfedmtl.model_selection._security_curve.DamageBound", few)
+
+
+@pytest.mark.parametrize("kind", ["direct", "indirect", "hybrid"])
+def test_no_attack_exceeds_its_bound(kind, rows, quick):
+    attacker = PoisoningAttacker(
+        FMTLRegressor(lambda1=0.1), attack=kind, max_iter=3, radius=2.0, random_state=0
+    )
+    made = curve(attacker, rows, bound=True)
+    assert made.objectives.shape == made.upper_bounds.shape == made.clean_objectives.shape == (3, 2)
+    assert (made.objectives <= made.upper_bounds).all()
+    assert_allclose(made.objectives[0], made.clean_objectives[0], rtol=1e-4)
+    if kind != "indirect":  # which does these targets good, within its radius
+        assert (made.objectives[2] > made.clean_objectives[2]).all()
+    assert (np.diff(made.upper_bounds, axis=0) > 0).all()
+    plain = curve(attacker, rows)
+    assert_array_equal(plain.scores, made.scores)
+    assert not {"objectives", "upper_bounds", "clean_objectives"} & plain.keys()
+
+
+def test_bounds_are_of_the_training_rows_and_nodes_of_the_attack(rows, quick):
+    """Those that a recorder saw, whose sources no `DamageBound` would draw by itself."""
+    Recorder.seen.clear()
+    X, y, nodes = rows
+    attacker = Recorder(
+        FMTLRegressor(lambda1=0.1),
+        attack="indirect",
+        choose_sources="influence",
+        victim_tol=1e-6,
+        radius=1.5,
+        random_state=0,
+    )
+    made = curve(attacker, rows, param_range=[0.3], bound=True)
+    for repeat, (budget, train, _, targets, sources) in enumerate(Recorder.seen):
+        chosen = (X[:, None] == train).all(axis=2).any(axis=1)
+        threat = {"target_nodes": targets, "source_nodes": sources, "budget": budget}
+        bound = DamageBound(
+            attacker.estimator, attack="indirect", radius=1.5, max_iter=2, tol=1e-6, **threat
+        ).fit(X[chosen], y[chosen], nodes=nodes[chosen])
+        assert_allclose(made.upper_bounds[0, repeat], bound.per_target_)
+        clean = bound.clean_objective_ / len(targets)
+        assert_allclose(made.clean_objectives[0, repeat], clean)
+
+
+def test_bounds_of_other_poisoners_and_along_other_parameters(rows, classes, quick):
+    for attacker, data in (
+        (RandomPoisoner(FMTLRegressor(), random_state=0), rows),
+        (LabelFlipPoisoner(FMTLClassifier(lambda2=0.1), random_state=0), classes),
+    ):
+        along = {"param_name": "estimator__lambda1", "param_range": [1e-3, 1.0]}
+        made = curve(attacker, data, n_repeats=1, bound=True, **along)
+        assert (made.objectives < made.upper_bounds).all()
+        assert made.clean_objectives[0] < made.clean_objectives[1]
+    # what a bound has no parameter for leaves it as it is
+    attacker = RandomPoisoner(FMTLRegressor(), random_state=0)
+    made = curve(attacker, rows, param_name="labels", param_range=["keep", "extreme"], bound=True)
+    assert (made.objectives[0] < made.objectives[1]).all()
+    assert_allclose(made.upper_bounds[0], made.upper_bounds[1])
+
+
+def test_bounds_with_weights_and_a_node_column(rows, quick):
+    X, y, nodes = rows
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    attacker = RandomPoisoner(FMTLRegressor(), random_state=0)
+    given = {"param_range": [0.2], "n_repeats": 1, "sample_weight": weight, "bound": True}
+    by_argument = curve(attacker, rows, **given)
+    by_column = curve(
+        clone(attacker).set_params(node_column=0), (np.c_[nodes, X], y, None), **given
+    )
+    assert_allclose(by_argument.upper_bounds, by_column.upper_bounds, rtol=1e-6)
+    unweighted = curve(attacker, rows, **{**given, "sample_weight": None})
+    assert not np.allclose(unweighted.clean_objectives, by_argument.clean_objectives, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"param_name": "goal", "param_range": ["error", "raise"]}]
+)
+def test_goals_without_a_bound_are_refused_before_any_attack(settings, rows, monkeypatch):
+    goal = "error" if settings else "raise"
+    attacker = PoisoningAttacker(FMTLRegressor(), goal=goal, random_state=0)
+    monkeypatch.setattr("skfedmtl.model_selection._security_curve._measure", None)
+    with pytest.raises(ValueError, match=r"`bound` needs .* goal='error'; got goal='raise'"):
+        curve(attacker, rows, bound=True, **settings)
+
+
+def test_victims_without_a_bound_are_refused_by_name(classes):
+    attacker = RandomPoisoner(FMTLClassifier(class_weight="balanced"), random_state=0)
+    with pytest.raises(ValueError, match=r"`estimator` has class_weight='balanced'"):
+        curve(attacker, classes, bound=True)
+
+
 def test_the_same_bits_for_any_number_of_processes(rows):
     attacker = PoisoningAttacker(FMTLRegressor(), max_iter=2, random_state=3)
     first, second, parallel = (curve(attacker, rows, n_jobs=n_jobs) for n_jobs in (None, 1, 2))
@@ -184,6 +282,7 @@ def test_with_routing_enabled(classes):
         ({"n_repeats": True}, TypeError, "`n_repeats`"),
         ({"test_size": 1.0}, ValueError, "`test_size` must be a share between 0 and 1, got 1.0"),
         ({"test_size": None}, ValueError, "`test_size`"),
+        ({"bound": "yes"}, TypeError, "`bound` must be True or False, got 'yes'"),
         ({"param_range": [-1.0]}, ValueError, "budget"),
     ],
 )
