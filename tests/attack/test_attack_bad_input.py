@@ -93,7 +93,7 @@ ATTACKER_ONLY = [
     ("line_search", None),
     ("max_iter", -1),
     ("max_iter", 1.5),
-    ("max_iter", None),
+    ("max_iter", "50"),
     ("tol", -1e-4),
     ("tol", np.nan),
 ]

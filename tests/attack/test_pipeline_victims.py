@@ -253,7 +253,8 @@ def test_limits_of_features_are_those_of_the_input(make):
 def test_an_attack_through_scalers_beats_the_random_one(estimator, smoothing):
     X, y, nodes = uneven(estimator, sizes=(20, 15, 18))
     victim = pipeline([StandardScaler()], estimator)
-    attack = poisoner(PoisoningAttacker, victim, target_nodes=[0], max_iter=30, smoothing=smoothing)
+    options = {"target_nodes": [0], "max_iter": 30, "victim_tol": 1e-8}
+    attack = poisoner(PoisoningAttacker, victim, smoothing=smoothing, **options)
     attack.fit(X, y, nodes=nodes)
     start = poisoner(RandomPoisoner, victim, target_nodes=[0]).fit(X, y, nodes=nodes)
     if smoothing == 0.0:

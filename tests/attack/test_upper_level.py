@@ -135,7 +135,7 @@ def test_rows_and_targets_as_one_variable(loss):
     poisoner = watched(loss, True, 0)
     start, inner = poisoner.start_, poisoner.game()
     low, high = target_ranges(poisoner.clean_, start.codes)
-    both = WithTargets(inner, start.feasible, low, high)
+    both = WithTargets(inner, start.feasible, start.feasible.radius, low, high)
     rows, y = both.split(both.join(start.X, start.y))
     assert_allclose(rows, start.X)
     assert_allclose(y, start.y)
