@@ -32,6 +32,7 @@ __all__ = [
     "make_scaler",
     "print_table",
     "related_rows",
+    "save_rows",
     "write_csv",
 ]
 
@@ -142,6 +143,17 @@ def load_named(data, data_home=None, *, regression):
     if data[0].isdigit():
         return related_rows(*map(int, data.split("x")), regression=regression)
     return load_scaled(data, data_home)
+
+
+def save_rows(attacker, path):
+    """The rows that an attacker injects, their targets and nodes, and whom they are about."""
+    np.savez(
+        path,
+        X=attacker.poison_X_,
+        y=attacker.poison_y_,
+        nodes=attacker.poison_nodes_,
+        targets=attacker.target_nodes_,
+    )
 
 
 def at_least_one(text):

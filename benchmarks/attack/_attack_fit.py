@@ -14,8 +14,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
-from _common import load_named
+from _common import load_named, save_rows
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -43,13 +42,7 @@ def main():
     attacker.fit(X, y, nodes=nodes)
     seconds = time.process_time() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    np.savez(
-        path,
-        X=attacker.poison_X_,
-        y=attacker.poison_y_,
-        nodes=attacker.poison_nodes_,
-        targets=attacker.target_nodes_,
-    )
+    save_rows(attacker, path)
     line = {"package": skfedmtl.__file__, "seconds": seconds, "MB": (after - before) / 1024}
     print(json.dumps(line))
 

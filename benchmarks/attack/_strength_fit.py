@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from _common import is_regression, load_rows, make_scaler
+from _common import is_regression, load_rows, make_scaler, save_rows
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -61,13 +61,7 @@ def main():
     start = time.process_time()
     attacker.fit(X, y, nodes=nodes)
     seconds = time.process_time() - start
-    np.savez(
-        path,
-        X=attacker.poison_X_,
-        y=attacker.poison_y_,
-        nodes=attacker.poison_nodes_,
-        targets=attacker.target_nodes_,
-    )
+    save_rows(attacker, path)
     print(json.dumps({"package": skfedmtl.__file__, "seconds": seconds}))
 
 

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
-from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,7 +12,6 @@ from skfedmtl._estimators import whole_or_not_at_all
 from skfedmtl._input import refuse_masked, take_nodes
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context, last_step
-from skfedmtl._victim import FederatedVictim
 from skfedmtl.attack._bound import (
     Injection,
     Setting,
@@ -22,8 +20,8 @@ from skfedmtl.attack._bound import (
     regions,
     with_gap,
 )
+from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import (
-    ATTACKS,
     Parameters,
     Victim,
     node_shares,
@@ -37,6 +35,18 @@ __all__ = ["DamageBound"]
 #: Times the rows that are asked for. What bounds the damage of more rows bounds that of fewer, and
 #: a descent may end higher for fewer than for more.
 _TIMES = (1.0, 1.5)
+
+#: Parameters of the threat, which are what those of poisoners are.
+_OF_POISONERS = (
+    "estimator",
+    "attack",
+    "target_nodes",
+    "source_nodes",
+    "budget",
+    "radius",
+    "node_column",
+    "random_state",
+)
 
 
 class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
@@ -165,18 +175,11 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     __metadata_request__fit = {"nodes": True}
 
     _parameter_constraints = {
-        "estimator": [FederatedVictim, Pipeline],
-        "attack": [StrOptions(set(ATTACKS))],
-        "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
-        "source_nodes": [None, "array-like"],
-        "budget": [Interval(Real, 0, None, closed="left")],
-        "radius": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
+        **{name: BasePoisoner._parameter_constraints[name] for name in _OF_POISONERS},
         "labels": [StrOptions({"range"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, 1, closed="neither")],
-        "node_column": [None, Integral, str],
         "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -364,14 +367,13 @@ def _settings_of(scenario):
 def _injection(scenario):
     """What the sources may inject."""
     clean, victim, threat = scenario.clean, scenario.victim, scenario.threat
-    start = scenario.draw_start(scenario.rng)
-    sources, first = np.unique(start.codes, return_index=True)
-    counts = threat.counts[np.searchsorted(threat.sources, sources)]
+    injects = threat.counts > 0
+    sources, counts = threat.sources[injects], threat.counts[injects]
     share = counts / (counts + np.bincount(clean.codes)[sources])
     low = high = np.zeros(len(sources))
     if not scenario.parameters.is_classification:
         low, high = target_ranges(clean, sources)
-    radii = start.feasible.radius[first]
+    radii = scenario.radii(sources)
     return Injection(sources, share, radii, low, high, *victim.affine(clean.X.shape[1]))
 
 

@@ -21,7 +21,7 @@ from skfedmtl._input import (
     take_nodes,
 )
 from skfedmtl._typing import Array
-from skfedmtl.attack._feasible import Limits
+from skfedmtl.attack._feasible import Limits, Storage
 from skfedmtl.attack._setting.aim import Judged, check_pair, check_some_count
 from skfedmtl.attack._setting.measure import Measure
 from skfedmtl.attack._setting.parameters import Parameters
@@ -34,6 +34,7 @@ from skfedmtl.attack._setting.start import (
     check_label_kind,
     check_limits,
     draw_start,
+    radii_of,
     read_evaluation,
 )
 from skfedmtl.attack._setting.tables import (
@@ -142,6 +143,10 @@ class Scenario:
         """Injected rows before they are optimised."""
         model = self.victim.model
         return draw_start(self.parameters, model, self.clean, self.threat, rng, self.space)
+
+    def radii(self, codes: NDArray[np.int64]) -> Array:
+        """Of the balls that rows of these nodes stay in."""
+        return radii_of(self.parameters.radius, self.clean, codes, Storage(self.space.kinds))
 
     def lay_out(self, start: Start) -> Injected:
         """Rows as they are stored."""

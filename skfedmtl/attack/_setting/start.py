@@ -92,7 +92,7 @@ def draw_start(
     bounds = None
     if space.limits is not None:
         bounds = row_bounds(space.limits, storage, clean.X[drawn])
-    feasible = FeasibleSet(_radii(parameters.radius, clean, codes, storage), storage, bounds)
+    feasible = FeasibleSet(radii_of(parameters.radius, clean, codes, storage), storage, bounds)
     targets = start_labels(parameters.labels, model, clean, drawn, rng)
     if parameters.init == "ball":
         return Start(feasible.sample(rng, clean.X.shape[1]), targets, codes, feasible)
@@ -112,7 +112,8 @@ def _spread(X: Array, storage: Storage) -> Array:
     return np.maximum(1e-6 * spread, 8.0 * resolution)
 
 
-def _radii(radius: Any, clean: CleanData, codes: NDArray[np.int64], storage: Storage) -> Array:
+def radii_of(radius: Any, clean: CleanData, codes: NDArray[np.int64], storage: Storage) -> Array:
+    """Of the balls of rows in these nodes."""
     if radius != "max":
         return np.full(len(codes), float(radius))
     norms = storage.norms(clean.X)
