@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._model import Loss
 from skfedmtl._protocol import FederatedProblem
 from skfedmtl._typing import Array
 
@@ -38,6 +39,12 @@ class FederatedVictim(Protocol):
 
     def _row_weights(self, y: Any, sample_weight: Array) -> Array:
         """Weights (n,) of rows with these targets."""
+
+    def _make_loss(self) -> Loss:
+        """That of the fit."""
+
+    def _hold_scale_of(self, clean: Any) -> None:
+        """Before a fit: take over what that of a clean victim has learned of its targets' scale."""
 
     def _parts(self) -> list[Any]:
         """The fitted models whose losses add up: one, or one a class."""

@@ -1,5 +1,7 @@
 """One table of estimators, relationships and data sets for every test that cuts across them."""
 
+from functools import partial
+
 import numpy as np
 
 from oracles.losses import RECORD_OF
@@ -14,16 +16,17 @@ from skfedmtl.relationships import clustered, graph_laplacian, mean_regularized
 #: Every estimator once.
 ESTIMATORS = (FMTLRegressor, FMTLClassifier)
 
-#: The estimator of each loss.
+#: The estimator of each loss, with the scale that the oracles know.
 ESTIMATOR_OF = {
-    name: FMTLRegressor if record.is_regression else FMTLClassifier
+    name: partial(FMTLRegressor, huber_delta=1.0) if record.is_regression else FMTLClassifier
     for name, record in RECORD_OF.items()
 }
 LOSSES = tuple(ESTIMATOR_OF)
 
 #: How the estimator of each loss asks a `FederatedProblem` for an intercept.
 INTERCEPT_OF = {
-    name: "centred" if record.is_regression else "feature" for name, record in RECORD_OF.items()
+    name: "centred" if record.has_free_intercept else "feature"
+    for name, record in RECORD_OF.items()
 }
 
 #: Every kind of relationship of the solver: learned, none, a given precision.
@@ -74,7 +77,7 @@ def estimator_of(problem, kind="learned", **params):
     }
     if problem.lists_labels:
         given["node_labels"] = problem.node_labels
-    if problem.is_classification:
+    if not RECORD_OF[problem.loss].has_free_intercept:
         given["intercept_scaling"] = problem.kappa
     return ESTIMATOR_OF[problem.loss](**{**given, **params})
 

@@ -26,7 +26,7 @@ from skfedmtl._input import (
     refuse_masked,
     take_nodes,
 )
-from skfedmtl._model import LOSSES, Fixed, Independent, Learned, Relationship
+from skfedmtl._model import LOSSES, Fixed, Independent, Learned, Loss, Relationship
 from skfedmtl._protocol import LARGEST, FederatedProblem, Watch
 from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
 from skfedmtl._tools.callbacks import CallbackSupportMixin
@@ -134,6 +134,13 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _parts(self):
         """The fitted models whose losses add up: this one, or one a class."""
         return [self]
+
+    def _make_loss(self) -> Loss:
+        """The loss of a row, as the solver takes it."""
+        return LOSSES[self.loss]()
+
+    def _hold_scale_of(self, clean):
+        """Take over what the other one's fit has learned of its targets before it began."""
 
     # -- fit ------------------------------------------------------------------------------
 
@@ -248,10 +255,10 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             signed_y,
             codes,
             sample_weight,
-            loss=LOSSES[self.loss](),
+            loss=self._make_loss(),
             relationship=self._make_relationship(labels),
             intercept=self._intercept_kind if self.fit_intercept else "none",
-            intercept_scaling=float(getattr(self, "intercept_scaling", 1.0)),
+            intercept_scaling=float(self.intercept_scaling or 1.0),
         )
 
     # -- prediction -----------------------------------------------------------------------

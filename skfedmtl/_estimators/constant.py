@@ -6,7 +6,7 @@ is crude: informative slopes may lie below it, too. So a constant model's decisi
 spread over no more than ``2 sqrt(g / P)`` of what they stand beside, since a fit and a constant
 model may both be that far from the optimum, on either side of it::
 
-    regression       the root mean square of the node's residuals
+    regression       the root of the node's loss, of squares their root mean square residual
     classification   the decision of the mean row, intercept and all
 
 For squared errors the variance of such decisions, which is what they can spare a node, is a share
@@ -63,7 +63,7 @@ def constant_models(
     else:
         # no node's loss is above the objective: most nodes need not be asked for theirs
         constant &= spread <= share * np.sqrt(objective)
-        level = _residuals(problem, solution.W, constant)
+        level = _root_losses(problem, solution.W, constant)
     return constant & (spread <= share * level)
 
 
@@ -84,11 +84,11 @@ def _moments(X: Any) -> tuple[Array, Array]:
     return mean, np.sqrt(np.maximum(squares / n - np.square(mean), 0.0))
 
 
-def _residuals(problem: FederatedProblem, W: Array, which: NDArray[np.bool_]) -> Array:
-    """Root mean square of the residuals in these nodes."""
+def _root_losses(problem: FederatedProblem, W: Array, which: NDArray[np.bool_]) -> Array:
+    """Roots of the losses of these nodes."""
     nodes, out = problem.nodes, np.zeros(len(W))
     for l in np.flatnonzero(which).tolist():
         part = nodes.parts[l]
-        left = nodes.y[part] - nodes.rows(l) @ W[l]
-        out[l] = np.sqrt(nodes.weight[part] @ np.square(left))
+        losses = nodes.loss.value(nodes.y[part], nodes.rows(l) @ W[l])
+        out[l] = np.sqrt(nodes.weight[part] @ losses)
     return out

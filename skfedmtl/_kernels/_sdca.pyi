@@ -4,6 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 class SquaredError: ...
+
+class Huber:
+    def __init__(self, delta: float) -> None: ...
+
 class Hinge: ...
 
 class SmoothHinge:
@@ -12,7 +16,7 @@ class SmoothHinge:
 class SquaredHinge: ...
 class Logistic: ...
 
-LossKernel = SquaredError | Hinge | SmoothHinge | SquaredHinge | Logistic
+LossKernel = SquaredError | Huber | Hinge | SmoothHinge | SquaredHinge | Logistic
 
 def use_wide(wanted: bool) -> bool: ...
 def visit(

@@ -12,7 +12,7 @@ maximiser of the local sub-problem::
 
 Each loss is a final class with two C methods, so that the compiler inlines the step
 into its own copy of the loop: no branch on the loss inside the loop. The second is the
-change of a_i; that of the squared error keeps the digits which a sum with a_i rounds off.
+change of a_i; that of squares of residuals keeps the digits which a sum with a_i rounds off.
 
 ====================  ======================================  ==========
 symbol                variable                                shape
@@ -43,6 +43,33 @@ cdef class SquaredError:
         self, double a, double f, double y, double q, double new
     ) noexcept nogil:
         return (y - 0.5 * a - f) / (0.5 + q)
+
+
+@cython.final
+cdef class Huber:
+    """clip(a + (y - f - a/2) / (1/2 + q), -2 delta, 2 delta)."""
+
+    cdef double bound
+
+    def __init__(self, delta):
+        self.bound = 2.0 * delta
+
+    def __reduce__(self):
+        return Huber, (0.5 * self.bound,)
+
+    cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
+        cdef double new = a + (y - 0.5 * a - f) / (0.5 + q)
+        if new < -self.bound:
+            new = -self.bound
+        elif new > self.bound:
+            new = self.bound
+        return new
+
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        cdef double change = (y - 0.5 * a - f) / (0.5 + q)
+        return change if fabs(new) < self.bound else new - a
 
 
 @cython.final
@@ -172,6 +199,7 @@ cdef class Logistic:
 
 ctypedef fused LossKernel:
     SquaredError
+    Huber
     Hinge
     SmoothHinge
     SquaredHinge

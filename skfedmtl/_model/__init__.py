@@ -2,7 +2,7 @@
 
 from skfedmtl._model import row_algebra
 from skfedmtl._model.learned import Learned
-from skfedmtl._model.losses import LOSSES, Loss, PrimalLoss, SmoothLoss
+from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
 from skfedmtl._model.quadratic import Fixed, Independent
 from skfedmtl._model.regulariser import (
     Curved,
@@ -18,6 +18,7 @@ __all__ = [
     "Curved",
     "ExactResponse",
     "Fixed",
+    "Huber",
     "Independent",
     "Learned",
     "Loss",
@@ -27,5 +28,6 @@ __all__ = [
     "Response",
     "SmoothLoss",
     "Spectral",
+    "SquaredError",
     "row_algebra",
 ]

@@ -83,11 +83,12 @@ class Loss(PrimalLoss, Protocol):
     name: ClassVar[str]
     is_regression: ClassVar[bool]
     has_probabilities: ClassVar[bool]
-    bounds: ClassVar[tuple[float, float]]
     linear: ClassVar[bool]
     modulus: ClassVar[float]
     steepness: ClassVar[float]
 
+    @property
+    def bounds(self) -> tuple[float, float]: ...
     def conjugate(self, y: Array, a: Array) -> Array: ...
     def start(self, y: Array) -> Array: ...
     def clip(self, y: Array, a: Array) -> Array: ...
@@ -189,6 +190,54 @@ class SquaredError(_Squared):
 
     def kappa(self, reach: Array, low: Array, high: Array) -> Array:
         return 0.5 * np.square(reach + np.maximum(np.abs(low), np.abs(high)))
+
+
+class Huber(_Squared):
+    """r^2 of residuals r = f - y up to delta, 2 delta |r| - delta^2 of larger ones, for regression.
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        In units of y.
+    """
+
+    name: ClassVar = "huber"
+    is_regression: ClassVar = True
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = delta
+        self.bounds = -2.0 * delta, 2.0 * delta
+        self.kernel = _sdca.Huber(delta)
+
+    def value(self, y: Array, f: Array) -> Array:
+        inside = self._inside(y, f)
+        return inside * (2.0 * np.abs(f - y) - inside)
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        return np.clip(2.0 * (f - y), *self.bounds)
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        return np.where(np.abs(f - y) < self.delta, 2.0, 0.0)
+
+    def clip(self, y: Array, a: Array) -> Array:
+        return np.clip(a, *self.bounds)
+
+    def sign(self, y: Array) -> Array:
+        """1: the domain is the same for every target."""
+        return np.ones_like(y)
+
+    def best_share(self, linear: float, conjugate: float, penalty: float) -> float:
+        """At most all: more may leave the domain."""
+        return min(1.0, super().best_share(linear, conjugate, penalty))
+
+    def kappa(self, reach: Array, low: Array, high: Array) -> Array:
+        """The most of 2 r (g - r) for 0 <= r <= delta, g what a target lies off u at most."""
+        gap = reach + np.maximum(np.abs(low), np.abs(high))
+        r = np.minimum(0.5 * gap, self.delta)
+        return 2.0 * r * (gap - r)
+
+    def _inside(self, y: Array, f: Array) -> Array:
+        return np.minimum(np.abs(f - y), self.delta)
 
 
 class _Margin:
@@ -355,5 +404,5 @@ class Logistic(_Margin, _Smooth):
 
 
 LOSSES: dict[str, type[Loss]] = {
-    loss.name: loss for loss in (SquaredError, Hinge, SquaredHinge, Logistic)
+    loss.name: loss for loss in (SquaredError, Huber, Hinge, SquaredHinge, Logistic)
 }

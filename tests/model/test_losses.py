@@ -74,7 +74,8 @@ def test_slopes_are_numerical_derivatives(loss, sign):
 def test_the_conjugate_is_the_supremum(loss, y, u):
     """L*(-a) = sup over f of -a f - L(y, f)."""
     y = draw_target(loss, y)
-    a = 10 * u - 5 if RECORD_OF[loss.name].is_regression else y * u
+    low, high = np.clip(loss.bounds, -5, 5)
+    a = low + (high - low) * u if RECORD_OF[loss.name].is_regression else y * u
     found = minimize_scalar(
         lambda f: a * f + loss.value(*one(y, f))[0], bounds=(-40, 40), options={"xatol": 1e-10}
     )

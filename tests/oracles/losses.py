@@ -4,6 +4,8 @@ With f the decision values, y the targets (-1 or +1 for a loss of classes) and a
 
     loss            L(y, f)             L*(-a) on its domain             domain
     squared_error   (f - y)^2           -y a + a^2/4                     every a
+    huber           (f - y)^2           -y a + a^2/4                     -2 <= a <= 2
+                    2 |f - y| - 1 where |f - y| > 1
     hinge           max(0, 1 - y f)     -y a                             0 <= y a <= 1
     squared_hinge   max(0, 1 - y f)^2   -y a + a^2/4                     0 <= y a
     logistic        log(1 + e^(-y f))   u log u + (1-u) log(1-u), u=ya   0 <= y a <= 1
@@ -11,6 +13,7 @@ With f the decision values, y the targets (-1 or +1 for a loss of classes) and a
 The step along one coordinate maximises the gain h of `oracles.kernels`, from h'(a') = 0 by hand:
 
     squared_error   a' = a + (y - f - a/2) / (1/2 + q)
+    huber           the same, with a' cut at -2 and 2
     squared_hinge   the same, with y a' cut at 0
     hinge           y a' = clip(y a + (1 - y f)/q, 0, 1)
     logistic        logit(u') + y f + q (u' - u) = 0, a root in t = logit(u'), monotone, found by
@@ -33,7 +36,8 @@ class Loss(NamedTuple):
     is_regression: bool
     is_square: bool  #: whether it is (f - y)^2, whose steps solve normal equations
     is_smooth: bool  #: whether L' has no jump; else rows may rest on the margin y f = 1
-    has_margin: bool  #: whether L' or L'' jumps at y f = 1
+    side: Callable | None  #: of (y, f): changes its sign where L' or L'' jumps; None: nowhere
+    has_free_intercept: bool  #: or one that is the weight of a constant feature
     has_quadratic_conjugate: bool  #: or a linear one, on its domain
     has_probabilities: bool  #: whether its decision values are log-odds
     bounds: tuple[float, float]  #: of y a, of a for a regression loss
@@ -63,7 +67,13 @@ class Loss(NamedTuple):
 
     def draw_dual(self, rng, y):
         """Random dual variables in the domain."""
-        return rng.normal(size=len(y)) if self.is_regression else y * rng.random(len(y))
+        if self.is_regression:
+            return self.clip(y, rng.normal(size=len(y)))
+        return y * rng.random(len(y))
+
+
+def _side_of_margin(y, f):
+    return 1 - y * f
 
 
 # -- squares ------------------------------------------------------------------------------
@@ -90,7 +100,8 @@ SQUARED_ERROR = Loss(
     is_regression=True,
     is_square=True,
     is_smooth=True,
-    has_margin=False,
+    side=None,
+    has_free_intercept=True,
     has_quadratic_conjugate=True,
     has_probabilities=False,
     bounds=(-np.inf, np.inf),
@@ -100,6 +111,44 @@ SQUARED_ERROR = Loss(
     conjugate=_squared_conjugate,
     step=_squared_error_step,
     risk=_squared_error_risk,
+)
+
+
+def _huber(y, f):
+    """With delta = 1."""
+    r = np.abs(f - y)
+    return np.where(r <= 1, r**2, 2 * r - 1)
+
+
+def _huber_slopes(y, f):
+    r = f - y
+    return 2 * np.sign(r) * np.minimum(np.abs(r), 1.0), 2.0 * (np.abs(r) < 1)
+
+
+def _huber_step(y, f, a, q):
+    return min(2.0, max(-2.0, _squared_error_step(y, f, a, q)))
+
+
+def _huber_risk(y, f, share):
+    return share @ cp.huber(f - y, 1), []
+
+
+HUBER = Loss(
+    name="huber",
+    is_regression=True,
+    is_square=False,
+    is_smooth=True,
+    side=lambda y, f: 1 - np.abs(f - y),
+    has_free_intercept=False,
+    has_quadratic_conjugate=True,
+    has_probabilities=False,
+    bounds=(-2.0, 2.0),
+    start=0.0,
+    value=_huber,
+    slopes=_huber_slopes,
+    conjugate=_squared_conjugate,
+    step=_huber_step,
+    risk=_huber_risk,
 )
 
 
@@ -121,7 +170,8 @@ SQUARED_HINGE = Loss(
     is_regression=False,
     is_square=False,
     is_smooth=True,
-    has_margin=True,
+    side=_side_of_margin,
+    has_free_intercept=False,
     has_quadratic_conjugate=True,
     has_probabilities=False,
     bounds=(0.0, np.inf),
@@ -159,7 +209,8 @@ HINGE = Loss(
     is_regression=False,
     is_square=False,
     is_smooth=False,
-    has_margin=True,
+    side=_side_of_margin,
+    has_free_intercept=False,
     has_quadratic_conjugate=True,
     has_probabilities=False,
     bounds=(0.0, 1.0),
@@ -210,7 +261,8 @@ LOGISTIC = Loss(
     is_regression=False,
     is_square=False,
     is_smooth=True,
-    has_margin=False,
+    side=None,
+    has_free_intercept=False,
     has_quadratic_conjugate=False,
     has_probabilities=True,
     bounds=(0.0, 1.0),
@@ -224,7 +276,7 @@ LOGISTIC = Loss(
 
 
 #: The record of each loss, by its name.
-RECORD_OF = {loss.name: loss for loss in (SQUARED_ERROR, HINGE, SQUARED_HINGE, LOGISTIC)}
+RECORD_OF = {loss.name: loss for loss in (SQUARED_ERROR, HUBER, HINGE, SQUARED_HINGE, LOGISTIC)}
 LOSSES = tuple(RECORD_OF)
 CLASSIFICATION_LOSSES = tuple(name for name in LOSSES if not RECORD_OF[name].is_regression)
 REGRESSION_LOSSES = tuple(name for name in LOSSES if RECORD_OF[name].is_regression)

@@ -42,7 +42,7 @@ def row_weights(codes, weight, m):
 
 def penalised(W, b, loss, kappa):
     """W' of the module docstring."""
-    if b is None or RECORD_OF[loss].is_regression:
+    if b is None or RECORD_OF[loss].has_free_intercept:
         return W
     return np.column_stack([W, np.asarray(b) / kappa])
 
@@ -129,7 +129,7 @@ def interior_point(
     m = number_of_nodes(codes, relationship, m)
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
     share = row_weights(codes, weight, m)
-    d, extra = X.shape[1], fit_intercept and not RECORD_OF[loss].is_regression
+    d, extra = X.shape[1], fit_intercept and not RECORD_OF[loss].has_free_intercept
     W, penalty = _weights_and_regulariser(m, d + extra, lambda1, lambda2, relationship)
     features = np.column_stack([X, np.full(len(y), kappa)]) if extra else X
     f = cp.sum(cp.multiply(features, W[codes]), axis=1)

@@ -54,7 +54,7 @@ def build_system(
     X, y, codes = np.asarray(X, dtype=float), np.asarray(y, dtype=float), np.asarray(codes)
     m = number_of_nodes(codes, relationship, m)
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
-    free = fit_intercept and RECORD_OF[loss].is_regression
+    free = fit_intercept and RECORD_OF[loss].has_free_intercept
     if fit_intercept and not free:
         X = np.column_stack([X, np.full(len(y), kappa)])
     return System(

@@ -37,11 +37,14 @@ class Victim:
     W, b : (m, d) weights and (m,) intercepts as added to x . w.
     alpha : (n,) dual variables, 0 for rows without weight.
     V : (m, d') sum of p_i a_i x'_i; W' = grad R*(V).
-    margin : (n,) bool. hinge: on the margin, 0 < y a < 1. squared_hinge: y f < 1. Else all False.
-    sides : (n,) int, the sign of 1 - y f for the hinges, 0 on the hinge's margin; zeros else.
+    margin : (n,) bool. hinge: on the margin, 0 < y a < 1. squared_hinge: y f < 1. huber:
+        |y - f| < 1. Else all False.
+    sides : (n,) int, the sign of 1 - y f for the hinges, 0 on the hinge's margin, and of
+        1 - |y - f| for huber; zeros else.
     rank : rank of W for a learned relationship, None for a fixed one.
     kink : distance to the nearest point without derivatives: the smallest of |1 - y f| off the
-        margin, of u and 1 - u on the margin, and of |nu_i - tau|/nu_1 (learned).
+        margin (huber: of |1 - |y - f||), of u and 1 - u on the margin, and of
+        |nu_i - tau|/nu_1 (learned).
     residual : smooth losses: the last Newton correction of W', relative to 1 + ||W'||_F; hinge:
         max |1 - y f| over the margin.
     """
@@ -109,9 +112,11 @@ def _solve_smooth(system, a, b):
     W = system.conjugate.grad(V)
     f = system.E @ W.ravel() + intercept[system.codes]
     sides, kink = np.zeros(len(f), dtype=int), system.conjugate.kink(V)
-    if RECORD_OF[system.loss].has_margin:
-        sides = np.where(system.p > 0, np.sign(1 - system.y * f), 0).astype(int)
-        kink = min(kink, np.abs(1 - system.y * f)[system.p > 0].min())
+    side = RECORD_OF[system.loss].side
+    if side is not None:
+        off = side(system.y, f)
+        sides = np.where(system.p > 0, np.sign(off), 0).astype(int)
+        kink = min(kink, np.abs(off)[system.p > 0].min())
     # rounding must not leave the conjugate's domain
     a = RECORD_OF[system.loss].clip(system.y, np.where(system.p > 0, a, 0.0))
     return a, V, W, intercept, sides > 0, sides, kink, residual
@@ -195,7 +200,7 @@ def solve_victim(
     ----------
     relationship : "learned", "none", Omega (m, m) positive semidefinite, or ("sigma", Sigma), the
         same and possibly singular.
-    kappa : the constant feature of a classifier's intercept; squared_error has a free intercept.
+    kappa : the constant feature of an intercept that is not free.
     start : a `Victim` of a nearby problem with as many rows, instead of an interior-point solution.
     """
     system = build_system(
@@ -325,8 +330,10 @@ def fd_gradient(
             np.add.at(b, codes, system.p * (y - f))
         elif fit_intercept:
             W, b = W[:, :-1], kappa * W[:, -1]
-        sides = np.sign(1 - y * (np.sum(moved * W[codes], axis=1) + b[codes])).astype(int)
-        sides = np.where(here & (base.sides != 0), sides, base.sides)  # only H's kinks matter
+        sides, side = base.sides, RECORD_OF[loss].side
+        if side is not None:
+            new = np.sign(side(y, np.sum(moved * W[codes], axis=1) + b[codes])).astype(int)
+            sides = np.where(here & (sides != 0), new, sides)  # only H's kinks matter
         return replace(base, W=W, b=b, sides=sides)
 
     gradient = np.zeros((len(rows), X.shape[1]))

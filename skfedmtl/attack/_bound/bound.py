@@ -3,8 +3,9 @@
 ==========================  =====================  ============================
 bound                       relationship           losses
 ==========================  =====================  ============================
-T1 `Joint`, `JointMargins`  any                    all
-T2 `Conditional`, cap       learned                all, `ConditionalMargins`
+T1 `Joint`, `JointMargins`  any                    squared error, the others
+T2 `Conditional`, cap       learned                squared error; the others,
+                                                   `ConditionalMargins`
 T3 `Given`                  given, or none         squared error
 ==========================  =====================  ============================
 """
@@ -35,7 +36,7 @@ def damage_bound(setting: Setting, max_iter: int = 300) -> Bound:
         Steps of every descent; fewer give a bound too, but a larger one.
     """
     setting = setting.with_rows_only()
-    bounds = _of_squares if setting.model.loss.is_regression else _of_margins
+    bounds = _of_squares if setting.model.loss.constant_curvature else _of_margins
     return min(bounds(setting, max_iter), key=lambda bound: bound.value)
 
 
@@ -44,7 +45,7 @@ def damage_cap(setting: Setting) -> Bound | None:
     relationship = setting.model.relationship
     if setting.strikes_sources or not isinstance(relationship, Learned):
         return None
-    if setting.model.loss.is_regression:
+    if setting.model.loss.constant_curvature:
         return Conditional(Joint(setting), relationship).cap()
     return ConditionalMargins(JointMargins(setting), relationship).cap()
 

@@ -1,4 +1,4 @@
-"""The conditional inequality for losses of classes.
+"""The conditional inequality for losses that are no squares of residuals.
 
 That of `skfedmtl.attack._bound.conditional` with no more than convexity: q and the distances from
 the references fall away, so that V and U enter the known side alone, and U is a fit of its own::

@@ -6,9 +6,9 @@ zero slopes, do not exceed whatever is injected.
 Squared error: the objective rises from its optimum by ``sum theta q`` and more, and q is the
 square of a distance, so that the root of H is at most ``sqrt(eps / theta)`` farther.
 
-Classes: weights and dual variables a fall short of each other by eps in all, and an injected row
-by its part e. It meets the inequality at ``a (t - u)`` with an a that is not quite ``-L'(t)``. For
-every c > 1, by convexity of the conjugate::
+Other losses: weights and dual variables a fall short of each other by eps in all, and an injected
+row by its part e. It meets the inequality at ``a (t - u)`` with an a that is not quite ``-L'(t)``.
+For every c > 1, by convexity of the conjugate::
 
     a (t - u) <= c / (c - 1) kappa + c e
 
@@ -29,7 +29,7 @@ from skfedmtl.attack._bound.setting import Bound, Setting
 def with_gap(bound: Bound, setting: Setting, tol: float) -> Bound:
     """The same for victims at a relative gap of at most `tol`, below 1."""
     eps = tol / (1.0 - tol) * ceiling(setting)
-    if setting.model.loss.is_regression:
+    if setting.model.loss.constant_curvature:
         theta = float(setting.left[setting.targets].min())
         value = np.square(np.sqrt(bound.value) + np.sqrt(eps / theta))
         return bound._replace(value=float(value))
@@ -44,7 +44,7 @@ def _multipliers(bound: Bound) -> tuple[float, float]:
 
 
 def excess(setting: Setting, V: Array, intercepts: Array, eps: float) -> float:
-    """What victims of classes that are eps above the optimum add to the joint inequality."""
+    """What victims of other losses that are eps above the optimum add to the joint inequality."""
     loss, injection = setting.model.loss, setting.injection
     if loss.linear:
         return eps

@@ -1,4 +1,4 @@
-"""The joint inequality for losses of classes.
+"""The joint inequality for losses that are no squares of residuals.
 
 As in `skfedmtl.attack._bound.joint`, with no more than convexity of the loss: q and the distance
 from V fall away, so that V enters K alone::

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._model import LOSSES
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
 from skfedmtl.attack._setting.aim import Aim
@@ -44,7 +43,7 @@ class Measure:
         self.X, self.codes = judged.X[counts], judged.codes[counts]
         y = judged.y[counts]
         self._share = judged.share[counts]
-        self._loss = upper_loss(judged.loss, LOSSES[model.loss]())
+        self._loss = upper_loss(judged.loss, model._make_loss())
         self._signed = [part._solver_targets(y) for part in model._parts()]
         self._kind = aim.judging(classify=classes is not None)
         if self._kind == "loss":

@@ -118,7 +118,8 @@ class Victim:
     def fit_behind(
         self, clean: Victim, X: Any, y: Any, nodes: Any, sample_weight: Any = None
     ) -> Victim:
-        """Fit the model behind copies of the fitted scalers of `clean`."""
+        """Fit the model behind copies of the fitted scalers of `clean`, with its scale of y."""
+        self.model._hold_scale_of(clean.model)
         if self.in_pipeline:
             frozen = deepcopy(list(clean.estimator.steps[:-1]))
             self.estimator.set_params(steps=[*frozen, self.estimator.steps[-1]])
