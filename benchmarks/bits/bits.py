@@ -38,7 +38,8 @@ from skfedmtl import (
 from skfedmtl.datasets import make_federated_classification, make_federated_regression
 from skfedmtl.relationships import mean_regularized
 
-LOSSES = ("squared_error", "hinge", "squared_hinge", "logistic")
+OF_CLASSES = ("hinge", "squared_hinge", "logistic")
+LOSSES = ("squared_error", "huber", *OF_CLASSES)
 M = 6
 RELATIONSHIPS = {"learned": "learned", "none": "none", "given": mean_regularized(M)}
 SOLVERS = {
@@ -61,7 +62,7 @@ def rows_of(loss, *, wide=False, n_classes=2):
     """Made rows of six nodes, and weights."""
     shape = {"sizes": (8, 14), "n_features": 30} if wide else {"sizes": (15, 30), "n_features": 5}
     options = {"n_nodes": M, **shape, "return_X_y_nodes": True, "random_state": 3}
-    if loss == "squared_error":
+    if loss not in OF_CLASSES:
         X, y, nodes = make_federated_regression(**options)
     else:
         X, y, nodes = make_federated_classification(**options)
@@ -74,8 +75,8 @@ def rows_of(loss, *, wide=False, n_classes=2):
 def estimator_of(loss, **params):
     """The estimator of a loss."""
     params = {"lambda1": 1e-2, "lambda2": 1e-3, "random_state": 0, "max_iter": 60, **params}
-    if loss == "squared_error":
-        return FMTLRegressor(**params)
+    if loss not in OF_CLASSES:
+        return FMTLRegressor(loss=loss, **params)
     return FMTLClassifier(loss=loss, **params)
 
 
@@ -122,7 +123,7 @@ def fits():
         yield f"fit {loss} wide", partial(fit, loss, {}, wide=True)
         yield f"fit {loss} two jobs", partial(fit, loss, {"n_jobs": 2})
         yield f"fit {loss} again", partial(fit, loss, {"warm_start": True}, times=2)
-    for loss in LOSSES[1:]:
+    for loss in OF_CLASSES:
         yield f"fit {loss} three classes", partial(fit, loss, {}, n_classes=3)
 
 
@@ -155,7 +156,7 @@ def attacks():
                 partial(attack, loss, {}, {"max_iter": 4}, **{name: True}),
             )
         yield f"random {loss}", partial(attack, loss, {}, {}, maker=RandomPoisoner)
-    for loss in LOSSES[1:]:
+    for loss in OF_CLASSES:
         yield (
             f"attack {loss} three classes",
             partial(attack, loss, {}, {"max_iter": 3}, n_classes=3),

@@ -235,9 +235,11 @@ default="learned"
         return "centred" if is_free else "feature"
 
     def _make_loss(self) -> Loss:
-        """That of no finite delta is the squared error."""
-        is_plain = self.loss == SquaredError.name or np.isinf(self.huber_delta_)
-        return SquaredError() if is_plain else Huber(self.huber_delta_)
+        """Of a scale that is not given or known yet: the squared error, which tells it."""
+        if self.loss == SquaredError.name:
+            return SquaredError()
+        delta = self.huber_delta_ if self.huber_delta is None else self.huber_delta
+        return Huber(float(delta)) if np.isfinite(delta) else SquaredError()
 
     def _hold_scale_of(self, clean):
         if self.huber_delta is None and self.loss == Huber.name:

@@ -27,6 +27,7 @@ shape (n,), every loss ``L(y, f)``, convex in ``f``, gives
 ``conjugate_of_share(A,c,t)`` sum s L*(-t a) for such a share t
 ``most_passes``              over the rows that pay in a proximal step; 0: as many as it takes
 ``bounds``                   the domain of ``y a`` (of ``a`` for a regression loss)
+``is_scale_free``            whether targets are classes, or L in other units a multiple of L
 ``linear``                   whether the conjugate is linear, so that rows rest at bounds
 ``sign(y)``                  what turns ``a`` into the variable of ``bounds``
 ``slope_at(y, f, a)``        dL/df at an optimum, where ``a`` says which side of a kink
@@ -82,6 +83,7 @@ class Loss(PrimalLoss, Protocol):
 
     name: ClassVar[str]
     is_regression: ClassVar[bool]
+    is_scale_free: ClassVar[bool]
     has_probabilities: ClassVar[bool]
     linear: ClassVar[bool]
     modulus: ClassVar[float]
@@ -113,6 +115,7 @@ class _Plain:
     constant_curvature: ClassVar = 0.0
     most_passes: ClassVar = 0
     has_probabilities: ClassVar = False
+    is_scale_free: ClassVar = True
 
     def start(self, y: Array) -> Array:
         return np.zeros_like(y)
@@ -203,6 +206,7 @@ class Huber(_Squared):
 
     name: ClassVar = "huber"
     is_regression: ClassVar = True
+    is_scale_free: ClassVar = False
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta

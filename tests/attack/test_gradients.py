@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from estimators import (
     ESTIMATOR_OF,
     ESTIMATORS,
+    INTERCEPT_OF,
     LOSSES,
     OMEGA,
     Watched,
@@ -83,13 +84,12 @@ class Attacked:
     def model(self):
         """Keyword arguments of the oracles' gradients."""
         p = self.problem
-        kappa = p.kappa if p.is_classification else 1.0
+        kappa = 1.0 if RECORD_OF[p.loss].has_free_intercept else p.kappa
         return {"m": p.m, "fit_intercept": p.fit_intercept, "kappa": kappa}
 
     def solve(self, relationship):
         """The package's victim, and H through it."""
         p = self.problem
-        free = "feature" if p.is_classification else "centred"
         problem = FederatedProblem(
             self.X,
             self.y,
@@ -97,7 +97,7 @@ class Attacked:
             self.weight,
             loss=LOSS_OF[p.loss](),
             relationship=relationship,
-            intercept=free if p.fit_intercept else "none",
+            intercept=INTERCEPT_OF[p.loss] if p.fit_intercept else "none",
             intercept_scaling=p.kappa,
         )
         # a gap of 1e-13 still leaves errors of 1e-5 in a small gradient: as far as rounding allows

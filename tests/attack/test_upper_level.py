@@ -69,7 +69,7 @@ def differences(poisoner, H, rows, y):
 
 def compare(loss, make_H, make_options, labels=False):
     """Gradients of several draws, in both intercepts; some must not be near a kink."""
-    compared = 0
+    compared, sizes = 0, []
     for intercept in (True, False):
         for seed in range(4):
             poisoner = watched(loss, intercept, seed)
@@ -86,9 +86,10 @@ def compare(loss, make_H, make_options, labels=False):
             assert_allclose(found[:, :2], expected[:, :2], atol=2e-5 * size)
             if labels:
                 size = np.linalg.norm(expected[:, 2])
-                assert size > 1e-3
-                assert_allclose(found[:, 2], expected[:, 2], atol=2e-5 * size)
+                sizes.append(size)
+                assert_allclose(found[:, 2], expected[:, 2], atol=2e-5 * size + 1e-9)
     assert compared >= 4
+    assert not labels or np.sort(sizes)[-4] > 1e-3  # targets far off leave a Huber loss no slope
 
 
 @pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 import skfedmtl
 from estimators import ESTIMATOR_OF, KINDS, LOSSES, make_rows
+from oracles.losses import RECORD_OF
 from skfedmtl._protocol import messages
 from skfedmtl._protocol.node import Node
 from skfedmtl._protocol.node_table import NodeGroup
@@ -82,10 +83,10 @@ def test_bytes_between_nodes_and_server_change_no_bit(loss, kind, solver, partic
         relationship=omega if kind == "omega" else kind,
         lambda1=1e-2,
         lambda2=1e-2,
-        **({} if loss == "squared_error" else {"loss": loss}),
+        loss=loss,
     )
     labels, codes = np.unique(nodes, return_inverse=True)
-    targets = y if loss == "squared_error" else np.where(y == y.max(), 1.0, -1.0)
+    targets = y if RECORD_OF[loss].is_regression else np.where(y == y.max(), 1.0, -1.0)
     found = []
     for wrap in (None, FarNode):
         problem = estimator._problem(X, targets, codes, labels, np.ones(len(y)))

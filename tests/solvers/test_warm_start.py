@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import ESTIMATOR_OF, LOSSES, make_rows
+from oracles.losses import CLASSIFICATION_LOSSES
 from skfedmtl.relationships import mean_regularized
 
 losses = pytest.mark.parametrize("loss", LOSSES)
@@ -136,7 +137,7 @@ def test_penalties_change_while_fits_are_short(loss):
     assert model.dual_gap_ <= 0.02 * model.objective_
 
 
-@pytest.mark.parametrize("loss", LOSSES[1:])
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
 def test_many_classes_go_on_too(loss):
     rng = np.random.default_rng(0)
     X, _, nodes = rows_of(loss)

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import ESTIMATOR_OF, ESTIMATORS, KINDS, LOSSES, estimator_of, fit, make_rows
-from oracles.losses import SMOOTH_LOSSES
+from oracles.losses import RECORD_OF, SMOOTH_LOSSES
 from oracles.objective import regulariser
 from oracles.strategies import problems
 from skfedmtl import FMTLClassifier, FMTLRegressor
@@ -96,6 +96,8 @@ def test_one_step_solves_a_quadratic_problem(kind):
 def test_ordinary_problems_need_no_splitting(loss, kind, monkeypatch):
     estimator = ESTIMATOR_OF[loss]
     X, y, nodes = make_rows(estimator, sizes=(30, 25, 40, 30))
+    if RECORD_OF[loss].is_regression:
+        y = y / (3.0 * np.std(y))  # zero weights leave most rows where Huber's loss bends
     relationship = np.eye(4) - 0.25 if kind == "omega" else kind
     monkeypatch.setattr(splitting._Run, "_advance", lambda *_: 1 / 0)
     params = {"loss": loss, "relationship": relationship, "lambda1": 0.01, "lambda2": 0.01}

@@ -52,7 +52,7 @@ def seek(
 
     Sources that are no targets are sought for classes alone: what the squared error of other nodes'
     rows would have them learn is no gain. Nor are sources without rows of any weight, or without
-    rows to inject. They get no rows here; no source left, no candidates.
+    rows to inject; nor is anything sought of a loss with a scale of its own, which no `Law` has. They get no rows here; no source left, no candidates.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def seek(
         Shares of the rows that the search reckons with: at 1 the victim may just escape.
     """
     budget = read_budget(rows, model, wanted.targets, sources)
-    if not len(budget.codes):
+    if not (model.loss.is_scale_free and len(budget.codes)):
         return []
     demand = Demand(rows, model, budget)
     damage = Damage(wanted, demand, model.loss, budget.codes, rng)
