@@ -27,7 +27,7 @@ from skfedmtl.model_selection import NodeKFold, security_curve
 
 POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
 every_poisoner = pytest.mark.parametrize("make", POISONERS)
-(REGRESSION,) = REGRESSION_LOSSES
+REGRESSION = REGRESSION_LOSSES[0]
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 

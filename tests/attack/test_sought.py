@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, OMEGA, make_rows
 from estimators import LOSSES as ALL_LOSSES
+from oracles.losses import RECORD_OF
 from skfedmtl import _model
 from skfedmtl.attack._sought import CleanRows, Model, Sources, Space, Wanted, seek
 from skfedmtl.attack._sought.budget import Budget, read_budget
@@ -24,7 +25,7 @@ INTERCEPTS = [True, False]
 SEEDS = st.integers(0, 2**32 - 1)
 FAR = 1e6  #: a radius that limits nothing
 
-LOSSES = [name for name in ALL_LOSSES if name != "huber"]  # it has a scale of its own
+LOSSES = [name for name in ALL_LOSSES if RECORD_OF[name].is_scale_free]
 loss_names = st.sampled_from(sorted(LOSSES))
 
 

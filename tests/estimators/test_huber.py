@@ -94,7 +94,7 @@ def test_the_weighted_median_is_that_of_repeated_values(pairs):
 
 @pytest.mark.parametrize("level", [0.0, 3.0])
 def test_targets_without_residuals_have_a_scale(level):
-    X, y, nodes = make_rows(FMTLRegressor)
+    X, _, nodes = make_rows(FMTLRegressor)
     X[:, 0] = level
     model = huber(lambda1=0.0, lambda2=1e-12).fit(X, X[:, 0], nodes=nodes)
     assert 0.0 < model.huber_delta_ <= max(level, 1.0)

@@ -38,6 +38,11 @@ def test_what_a_loss_says_of_itself(loss):
     assert_array_equal(loss.sign(y), record.sign(y))
     assert_array_equal(loss.start(y), record.start * record.sign(y))
     assert loss.linear == (not record.is_smooth)
+    assert loss.is_scale_free == record.is_scale_free
+    if record.is_regression:
+        f = np.array([2.5, -1.3])
+        is_multiple = np.allclose(loss.value(3.0 * y, 3.0 * f), 9.0 * loss.value(y, f))
+        assert is_multiple == record.is_scale_free
     assert (loss.smoothed(0.5) is loss) == record.is_smooth
 
 

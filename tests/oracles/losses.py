@@ -34,6 +34,7 @@ class Loss(NamedTuple):
 
     name: str
     is_regression: bool
+    is_scale_free: bool  #: whether y are classes, or L(c y, c f) = c^2 L(y, f)
     is_square: bool  #: whether it is (f - y)^2, whose steps solve normal equations
     is_smooth: bool  #: whether L' has no jump; else rows may rest on the margin y f = 1
     side: Callable | None  #: of (y, f): changes its sign where L' or L'' jumps; None: nowhere
@@ -98,6 +99,7 @@ def _squared_error_risk(y, f, share):
 SQUARED_ERROR = Loss(
     name="squared_error",
     is_regression=True,
+    is_scale_free=True,
     is_square=True,
     is_smooth=True,
     side=None,
@@ -136,6 +138,7 @@ def _huber_risk(y, f, share):
 HUBER = Loss(
     name="huber",
     is_regression=True,
+    is_scale_free=False,
     is_square=False,
     is_smooth=True,
     side=lambda y, f: 1 - np.abs(f - y),
@@ -168,6 +171,7 @@ def _squared_hinge_risk(y, f, share):
 SQUARED_HINGE = Loss(
     name="squared_hinge",
     is_regression=False,
+    is_scale_free=True,
     is_square=False,
     is_smooth=True,
     side=_side_of_margin,
@@ -207,6 +211,7 @@ def _hinge_risk(y, f, share):
 HINGE = Loss(
     name="hinge",
     is_regression=False,
+    is_scale_free=True,
     is_square=False,
     is_smooth=False,
     side=_side_of_margin,
@@ -259,6 +264,7 @@ def _logistic_risk(y, f, share):
 LOGISTIC = Loss(
     name="logistic",
     is_regression=False,
+    is_scale_free=True,
     is_square=False,
     is_smooth=True,
     side=None,

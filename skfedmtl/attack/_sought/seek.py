@@ -52,7 +52,8 @@ def seek(
 
     Sources that are no targets are sought for classes alone: what the squared error of other nodes'
     rows would have them learn is no gain. Nor are sources without rows of any weight, or without
-    rows to inject; nor is anything sought of a loss with a scale of its own, which no `Law` has. They get no rows here; no source left, no candidates.
+    rows to inject; nor is anything sought of a loss with a scale of its own, for which there is no
+    `Law`. They get no rows here; no source left, no candidates.
 
     Parameters
     ----------
