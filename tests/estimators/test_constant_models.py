@@ -89,13 +89,13 @@ def test_far_targets_hide_no_slopes():
 
 def test_residuals_are_asked_of_those_alone_that_may_be_constant(monkeypatch):
     X, _, nodes = rare()
-    asked, residuals = [], constant._residuals
+    asked, residuals = [], constant._root_losses
 
     def record(problem, W, which):
         asked.append(which)
         return residuals(problem, W, which)
 
-    monkeypatch.setattr(constant, "_residuals", record)
+    monkeypatch.setattr(constant, "_root_losses", record)
     # within the certificate of a lambda2 so small is any slope
     FMTLRegressor(lambda2=1e-12, tol=1e-2).fit(X, X[:, 0] + 5.0 * X[:, 1], nodes=nodes)
     assert not asked[0].any()

@@ -486,7 +486,8 @@ def test_who_has_few_nodes():
     assert finish._has_few_nodes(wide.server)
 
 
-@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"hinge"}))  # which has no steps before
+# the hinge has no steps before, and those of the Huber loss lead nowhere from zero weights
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"hinge", "huber"}))
 def test_many_nodes_reach_the_same_optimum_without_steps_before(loss, monkeypatch):
     estimator = ESTIMATOR_OF[loss]
     X, y, nodes = make_rows(estimator, sizes=(4,) * 150, n_features=6)
