@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from profiles import IS_SHORT, one_of_each
 from skfedmtl.attack._bilevel import continuation
 
 settings.register_profile(
@@ -16,6 +17,14 @@ settings.register_profile(
 settings.register_profile("few", settings.get_profile("ci"), max_examples=6)
 settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out combinations where a run is to be short."""
+    if IS_SHORT:
+        kept = one_of_each(items)
+        config.hook.pytest_deselected(items=sorted(set(items) - set(kept), key=items.index))
+        items[:] = kept
 
 
 @pytest.fixture(scope="session")

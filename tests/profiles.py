@@ -1,12 +1,16 @@
 """How thorough a run of the tests is."""
 
 import os
+from collections import defaultdict
 from itertools import combinations, product
 
 from hypothesis import settings
 
 #: Whether invariants are searched through, and cases repeated that the others imply.
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+
+#: Whether every value of a parametrised test is met once, not every combination.
+IS_SHORT = os.environ.get("HYPOTHESIS_PROFILE") == "few"
 
 
 def examples(share):
@@ -28,3 +32,19 @@ def covering(strength, *axes):
         wanted -= meetings[kept[-1]]
     chosen = cases if IS_LONG else sorted(kept)
     return [tuple(axis[i] for axis, i in zip(axes, case, strict=True)) for case in chosen]
+
+
+def one_of_each(items):
+    """Of collected tests those that are the first with some value of a parameter.
+
+    A test of 4 x 3 x 2 cases keeps between 4 and 7 of them, and each of its 9 values.
+    """
+    met, kept = defaultdict(set), []
+    for item in items:
+        case = getattr(item, "callspec", None)
+        values = set() if case is None else {(name, id(it)) for name, it in case.params.items()}
+        test = item.nodeid.partition("[")[0]
+        if not values or values - met[test]:
+            kept.append(item)
+        met[test] |= values
+    return kept
