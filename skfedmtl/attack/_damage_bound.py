@@ -1,6 +1,7 @@
 """Certified damage as an estimator."""
 
 from copy import copy
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -42,6 +43,7 @@ _OF_POISONERS = (
     "attack",
     "target_nodes",
     "source_nodes",
+    "choose_sources",
     "budget",
     "radius",
     "node_column",
@@ -83,6 +85,9 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
     source_nodes : array-like of labels or None, default=None
         The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    choose_sources : {"random", "influence"}, default="random"
+        How sources are found where `source_nodes` is None and the attack is not direct: drawn, or
+        those whose models have the largest covariances with the targets' in the clean victim.
     budget : float, default=0.2
         Injected rows of a source as a share of its clean rows.
     radius : "max" or float, default="max"
@@ -189,6 +194,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         attack="direct",
         target_nodes=0.5,
         source_nodes=None,
+        choose_sources="random",
         budget=0.2,
         radius="max",
         labels="range",
@@ -202,6 +208,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         self.attack = attack
         self.target_nodes = target_nodes
         self.source_nodes = source_nodes
+        self.choose_sources = choose_sources
         self.budget = budget
         self.radius = radius
         self.labels = labels
@@ -238,7 +245,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             scenario = read_scenario(self._parameters(), copy(self), *given, judged=True)
             scenario = scenario.with_fitted_victim()
             settings = _settings_of(scenario)
-            bounds, caps = self._bounds(settings, scenario.parameters.tol)
+            bounds, caps = self._bounds(settings, scenario)
             self._record(scenario, bounds)
             self.cap_ = float(sum(caps))
             self.clean_objective_ = _objective(scenario, settings)
@@ -319,9 +326,11 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
                 "sums, and no bound is known. DamageBound needs class_weight=None."
             )
 
-    def _bounds(self, settings, tol):
+    def _bounds(self, settings, scenario):
         """The least bound of every model of the victim, and their caps."""
-        tasks = [_more_rows(setting, times) for setting in settings for times in _TIMES]
+        tol, widest = scenario.parameters.tol, scenario.parameters._replace(radius="max")
+        norms = replace(scenario, parameters=widest).radii(settings[0].injection.codes)
+        tasks = [_more_rows(setting, times, norms) for setting in settings for times in _TIMES]
         found = Parallel(n_jobs=self.n_jobs)(
             delayed(_bound)(task, self.max_iter, tol) for task in tasks
         )
@@ -377,15 +386,20 @@ def _injection(scenario):
     return Injection(sources, share, radii, low, high, *victim.affine(clean.X.shape[1]))
 
 
-def _more_rows(setting, times):
-    """The same with that many times the injected rows."""
-    share = setting.injection.share
-    more = times * share / (1.0 - share + times * share)
-    return setting._replace(injection=setting.injection._replace(share=more))
+def _more_rows(setting, times, norms):
+    """The same with that many times the injected rows.
+
+    What bounds it bounds the setting too: rows of the node that are repeated, injected and clean
+    ones in proportion, change nothing. So the ball has to hold the clean ones, of these norms.
+    """
+    injection = setting.injection
+    more = times * injection.share / (1.0 - injection.share + times * injection.share)
+    radii = injection.radii if times == 1.0 else np.maximum(injection.radii, norms)
+    return setting._replace(injection=injection._replace(share=more, radii=radii))
 
 
 def _bound(setting, max_iter, tol):
-    return with_gap(damage_bound(setting, max_iter), setting, tol)
+    return with_gap(damage_bound(setting, max_iter, tol), setting, tol)
 
 
 def _cap(setting, tol):

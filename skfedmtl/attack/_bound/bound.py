@@ -17,14 +17,15 @@ from collections.abc import Iterator
 from skfedmtl._model import Learned
 from skfedmtl.attack._bound.conditional import Conditional
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
+from skfedmtl.attack._bound.gap import ceiling, excess, with_gap
 from skfedmtl.attack._bound.given import MOST_WEIGHTS, Given
 from skfedmtl.attack._bound.joint import Joint
 from skfedmtl.attack._bound.margins import JointMargins
 from skfedmtl.attack._bound.setting import Bound, Setting
 
 
-def damage_bound(setting: Setting, max_iter: int = 300) -> Bound:
-    """What no attack of the setting exceeds.
+def damage_bound(setting: Setting, max_iter: int = 300, tol: float = 0.0) -> Bound:
+    """What no attack of the setting exceeds, of victims at the optimum.
 
     A bound for more injected rows holds for fewer: who asks for several budgets may take the least
     of all that are not below one.
@@ -34,10 +35,14 @@ def damage_bound(setting: Setting, max_iter: int = 300) -> Bound:
     setting : Setting
     max_iter : int
         Steps of every descent; fewer give a bound too, but a larger one.
+    tol : float
+        Relative gap that `with_gap` is going to be told; multipliers are chosen for it.
     """
     setting = setting.with_rows_only()
-    bounds = _of_squares if setting.model.loss.constant_curvature else _of_margins
-    return min(bounds(setting, max_iter), key=lambda bound: bound.value)
+    if setting.model.loss.constant_curvature:
+        return min(_of_squares(setting, max_iter), key=lambda bound: bound.value)
+    bounds = _of_margins(setting, max_iter, tol)
+    return min(bounds, key=lambda bound: with_gap(bound, setting, tol).value)
 
 
 def damage_cap(setting: Setting) -> Bound | None:
@@ -53,6 +58,9 @@ def damage_cap(setting: Setting) -> Bound | None:
 def _of_squares(setting: Setting, max_iter: int) -> Iterator[Bound]:
     relationship = setting.model.relationship
     joint = Joint(setting)
+    if len(setting.injection.codes) == 0:
+        yield joint.untouched()
+        return
     yield joint.descend(max_iter)
     if isinstance(relationship, Learned):
         conditional = Conditional(joint, relationship)
@@ -60,14 +68,16 @@ def _of_squares(setting: Setting, max_iter: int) -> Iterator[Bound]:
             yield conditional.descend(max_iter)
         if not setting.strikes_sources:
             yield conditional.cap()
-    elif len(setting.injection.codes) and joint.moments.e.size <= MOST_WEIGHTS:
+    elif joint.moments.e.size <= MOST_WEIGHTS:
         yield Given(setting).descend(max_iter)
 
 
-def _of_margins(setting: Setting, max_iter: int) -> Iterator[Bound]:
+def _of_margins(setting: Setting, max_iter: int, tol: float) -> Iterator[Bound]:
     relationship = setting.model.relationship
     joint = JointMargins(setting)
     K, V = joint.reference(max_iter)
+    eps = tol / (1.0 - tol) * ceiling(setting)
+    K += excess(setting, V, joint.intercepts(V), eps)
     yield joint.descend(K, V)
     if isinstance(relationship, Learned):
         conditional = ConditionalMargins(joint, relationship)

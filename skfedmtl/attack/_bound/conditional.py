@@ -28,7 +28,7 @@ import numpy as np
 
 from skfedmtl._model import Learned
 from skfedmtl._typing import Array
-from skfedmtl.attack._bound.descent import along, descend
+from skfedmtl.attack._bound.descent import along, search
 from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
 from skfedmtl.attack._bound.joint import ROUNDS, Joint
 from skfedmtl.attack._bound.moments import Quadratic, Reference, turn, turn_back
@@ -53,6 +53,7 @@ class Judged(NamedTuple):
     value: float
     slope: Pair
     lost: float
+    rounding: float  #: what kinks that are rounded off add
 
 
 class Conditional:
@@ -146,7 +147,8 @@ class Conditional:
         by_U = t2 * (by_U + R_U.curved(pair.U, root).slope)
         by_t = self._by_multipliers(t, (K - fit_S.bound, K_U), fit_S.W, W_S, pair, (V, U), W_N)
         lost = t1 * (fit_S.value - fit_S.bound) + (t1 + t2) * (fit_N.value - fit_N.bound)
-        return Judged(value, Pair(by_t @ by_x, by_V, by_r, by_U), lost)
+        rounding = t1 * self.joint.rounding(pair.V, r)
+        return Judged(value, Pair(by_t @ by_x, by_V, by_r, by_U), lost, rounding)
 
     def _by_multipliers(
         self,
@@ -187,23 +189,21 @@ class Conditional:
 
     def descend(self, max_iter: int) -> Bound:
         """The best bound of so many steps."""
-        best = [self.first()]
-        least = [np.inf]
-        ends = np.cumsum([part.size for part in best[0]])[:-1]
+        first = self.first()
+        ends = np.cumsum([part.size for part in first])[:-1]
 
-        def judge(z: Array) -> tuple[float, Array]:
-            x, V, r, U = np.split(z, ends)
-            pair = Pair(x, V.reshape(best[0].V.shape), r, U.reshape(best[0].U.shape))
-            judged = self.judge(pair, _ROUGH)
-            if judged.value < least[0]:
-                least[0], best[0] = judged.value, pair
-            return judged.value, np.concatenate([part.ravel() for part in judged.slope])
+        def place(z: Array) -> Pair:
+            parts = zip(np.split(z, ends), first, strict=True)
+            return Pair(*(part.reshape(like.shape) for part, like in parts))
 
-        for self.joint.rounded in ROUNDS:
-            least[0] = np.inf
-            z = np.concatenate([part.ravel() for part in best[0]])
-            descend(judge, z, max_iter // len(ROUNDS))
-        return self.bound(best[0])
+        def judge(z: Array, rounded: float) -> tuple[float, Array, float]:
+            self.joint.rounded = rounded
+            judged = self.judge(place(z), _ROUGH)
+            slope = np.concatenate([part.ravel() for part in judged.slope])
+            return judged.value, slope, judged.value - judged.rounding
+
+        start = np.concatenate([part.ravel() for part in first])
+        return self.bound(place(search(judge, start, ROUNDS, max_iter)))
 
     def bound(self, pair: Pair) -> Bound:
         """Of a pair, with finished fits."""

@@ -94,7 +94,10 @@ class ConditionalMargins:
         return Judged(value, np.array([by_t1, by_t2, by_c]) @ by_x, lost)
 
     def descend(self, K: float, V: Array) -> Bound:
-        """The best bound of a few steps among multipliers; K is that of V."""
+        """The best bound of a few steps among multipliers.
+
+        K is that of V, and what victims lack.
+        """
         best, least = first_multipliers(self.low, 1.0), np.inf
 
         def judge(x: Array) -> tuple[float, Array]:
@@ -105,7 +108,7 @@ class ConditionalMargins:
             return judged.value, judged.slope
 
         descend(judge, best, _STEPS)
-        judged = self.judge(best, K, _FINE)
+        judged = self.judge(best, self.joint.known(V)[0], _FINE)
         tau = np.array(multipliers(best, self.low, 1.0)[:3])
         return Bound(judged.value, "T2", V, self.joint.intercepts(V), tau, judged.lost)
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from skfedmtl._model import Learned
 from skfedmtl._typing import Array
-from skfedmtl.attack._bound.descent import Limits, descend
+from skfedmtl.attack._bound.descent import Limits, search
 from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
 from skfedmtl.attack._bound.injection import Pull, Pulls
 from skfedmtl.attack._bound.moments import Moments, Quadratic, Reference, turn, turn_back
@@ -35,6 +35,7 @@ from skfedmtl.attack._bound.setting import Bound, Setting
 _ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last one
 _LEAST_TAU, _MOST_TAU = 1e-5, 6.0  #: logarithms of tau over its limit
 ROUNDS = 1e-1, 1e-2, 1e-3  #: of the descent, and how much kinks are rounded off in each
+_LEANING = 0.5  #: of the stiffness of R where all singular values are alike: few of them are large
 _KINK = 1e-4  #: of the largest weight: singular values below it are rounded off in slopes
 
 
@@ -52,6 +53,7 @@ class Judged(NamedTuple):
     value: float
     slope: Point
     lost: float
+    rounding: float  #: what kinks that are rounded off add
 
 
 class Joint:
@@ -143,7 +145,27 @@ class Joint:
         total = np.maximum(2.0 * left - self.on / tau, 1e-300)
         least_by_r = 2.0 * (left - np.square(left) / total) * point.residual
         slope = Point(value - damage, tau * (by_v - least_by_v), tau * (by_r - least_by_r))
-        return Judged(value, slope, tau * (fit.value - fit.bound))
+        rounding = tau * self.rounding(point.V, point.residual)
+        return Judged(value, slope, tau * (fit.value - fit.bound), rounding)
+
+    def rounding(self, V: Array, residual: Array) -> float:
+        """What K would lose if no kinks were rounded off."""
+        rounded, off = self.pulls(V, residual)[0].value, self.rounded
+        self.rounded = 0.0
+        exact = self.pulls(V, residual)[0].value
+        self.rounded = off
+        return float(self.setting.injection.share @ (rounded - exact))
+
+    def units(self) -> tuple[Array, Array]:
+        """Steps in weights, in the nodes' bases, and in residuals by which K bends alike."""
+        injection, (m, d) = self.setting.injection, self.moments.e.shape
+        pull, reach = np.zeros((2, m))
+        pull[injection.codes] = injection.share
+        step = injection.radii * float(np.sqrt(np.mean(np.square(injection.scale))))
+        reach[injection.codes] = injection.share * np.square(step)
+        stiffness = _LEANING * self.relationship.stiffness(d)
+        bend = 2.0 * self.left[:, None] * self.moments.e + reach[:, None] + stiffness
+        return 1.0 / np.sqrt(bend), 1.0 / np.sqrt(2.0 * self.left + pull)
 
     def first(self) -> Point:
         """The clean rows' own fit, halved, with intercepts in the middle of the sources' range."""
@@ -163,24 +185,35 @@ class Joint:
         """The best bound of so many steps."""
         first = self.first()
         m, d = first.V.shape
-        best: list[Point] = [first]
-        least = [np.inf]
+        by_V, by_r = self.units()
+        size = np.sqrt(abs(self.judge(first, _ROUGH).value) / self.limit)
 
-        def judge(z: Array) -> tuple[float, Array]:
-            point = Point(float(z[0]), z[1 : 1 + m * d].reshape(m, d), z[1 + m * d :])
-            judged = self.judge(point, _ROUGH)
-            if judged.value < least[0]:
-                least[0], best[0] = judged.value, point
+        def place(z: Array) -> Point:
+            V = turn_back(self.moments.basis, by_V * z[1 : 1 + m * d].reshape(m, d))
+            residual = first.residual + size * by_r * z[1 + m * d :]
+            return Point(float(z[0]), first.V + size * V, residual)
+
+        def judge(z: Array, rounded: float) -> tuple[float, Array, float]:
+            self.rounded = rounded
+            judged = self.judge(place(z), _ROUGH)
             slope = judged.slope
-            return judged.value, np.concatenate([[slope.log_tau], slope.V.ravel(), slope.residual])
+            up = size * by_V * turn(self.moments.basis, slope.V)
+            ups = np.concatenate([[slope.log_tau], up.ravel(), size * by_r * slope.residual])
+            return judged.value, ups, judged.value - judged.rounding
 
         limits: Limits = [(_LEAST_TAU, _MOST_TAU), *[(None, None)] * (m * d + m)]
-        for self.rounded in ROUNDS:
-            point = best[0]
-            least[0] = np.inf
-            z = np.concatenate([[point.log_tau], point.V.ravel(), point.residual])
-            descend(judge, z, max_iter // len(ROUNDS), limits)
-        return self.bound(best[0])
+        start = np.concatenate([[first.log_tau], np.zeros(m * d + m)])
+        return self.bound(place(search(judge, start, ROUNDS, max_iter, limits)))
+
+    def untouched(self) -> Bound:
+        """Where nothing is injected: the optimum's own damage, which fits know to a gap."""
+        everyone = np.arange(len(self.left))
+        quadratic = self.moments.combine(everyone, self.left, 0.0, [])
+        fit = fit_quadratic(quadratic, self.relationship, _FINE)
+        known = float(self.on @ self.moments.loss(turn(self.moments.basis, fit.W)))
+        value = np.square(np.sqrt(known) + np.sqrt(max(fit.value - fit.bound, 0.0)))
+        b = self.moments.intercepts(fit.W, np.zeros(len(fit.W)))
+        return Bound(float(value), "T1", fit.W, b, np.array([np.inf]), float(value - known))
 
     def bound(self, point: Point) -> Bound:
         """Of a point, with a finished fit."""

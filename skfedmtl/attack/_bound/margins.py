@@ -16,18 +16,17 @@ References
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from skfedmtl._typing import Array
-from skfedmtl.attack._bound.descent import along, descend
+from skfedmtl.attack._bound.descent import along, search
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.injection import Pull
 from skfedmtl.attack._bound.setting import Bound, Setting
 
 _ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the last one
-_MOST_TAU = 3.0  #: logarithm of tau over its limit
+_LOOSE, _TIGHT = 1e-3, 1e-9  #: of the first reference; where nothing is injected it is the last one
+_MOST_TAU = 12.0  #: logarithm of tau over its limit
 _WIDTHS = (0.3, 0.1, 0.03, 0.01)  #: of kinks that are rounded off, one after another
 
 
@@ -94,17 +93,19 @@ class JointMargins:
 
     def reference(self, max_iter: int) -> tuple[float, Array]:
         """The least K that was found, and its V."""
-        V = fit_losses(self.setting.rows, self.model, self.left, 1e-3).W
-        nothing = np.zeros_like(V)
-        found = [(self.known(one)[0], one) for one in (V, nothing)]
+        tol = _TIGHT if len(self.setting.injection.codes) == 0 else _LOOSE
+        V = fit_losses(self.setting.rows, self.model, self.left, tol).W
 
-        for width in _WIDTHS:
-            V = descend(partial(self._slope, width), V.ravel(), max_iter).reshape(V.shape)
-            found.append((self.known(V)[0], V))
-        return min(found, key=lambda pair: pair[0])
+        def judge(z: Array, width: float) -> tuple[float, Array, float]:
+            at = z.reshape(self.shape)
+            return *self._slope(width, at), self.known(at)[0]
 
-    def _slope(self, width: float, z: Array) -> tuple[float, Array]:
-        value, slope = self.known(z.reshape(self.shape), width)
+        found = search(judge, V.ravel(), _WIDTHS, len(_WIDTHS) * max_iter).reshape(V.shape)
+        tried = [(self.known(one)[0], one) for one in (V, np.zeros_like(V), found)]
+        return min(tried, key=lambda pair: pair[0])
+
+    def _slope(self, width: float, V: Array) -> tuple[float, Array]:
+        value, slope = self.known(V, width)
         return value, slope.ravel()
 
     def least(self, tau: float, tol: float) -> Fit:
@@ -113,7 +114,7 @@ class JointMargins:
         return fit_losses(self.setting.rows, self.model, node_weight, tol)
 
     def descend(self, K: float, V: Array) -> Bound:
-        """The best bound of a search along tau; K is that of V."""
+        """The best bound of a search along tau; K is that of V, and what victims lack."""
 
         def judge(log_tau: float) -> float:
             tau = self.limit * np.exp(log_tau)
