@@ -252,14 +252,16 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             found = None
             if len(settings) == 1:
                 found = regions(settings[0], self.max_iter, scenario.parameters.tol)
-            self.weight_centre_, self.weight_radius_ = (None, None) if found is None else found
+            none = None, None, None
+            self.weight_centre_, self.weight_radius_, self._costs = found or none
         return self
 
     def certify_rows(self, X, *, nodes=None):
         """Tell the rows whose predicted class no attack of the threat model changes.
 
         They are farther from the boundary of the clean victim, and of `weight_centre_`, than
-        weights within `weight_radius_` can turn it. Rows that are not certified may be safe too.
+        weights within `weight_radius_` can turn it; or weights that turn them would cost their
+        node more than an attack can make it pay. Rows that are not certified may be safe too.
 
         Parameters
         ----------
@@ -310,7 +312,11 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         f = np.einsum("ij,ij->i", X, self.weight_centre_[codes])
         turned = self.weight_radius_[codes] * np.linalg.norm(X, axis=1)
         is_same = (f > 0.0) == (predicted > 0.0)
-        return (codes >= 0) & is_same & (np.abs(f) > turned)
+        certified = (codes >= 0) & is_same & (np.abs(f) > turned)
+        open_ = np.flatnonzero((codes >= 0) & ~certified)
+        sign = np.where(predicted[open_] > 0.0, 1.0, -1.0)
+        certified[open_] = self._costs.stands(X[open_], codes[open_], sign)
+        return certified
 
     def _parameters(self):
         """As those of a poisoner whose victims are solved to `tol`."""

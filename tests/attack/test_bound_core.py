@@ -24,6 +24,7 @@ from skfedmtl.attack._bound.injection import Pull
 from skfedmtl.attack._bound.joint import Joint, Point
 from skfedmtl.attack._bound.margins import JointMargins
 from skfedmtl.attack._bound.moments import Moments, Reference
+from skfedmtl.attack._bound.rows import Costs
 from skfedmtl.attack._sought import CleanRows, Model
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -367,6 +368,36 @@ def test_nothing_lifts_the_others_above_zero_weights(name):
     assert_allclose(cap.value, zero_weights, rtol=1e-3)
     assert cap.theorem == "cap"
     assert damage_bound(setting, 30).value <= cap.value
+
+
+# -- rows that no attack turns -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_rows_stand_where_weights_that_turn_them_cost_too_much(name):
+    """As independent programs say it; C is set between what two rows cost."""
+    rng = np.random.default_rng(4)
+    X, x = rng.normal(size=(2, 12, 3))
+    y = np.where(X @ [1.0, -1.0, 0.5] + 0.5 * rng.normal(size=12) > 0.0, 1.0, -1.0)
+    weight, theta, ridge = rng.uniform(0.5, 2.0, 12), 0.8, 0.05
+    share = theta * weight / weight.sum()
+    W = cp.Variable(3)
+    risk, constraints = RECORD_OF[name].risk(y, X @ W, share)
+    total = risk + ridge * cp.sum_squares(W)
+    solved(total, constraints)
+    sign = np.where(x @ W.value > 0.0, 1.0, -1.0)
+    turned = (s * row @ W <= 0.0 for s, row in zip(sign, x, strict=True))
+    cost = np.array([solved(total, [*constraints, one]) for one in turned])
+    model = Model(MODEL_LOSSES[name](), Independent(1, 1.0), "none")
+    rows = CleanRows(X, y, np.zeros(12, dtype=np.int64), weight)
+    ordered = np.sort(cost)
+    where = np.zeros(12, dtype=np.int64)
+    for most in 0.5 * (ordered[1:] + ordered[:-1]):
+        costs = Costs(rows, model, np.array([theta]), ridge, np.array([most]))
+        found = costs.stands(x, where, sign)
+        assert not found[cost <= most].any()
+        assert found[cost > most * 1.001].all()
+        assert not costs.stands(x, where, -sign).any() or most < ordered[0]
 
 
 # -- where the bound is attained ------------------------------------------------------------------

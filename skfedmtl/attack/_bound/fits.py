@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from skfedmtl._model import Relationship
-from skfedmtl._protocol import FederatedProblem
+from skfedmtl._protocol import FederatedProblem, Solution
 from skfedmtl._solvers import Iteration, SplittingSolver
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.moments import Quadratic, turn, turn_back
@@ -78,6 +78,15 @@ def fit_losses(
     rows: CleanRows, model: Model, node_weight: Array, tol: float, max_iter: int = 1000
 ) -> Fit:
     """``min over W of sum of node_weight f + R(W)``; of no free intercept."""
+    _, solution = solve_losses(rows, model, node_weight, tol, max_iter)
+    certificate = solution.certificate
+    return Fit(certificate.dual_objective, certificate.objective, solution.W, None)
+
+
+def solve_losses(
+    rows: CleanRows, model: Model, node_weight: Array, tol: float, max_iter: int
+) -> tuple[FederatedProblem, Solution]:
+    """The same as the problem that was solved, with its dual variables, and the solution."""
     problem = FederatedProblem(
         rows.X,
         rows.y,
@@ -91,5 +100,4 @@ def fit_losses(
     )
     solver = SplittingSolver(tol=tol, max_iter=max_iter)
     solution = problem.solve(solver, np.random.default_rng(0))
-    certificate = solution.certificate
-    return Fit(certificate.dual_objective, certificate.objective, solution.W, None)
+    return problem, solution

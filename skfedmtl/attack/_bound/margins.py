@@ -40,9 +40,9 @@ class JointMargins:
         self.pull = Pull(model.loss, setting.injection)
         self.limit = 1.0 / float(self.left[setting.targets].min())
         self._constant = model.intercept_scaling if model.intercept == "feature" else 0.0
-        self._X = rows.X
+        self.seen = rows.X
         if self._constant:
-            self._X = np.column_stack([rows.X, np.full(len(rows.X), self._constant)])
+            self.seen = np.column_stack([rows.X, np.full(len(rows.X), self._constant)])
         total = np.bincount(rows.codes, rows.weight, minlength=len(self.left))
         self._share = rows.weight / np.where(total > 0.0, total, 1.0)[rows.codes]
         self._of_row = self.left[rows.codes] * self._share
@@ -50,7 +50,7 @@ class JointMargins:
     @property
     def shape(self) -> tuple[int, int]:
         """Of weights."""
-        return len(self.left), self._X.shape[1]
+        return len(self.left), self.seen.shape[1]
 
     def intercepts(self, V: Array) -> Array:
         """b of weights."""
@@ -59,7 +59,7 @@ class JointMargins:
     def losses(self, V: Array) -> Array:
         """f of every node."""
         rows = self.setting.rows
-        f = np.einsum("ij,ij->i", self._X, V[rows.codes])
+        f = np.einsum("ij,ij->i", self.seen, V[rows.codes])
         losses = self._share * self.model.loss.value(rows.y, f)
         total: Array = np.bincount(rows.codes, losses, minlength=len(V)).astype(np.float64)
         return total
@@ -76,7 +76,7 @@ class JointMargins:
         """K with kinks rounded off by about `width`, and its slope; of width 0 K itself."""
         rows, injection, loss = self.setting.rows, self.setting.injection, self.model.loss
         codes, n_slopes = injection.codes, rows.X.shape[1]
-        f = np.einsum("ij,ij->i", self._X, V[rows.codes])
+        f = np.einsum("ij,ij->i", self.seen, V[rows.codes])
         smooth = loss.smoothed(width) if width else loss
         small = 1e-2 * width
         pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], small, small)
@@ -84,7 +84,7 @@ class JointMargins:
         value += self.relationship.penalty(V) + float(injection.share @ pulls.value)
         by_v = np.zeros_like(V)
         push = self._of_row * smooth.derivative(rows.y, f)
-        np.add.at(by_v, rows.codes, push[:, None] * self._X)
+        np.add.at(by_v, rows.codes, push[:, None] * self.seen)
         root = 1e-2 * width * float(np.abs(V).max()) + 1e-9
         by_v += self.relationship.curved(V, root).slope
         by_v[codes, :n_slopes] += injection.share[:, None] * pulls.by_v

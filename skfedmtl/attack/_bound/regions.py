@@ -26,6 +26,7 @@ from skfedmtl._typing import Array
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.gap import ceiling, excess
 from skfedmtl.attack._bound.margins import JointMargins
+from skfedmtl.attack._bound.rows import Costs
 from skfedmtl.attack._bound.setting import Setting
 
 _TOL = 1e-8  #: of the fits
@@ -37,6 +38,7 @@ class Regions(NamedTuple):
 
     centre: Array  #: (m, d) in the solver's coordinates
     radius: Array  #: (m,)
+    costs: Costs
 
 
 def regions(setting: Setting, max_iter: int, tol: float) -> Regions | None:
@@ -51,10 +53,12 @@ def regions(setting: Setting, max_iter: int, tol: float) -> Regions | None:
     K += excess(setting, V, joint.intercepts(V), eps)
     all_nodes = fit_losses(setting.rows, setting.model, joint.left, _TOL)
     far = _radius(K - all_nodes.bound, all_nodes, lambdas[1])
-    alone, radius = _of_nodes(joint, lambdas, (K, V, eps))
+    alone, radius, most = _of_nodes(joint, lambdas, (K, V, eps))
     nearer = radius < far
     centre = np.where(nearer[:, None], alone, all_nodes.W)
-    return Regions(centre, np.where(nearer, radius, far))
+    seen = setting.rows._replace(X=joint.seen)
+    costs = Costs(seen, setting.model, joint.left, sum(lambdas), most)
+    return Regions(centre, np.where(nearer, radius, far), costs)
 
 
 def _lambdas(relationship: Relationship) -> tuple[float, float] | None:
@@ -68,8 +72,8 @@ def _lambdas(relationship: Relationship) -> tuple[float, float] | None:
 
 def _of_nodes(
     joint: JointMargins, lambdas: tuple[float, float], known: tuple[float, Array, float]
-) -> tuple[Array, Array]:
-    """Centres and radii of nodes by themselves."""
+) -> tuple[Array, Array, Array]:
+    """Centres and radii of nodes by themselves, and C."""
     K, V, eps = known
     m, (lambda1, lambda2) = len(V), lambdas
     ridge = lambda1 + lambda2
@@ -87,7 +91,7 @@ def _of_nodes(
             least = np.minimum(least, C + pulled)
     F = joint.left * joint.losses(alone.W) + ridge * np.sum(np.square(alone.W), axis=1)
     # F* is not below F less the gap of all nodes together
-    return alone.W, _radius(least - F + (alone.value - alone.bound), alone, ridge)
+    return alone.W, _radius(least - F + (alone.value - alone.bound), alone, ridge), least
 
 
 def _fit(joint: JointMargins, relationship: Independent) -> Fit:
