@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, LOSSES, make_relationship
 from oracles.losses import RECORD_OF
 from oracles.objective import row_weights
+from profiles import IS_LONG
 from skfedmtl._model import LOSSES as MODEL_LOSSES
 from skfedmtl._model import Independent
 from skfedmtl.attack._bound import Injection, Setting, damage_bound
@@ -250,7 +251,7 @@ def test_no_row_of_the_mapped_ball_pulls_harder(name, seed):
 # -- the joint inequality -------------------------------------------------------------------------
 
 
-@few
+@settings(max_examples=2000 if IS_LONG else 12)
 @given(cases)
 def test_no_attack_exceeds_the_bound(case):
     bound = damage_bound(case.setting, 60)
