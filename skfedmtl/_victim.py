@@ -31,6 +31,9 @@ class FederatedVictim(Protocol):
     def _encode(self, nodes: Any, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Labels of the nodes (m,), and every row's position among them (n,)."""
 
+    def _check_fit(self, X: Any, y: Any, nodes: Any, sample_weight: Any) -> tuple[Any, ...]:
+        """Checked rows (n, d), targets (n,), labels (m,), positions among them and weights (n,)."""
+
     def _check_predict(self, X: Any, nodes: Any) -> tuple[Any, NDArray[np.int64]]:
         """Checked rows (n, d), and the positions of their nodes."""
 

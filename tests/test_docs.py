@@ -12,6 +12,7 @@ MODULES = (
     "skfedmtl",
     "skfedmtl.attack",
     "skfedmtl.datasets",
+    "skfedmtl.defense",
     "skfedmtl.inspection",
     "skfedmtl.metrics",
     "skfedmtl.model_selection",

@@ -20,7 +20,7 @@ FLOORS = (
     ("_protocol",),
     ("_solvers", "_victim"),
     ("_estimators",),
-    ("attack._feasible",),
+    ("attack._feasible", "defense"),
     ("attack._setting",),
     ("attack._sought",),
     ("attack._bound",),
@@ -92,6 +92,15 @@ def test_imports_look_down(room):
         and FLOOR_OF[room_of(source)] >= FLOOR_OF[room]
     ]
     assert upward == []
+
+
+def test_attacks_and_defences_meet_in_the_victim_only():
+    between = [
+        f"{module} -> {source}"
+        for module, source in ARROWS
+        if {module.split(".")[0], source.split(".")[0]} == {"attack", "defense"}
+    ]
+    assert between == []
 
 
 @pytest.mark.parametrize("room", FLOOR_OF)

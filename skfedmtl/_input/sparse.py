@@ -47,13 +47,13 @@ def _within(index: NDArray[Any], n: int) -> bool:
     return len(index) == 0 or bool(index.min() >= 0 and index.max() < n)
 
 
-def check_dense(X: Any, name: str = "X") -> Any:
+def check_dense(X: Any, name: str = "X", user: str = "attacks") -> Any:
     """Rows that are not sparse, as they are."""
     if issparse(X):
-        raise TypeError(f"`{name}` is sparse: attacks need dense rows, pass {name}.toarray().")
+        raise TypeError(f"`{name}` is sparse: {user} need dense rows, pass {name}.toarray().")
     if has_sparse_columns(X):
         raise TypeError(
-            f"`{name}` is sparse in some columns: attacks need dense rows, make those columns "
+            f"`{name}` is sparse in some columns: {user} need dense rows, make those columns "
             "dense by astype(float)."
         )
     return X
