@@ -43,6 +43,7 @@ ATTACKS = ("direct", "indirect")
 RADII = (1.0, 0.2)
 SCORES = ("pull", "loss", "isolation")
 AREAS = tuple(name for score in SCORES for name in (score, f"{score} by class"))
+TOL = 1e-5  #: of every fit
 COLUMNS = ("data", "attack", "radius", "draw")
 
 
@@ -53,7 +54,7 @@ def measure(cell, data_home):
     X, y, nodes = known.load(data_home)
     X, _, y, _, nodes, _ = train_test_split_nodes(X, y, nodes, random_state=draw)
     X = make_scaler().fit_transform(X)
-    params = {"lambda1": known.lambda1, "lambda2": known.lambda2, "random_state": draw}
+    params = {"lambda1": known.lambda1, "lambda2": known.lambda2, "tol": TOL, "random_state": draw}
     classify = is_classification(y)
     victim = FMTLClassifier(loss=known.loss, **params) if classify else FMTLRegressor(**params)
     longest = [np.linalg.norm(X[nodes == label], axis=1).max() for label in np.unique(nodes)]

@@ -37,8 +37,8 @@ class PoisonDetector(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         weights of its node, with its dual variable a_i and the mean of the node's rows.
         ``"loss"``: the loss of the row under the fit. Where there are more than two classes,
         losses are sums over them, and |a_i| is a Euclidean norm. ``"isolation"``: how soon an
-        isolation forest of its node parts the row with its target from the others; no fit is
-        needed for that.
+        isolation forest of all distinct rows parts the row with its target from the others; no
+        fit is needed for that.
     contamination : float, default=0.1
         Share of the rows that are called outliers, above 0 and at most 0.5.
     score_nodes : bool, default=True
@@ -46,9 +46,10 @@ class PoisonDetector(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     node_column : str, int or None, default=None
         Column of `X` that holds the nodes; None takes the estimator's.
     n_jobs : int or None, default=None
-        Refits and forests that run at a time, as in joblib; without effect on the result.
+        Refits, and parts of the forest, that run at a time, as in joblib; without effect on the
+        result.
     random_state : int, RandomState instance or None, default=None
-        Draws the forests, and the fits of an estimator that has no `random_state`.
+        Draws the forest, and the fits of an estimator that has no `random_state`.
 
     Attributes
     ----------
@@ -61,9 +62,9 @@ class PoisonDetector(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         The scores themselves, of rows of any node and class; the higher, the more abnormal.
     node_scores_ : dict of ndarray of shape (n_nodes,)
         In the order of `nodes_`, the higher the more suspect; not there without `score_nodes`.
-        ``"effect"``: what leaving the node out takes off the losses of the others, their mean;
-        0 where there is no other. ``"parting"``: 1 less the largest correlation with another
-        node in size, 1 where there is none.
+        ``"effect"``: the share of another node's mean loss that leaving this node out takes off,
+        the median of the others, 0 where there is none. ``"parting"``: 1 less the largest
+        correlation with another node in size, 1 where there is none.
     nodes_ : ndarray of shape (n_nodes,)
         Labels of the nodes.
     n_features_in_ : int

@@ -17,8 +17,9 @@ def node_scores(model: Any, table: Table, n_jobs: Any) -> dict[str, Array]:
     before = _mean_losses(model, table)
     each = range(table.n_nodes)
     after = Parallel(n_jobs=n_jobs)(delayed(_without)(model, table, code) for code in each)
-    taken = [before - own for own in after]  # off the losses of the nodes, by each that left
-    effects = [_mean_of_others(own, code) for code, own in enumerate(taken)]
+    floor = np.finfo(float).tiny
+    taken = [(before - own) / np.maximum(before, floor) for own in after]
+    effects = [_median_of_others(own, code) for code, own in enumerate(taken)]
     return {"effect": np.array(effects), "parting": _partings(model)}
 
 
@@ -38,11 +39,14 @@ def _mean_losses(model: Any, table: Table) -> Array:
     return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
 
 
-def _mean_of_others(values: Array, code: int) -> float:
-    """Over the other nodes that have rows; 0 without any."""
+def _median_of_others(values: Array, code: int) -> float:
+    """Over the other nodes that have rows; 0 without any.
+
+    Sources fit each other's rows: the median is that of a clean node as long as most are.
+    """
     others = np.delete(values, code)
     others = others[~np.isnan(others)]
-    return float(others.mean()) if len(others) else 0.0
+    return float(np.median(others)) if len(others) else 0.0
 
 
 def _partings(model: Any) -> Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
@@ -61,24 +60,20 @@ def pulls(model: Any, table: Table) -> Array:
 
 
 def isolations(table: Table, classes: NDArray[Any] | None, seed: int, n_jobs: Any) -> Array:
-    """How soon random cuts set every row with its target apart from the others of its node."""
+    """How soon random cuts set every row with its target apart from the others of all nodes.
+
+    Rows that are equal are one to the forest, or attacks that repeat a row would look like many.
+    """
     targets = table.y[:, None]
     if classes is not None:
         known = classes[1:] if len(classes) == 2 else classes
         targets = (targets == known).astype(float)
-    both, members = np.column_stack([table.X, targets]), table.members()
-    found = Parallel(n_jobs=n_jobs)(delayed(_isolate)(both[rows], seed) for rows in members)
-    values = np.empty(len(both))
-    for rows, own in zip(members, found, strict=True):
-        values[rows] = own
-    return values
-
-
-def _isolate(rows: Array, seed: int) -> Array:
-    if len(rows) < 2:  # nothing to be apart from
-        return np.zeros(len(rows))
-    forest = IsolationForest(random_state=seed).fit(rows)
-    return -np.asarray(forest.score_samples(rows))
+    both = np.column_stack([table.X, targets])
+    distinct = np.unique(both, axis=0)
+    if len(distinct) < 2:  # nothing to be apart from
+        return np.zeros(len(both))
+    forest = IsolationForest(max_samples=1.0, random_state=seed, n_jobs=n_jobs).fit(distinct)
+    return -np.asarray(forest.score_samples(both))
 
 
 def ranks(values: Array, table: Table, *, by_class: bool) -> Array:
