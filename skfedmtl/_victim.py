@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -25,6 +26,7 @@ class FederatedVictim(Protocol):
     max_iter: int
     tol: float
     loss: str
+    _goes_by_all: bool  #: whether all rows are fitted to: `_select` may leave none out
 
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None, nodes: Any = None) -> Any: ...
 
@@ -51,6 +53,18 @@ class FederatedVictim(Protocol):
 
     def _parts(self) -> list[Any]:
         """The fitted models whose losses add up: one, or one a class."""
+
+    def _select(
+        self,
+        fit: Callable[[Array], Array],
+        signed_y: Array,
+        codes: NDArray[np.int64],
+        sample_weight: Array,
+    ) -> Array:
+        """Fit one of these models to the rows that it goes by; the share that counts of each.
+
+        ``fit(sample_weight)`` gives the losses of all rows.
+        """
 
     def _problem(
         self,

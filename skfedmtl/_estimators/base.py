@@ -14,7 +14,8 @@ from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators.constant import constant_models
-from skfedmtl._estimators.precision import check_precision
+from skfedmtl._estimators.huge import refuse_huge
+from skfedmtl._estimators.precision import check_precision, correlation
 from skfedmtl._input import (
     MAX_DENSE_NODES,
     check_nodes,
@@ -27,7 +28,7 @@ from skfedmtl._input import (
     take_nodes,
 )
 from skfedmtl._model import LOSSES, Fixed, Independent, Learned, Loss, Relationship
-from skfedmtl._protocol import LARGEST, FederatedProblem, Watch
+from skfedmtl._protocol import FederatedProblem, Watch
 from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
 from skfedmtl._tools.callbacks import CallbackSupportMixin
 from skfedmtl._tools.doc_link import DocLinkMixin
@@ -63,6 +64,9 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
+
+    _goes_by_all = True  #: whether all rows are fitted to
+    _more_arrays: tuple[str, ...] = ()  #: fitted attributes of a subclass, one a model
 
     # -- input ----------------------------------------------------------------------------
 
@@ -142,6 +146,14 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _hold_scale_of(self, clean):
         """Take over what the other one's fit has learned of its targets before it began."""
 
+    def _select(self, fit, signed_y, codes, sample_weight):
+        """Fit to the rows that this estimator goes by, all; the share that counts of each.
+
+        ``fit(sample_weight)`` gives the losses of all rows.
+        """
+        fit(sample_weight)
+        return np.ones(len(codes))
+
     # -- fit ------------------------------------------------------------------------------
 
     def _encode(self, nodes, n_samples):
@@ -163,13 +175,16 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             return Learned(m, lambda1, lambda2)
         return Fixed(check_precision(self.relationship, labels), lambda1, lambda2)
 
-    def _fit_rows(self, X, signed_y, codes, labels, sample_weight, task: Task, *, whole=True):
+    def _fit_rows(
+        self, X, signed_y, codes, labels, sample_weight, task: Task, *, whole=True, again=False
+    ):
         """Solve and set the fitted attributes that both estimators share; returns the solution.
 
-        The rounds are parts of `task`; `whole` says that the model after one can predict.
+        The rounds are parts of `task`; `whole` says that the model after one can predict, `again`
+        that the last fit is to be gone on from, as with `warm_start`.
         """
         problem = self._problem(X, signed_y, codes, labels, sample_weight)
-        iterate = self._last_iterate(problem, labels) if self.warm_start else None
+        iterate = self._last_iterate(problem, labels) if self.warm_start or again else None
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
@@ -184,11 +199,21 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         solver = self._make_solver(labels, iterate)
         solution = problem.solve(solver, rng, watch)
         self._iterate = None
-        if self.warm_start and isinstance(solver, SplittingSolver):
+        if self._keeps_iterate and isinstance(solver, SplittingSolver):
             self._iterate = problem.iterate_to_keep(solver.iterate)
         for name, value in attributes(solution).items():
             setattr(self, name, value)
         return solution
+
+    @property
+    def _keeps_iterate(self):
+        """Whether a fit leaves behind what another one can go on from."""
+        return self.warm_start
+
+    @property
+    def _most_rounds(self):
+        """Rounds of a fit at most."""
+        return self.max_iter
 
     def _last_iterate(self, problem, labels):
         """Where the last fit has ended, as far as it suits this problem; None without one."""
@@ -404,8 +429,8 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         """
         covariance = self.node_covariance()
         if covariance.ndim == 3:
-            return np.array([_correlation(one) for one in covariance])
-        return _correlation(covariance)
+            return np.array([correlation(one) for one in covariance])
+        return correlation(covariance)
 
 
 def _attributes(problem, solution):
@@ -422,21 +447,3 @@ def _attributes(problem, solution):
         "n_iter_": len(solution.history["round"]) - 1,
         "node_covariance_factor_": problem.server.relationship.covariance_factor(solution.W),
     }
-
-
-def refuse_huge(name, values):
-    """Refuse numbers whose squares would overflow."""
-    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
-    if largest > LARGEST:
-        raise ValueError(
-            f"{name} holds numbers of up to {largest:.3g} in size; at most {LARGEST:g} are allowed."
-        )
-
-
-def _correlation(covariance):
-    spread = np.sqrt(np.diag(covariance))
-    floor = 1e-12 * spread.max(initial=0.0)
-    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
-    correlation = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
-    np.fill_diagonal(correlation, 1.0)
-    return correlation

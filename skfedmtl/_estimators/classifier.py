@@ -252,7 +252,7 @@ default="learned"
                     f"class_weight={self.class_weight!r} leaves no row a weight above zero."
                 )
             many = len(self.classes_) > 2
-            n_subtasks = len(self.classes_) if many else self.max_iter
+            n_subtasks = len(self.classes_) if many else self._most_rounds
             task = begin_fit(self, n_subtasks, X, y, nodes=nodes, sample_weight=sample_weight)
             if many:
                 solutions = self._fit_one_vs_rest(rows, targets, codes, labels, weight, task)
@@ -308,7 +308,7 @@ default="learned"
             if known:  # for a warm start
                 self._lend(part, number)
                 part._iterate = self._iterate[number] if isinstance(self._iterate, list) else None
-            own, signs = task.subtask("class", self.max_iter), part._solver_targets(y)
+            own, signs = task.subtask("class", self._most_rounds), part._solver_targets(y)
             solutions.append(part._fit_rows(X, signs, codes, labels, weight, own, whole=False))
             parts.append(part)
             own.end()

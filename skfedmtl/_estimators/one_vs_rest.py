@@ -12,7 +12,7 @@ from skfedmtl._solvers import add_histories
 def joined(parts: list[Any]) -> dict[str, Any]:
     """The models' attributes on an axis of classes; objectives and gaps add up."""
     attributes: dict[str, Any] = {}
-    for name in ("coef_", "intercept_", "dual_coef_", "is_constant_"):
+    for name in ("coef_", "intercept_", "dual_coef_", "is_constant_", *parts[0]._more_arrays):
         attributes[name] = np.stack([getattr(part, name) for part in parts], axis=1)
     for name in ("objective_", "dual_objective_", "dual_gap_"):
         attributes[name] = float(sum(getattr(part, name) for part in parts))

@@ -1,4 +1,4 @@
-"""A precision matrix of the caller: of a shape and an order that fit the nodes."""
+"""Matrices of nodes: precisions of the caller that fit the nodes, and correlations."""
 
 from __future__ import annotations
 
@@ -57,6 +57,16 @@ def check_precision(relationship: Any, labels: NDArray[Any]) -> Array:
             f"{smallest:.3g}."
         )
     return Omega
+
+
+def correlation(covariance: Array) -> Array:
+    """A covariance scaled to a unit diagonal."""
+    spread = np.sqrt(np.diag(covariance))
+    floor = 1e-12 * spread.max(initial=0.0)
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
+    scaled = np.clip(covariance * scale[:, None] * scale, -1.0, 1.0)
+    np.fill_diagonal(scaled, 1.0)
+    return scaled
 
 
 def _ordered_frame(frame: Any, labels: NDArray[Any]) -> Any:

@@ -221,7 +221,9 @@ default="learned"
         """
         with whole_or_not_at_all(self):
             rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
-            task = begin_fit(self, self.max_iter, X, y, nodes=nodes, sample_weight=sample_weight)
+            task = begin_fit(
+                self, self._most_rounds, X, y, nodes=nodes, sample_weight=sample_weight
+            )
             given = rows, self._solver_targets(targets), codes, labels, weight
             self.huber_delta_ = self._find_delta(*given)
             solution = self._fit_rows(*given, task)

@@ -106,9 +106,8 @@ class FederatedProblem:
         self._starts = np.searchsorted(self._codes, np.arange(m + 1))
         self._place = np.empty(len(codes), dtype=np.intp)
         self._place[self._order] = np.arange(len(codes))
-        self._weight = self._shares(sample_weight[self._order])
-        if node_weight is not None:
-            self._weight = self._weight * node_weight[self._codes]
+        self._node_weight = node_weight
+        self._weight = self._weigh(sample_weight)
         # what centred rows are made of, shared with the caller until it is to change
         self._given, self._owned = (X, y), False
         self._rows, self._targets = self._solver_rows(X, self._order), y[self._order]
@@ -145,6 +144,11 @@ class FederatedProblem:
         return NodeTable(
             nodes, self._rows, y, weight, self._starts, parts, loss=loss, centred=centred
         )
+
+    def _weigh(self, sample_weight: Array) -> Array:
+        """What every row counts, in the nodes' order."""
+        weight = self._shares(sample_weight[self._order])
+        return weight if self._node_weight is None else weight * self._node_weight[self._codes]
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""
@@ -277,6 +281,22 @@ class FederatedProblem:
         for l in touched:
             self.nodes.refresh(int(l))
         return moved
+
+    def reweigh(self, sample_weight: Array) -> None:
+        """Give the caller's rows other weights; dual variables of rows without any become 0."""
+        every = np.arange(len(self._starts) - 1)
+        self._weight[:] = self._weigh(sample_weight)
+        if self.intercept == "centred":
+            self._refill(every)
+            self._centre(every)
+        for l in every:
+            self.nodes.refresh(int(l))
+        self.set_dual_coef(self.dual_coef())
+
+    def losses(self, W: Array) -> Array:
+        """Of the caller's rows at these weights; a free intercept follows from the means."""
+        nodes = self.nodes
+        return nodes.loss.value(nodes.y, nodes.margins(W))[self._place]
 
     def _refill(self, which: NDArray[np.int64]) -> None:
         """Put the caller's rows and targets back in the place of centred ones."""

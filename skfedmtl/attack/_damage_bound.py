@@ -10,7 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators import whole_or_not_at_all
-from skfedmtl._input import refuse_masked, take_nodes
+from skfedmtl._input import refuse_masked, take_nodes, with_article
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context, last_step
 from skfedmtl.attack._bound import (
@@ -142,8 +142,8 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        In `fit`, for a wrong parameter or wrong data, and for a victim with `class_weight`, whose
-        loss is not that of H; the message names the argument.
+        In `fit`, for a wrong parameter or wrong data, for a victim with `class_weight`, whose
+        loss is not that of H, and for one that leaves rows out; the message names the argument.
     TypeError
         For sparse rows, and in `fit` for a Pipeline with other steps than those above.
 
@@ -240,7 +240,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             Fitted, the clean victim with it.
         """
         with whole_or_not_at_all(self):
-            self._refuse_class_weight()
+            self._refuse_others()
             given = X, y, nodes, sample_weight
             scenario = read_scenario(self._parameters(), copy(self), *given, judged=True)
             scenario = scenario.with_fitted_victim()
@@ -324,7 +324,13 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         fields = {name: given[name] for name in Parameters._fields if name in given}
         return Parameters(**{**fields, "labels": "auto", "victim_tol": self.tol})
 
-    def _refuse_class_weight(self):
+    def _refuse_others(self):
+        """Refuse victims that do not minimise the loss that H sums over all rows."""
+        if not getattr(last_step(self.estimator), "_goes_by_all", True):
+            raise ValueError(
+                f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
+                "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
+            )
         class_weight = getattr(last_step(self.estimator), "class_weight", None)
         if class_weight is not None:
             raise ValueError(

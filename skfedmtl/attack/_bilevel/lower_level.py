@@ -55,6 +55,7 @@ class Bilevel:
         victim = self._victim.model
         codes = np.concatenate([clean.codes, start.codes])
         y = victim._solver_targets(np.concatenate([clean.y, start.y]))
+        self._selected_from = y, codes, weight
         self._problem = victim._problem(
             self._victim.forward(np.vstack([clean.X, start.X])),
             y,
@@ -119,6 +120,20 @@ class Bilevel:
         """Fit the victim to these rows, and targets if given."""
         moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._solved = self._solve(moved)
+
+    def refit(self, rows: Array) -> None:
+        """Fit the victim to those of clean and injected rows that it goes by, from all of them."""
+        self.fit(rows)
+        model = self._victim.model
+        if not model._goes_by_all:
+            model._select(self._fit_weighted, *self._selected_from)
+
+    def _fit_weighted(self, weight: Array) -> Array:
+        """Losses of all rows after a fit with other weights."""
+        self._problem.reweigh(weight)
+        self._iterate = self._iterate._replace(alpha=self._problem.nodes.alpha)
+        self._solved = self._solve({})
+        return self._problem.losses(self._solved.W)
 
     def _solve(self, moved: Moved) -> Solved:
         """The victim of the rows at hand, of which these have moved."""

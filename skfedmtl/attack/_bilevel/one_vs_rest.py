@@ -92,6 +92,11 @@ class OneVsRest:
         for game in self._games:
             game.fit(rows)
 
+    def refit(self, rows: Array) -> None:
+        """Fit all victims to the rows that they go by."""
+        for game in self._games:
+            game.refit(rows)
+
     def gradient(self, kind: str) -> Array:
         """Its gradient."""
         return np.sum([game.gradient(kind) for game in self._games], axis=0)

@@ -76,5 +76,5 @@ class Judge:
         game = make_game(
             Bilevel, case.victim, case.clean, start, case.climbed, tol=tol, rng=self._rng
         )
-        game.fit(rows)
+        game.refit(rows)
         return case.measure.of_decisions(game.decide(case.measure.X, case.measure.codes))
