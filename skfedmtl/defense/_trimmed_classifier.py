@@ -65,8 +65,8 @@ default="learned"
     Attributes
     ----------
     inlier_ : ndarray of bool of shape (n_samples,) or (n_samples, n_classes)
-        The rows that were fitted to. The last of a stratum may count in part, so that the weights
-        that are kept are the same share everywhere.
+        The rows that were fitted to. The last of every class in a node, and those of equal loss,
+        count in part, so that the weight that is kept is the same share everywhere.
     classes_ : ndarray of shape (n_classes,)
         As in `FMTLClassifier`.
     nodes_ : ndarray of shape (n_nodes,)

@@ -59,8 +59,8 @@ default="learned"
     Attributes
     ----------
     inlier_ : ndarray of bool of shape (n_samples,)
-        The rows that were fitted to. The last of a stratum may count in part, so that the weights
-        that are kept are the same share everywhere.
+        The rows that were fitted to. The last of every node, and those of equal loss, count
+        in part, so that the weight that is kept is the same share everywhere.
     nodes_ : ndarray of shape (n_nodes,)
         As in `FMTLRegressor`.
     coef_ : ndarray of shape (n_nodes, n_features)

@@ -14,6 +14,7 @@ from skfedmtl._tools.sklearn import Interval
 from skfedmtl._tools.task import Task
 from skfedmtl._typing import Array
 
+_TIED = 1e-9  #: of the loss of a constant: what the rounding of fits leaves of a loss is less
 _DIGITS = 9  #: of shares: what rounding leaves of a row is no part of it
 
 
@@ -76,9 +77,14 @@ class TrimmingMixin:
     ) -> Array:
         """Fit, and keep the rows of least loss, until they stay; the share that counts of each."""
         strata = codes if LOSSES[self.loss].is_regression else 2 * codes + (signed_y > 0.0)
+        loss, mean = LOSSES[self.loss](), np.average(signed_y, weights=sample_weight)
+        constant = np.average(
+            loss.value(signed_y, np.full(len(codes), mean)), weights=sample_weight
+        )
+        unit = _TIED * constant if constant > 0.0 else 1.0
         kept = np.ones(len(codes))
         for last in range(self.max_trim, -1, -1):
-            losses = fit(sample_weight * kept)
+            losses = np.round(fit(sample_weight * kept) / unit)
             better = kept_shares(losses, strata, sample_weight, float(self.trim))
             if last == 0 or np.array_equal(better, kept):
                 break
@@ -89,15 +95,16 @@ class TrimmingMixin:
 def kept_shares(losses: Array, strata: NDArray[np.int64], weight: Array, trim: float) -> Array:
     """Shares of the rows, those of least loss first, with ``1 - trim`` of every stratum's weight.
 
-    The last of a stratum counts in part, so that a row of weight two is that row twice.
+    Equal losses have equal shares, in part where not all fit in: no order of rows decides, and a
+    row of weight two is that row twice.
     """
-    order = np.lexsort((losses, strata))
-    own, heavy = strata[order], weight[order]
-    ends = np.cumsum(heavy)
-    first = np.searchsorted(own, own)
-    before = ends - heavy - (ends - heavy)[first]
-    room = (1.0 - trim) * np.bincount(strata, weights=weight)[own] - before
+    pairs = np.column_stack([strata, losses])
+    groups, members = np.unique(pairs, axis=0, return_inverse=True)
+    members = members.ravel()
+    heavy = np.bincount(members, weights=weight)
+    before = np.cumsum(heavy) - heavy
+    first = np.searchsorted(groups[:, 0], groups[:, 0])
+    whole = np.bincount(strata, weights=weight)[groups[:, 0].astype(np.int64)]
+    room = (1.0 - trim) * whole - (before - before[first])
     shares = np.divide(room, heavy, out=(room > 0.0).astype(float), where=heavy > 0.0)
-    kept = np.empty(len(losses))
-    kept[order] = np.round(np.clip(shares, 0.0, 1.0), _DIGITS)
-    return kept
+    return np.round(np.clip(shares, 0.0, 1.0), _DIGITS)[members]

@@ -23,14 +23,11 @@ trimmed = pytest.mark.parametrize("estimator", PLAIN_OF)
 
 
 def checks():
-    """Those of scikit-learn; fits to weighted and to repeated rows need many rounds."""
+    """Those of scikit-learn; of fits to weighted and to repeated rows, which agree to the gap."""
     for kind in PLAIN_OF:
-        # many rounds for the last digits of a hinge teach no check anything
+        # many rounds for the last digits of a hinge teach most checks nothing
         for model, check in estimator_checks_generator(kind(tol=1e-4 if IS_LONG else 1e-2)):
-            of_weights = "weight_equivalence" in check.func.__name__
-            if of_weights and not IS_LONG:
-                continue
-            if of_weights:
+            if "weight_equivalence" in check.func.__name__:
                 model.set_params(tol=1e-10, max_iter=100_000)
             yield pytest.param(model, check, id=f"{kind.__name__}-{check.func.__name__}")
 
@@ -55,10 +52,10 @@ def test_nothing_trimmed_is_the_plain_estimator(estimator, relationship):
 @given(st.data())
 @settings(max_examples=examples(2))
 def test_shares(data):
-    """Every stratum keeps its weight, rows of less loss first, one in part; copies are weights."""
+    """Every stratum keeps its weight, rows of less loss first; copies are weights."""
     n = data.draw(st.integers(1, 12))
     lists = {"min_size": n, "max_size": n}
-    losses = np.array(data.draw(st.permutations(range(n)))) / 7.0
+    losses = np.array(data.draw(st.lists(st.integers(0, 9), **lists))) / 7.0
     strata = np.array(data.draw(st.lists(st.integers(0, 2), **lists)))
     times = np.array(data.draw(st.lists(st.integers(0, 3), **lists)))
     trim = data.draw(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.95]))
@@ -68,10 +65,12 @@ def test_shares(data):
         assert_allclose(times[own] @ kept[own], (1 - trim) * times[own].sum(), atol=1e-7)
         ordered = kept[own][np.argsort(losses[own])]
         assert (np.diff(ordered) <= 0).all()
-        assert ((ordered > 0) & (ordered < 1)).sum() <= 1
+        assert len(np.unique(losses[own][(kept[own] > 0) & (kept[own] < 1)])) <= 1
+        for loss in np.unique(losses[own]):
+            assert np.ptp(kept[own][losses[own] == loss]) == 0
     index = np.repeat(np.arange(n), times)
     copies = kept_shares(losses[index], strata[index], np.ones(len(index)), trim)
-    assert_allclose(np.bincount(index, copies, minlength=n), times * kept, atol=1e-7)
+    assert_allclose(copies, kept[index], atol=1e-7)
 
 
 @trimmed
@@ -114,9 +113,10 @@ def test_spellings():
             assert_array_equal(getattr(column, name), getattr(model, name))
         loaded = pickle.loads(pickle.dumps(model))
         assert_array_equal(loaded.predict(X, nodes=nodes), model.predict(X, nodes=nodes))
-        warm = clone(model).set_params(warm_start=True).fit(X, classes, nodes=nodes)
-        assert warm._iterate is not None and not np.any(model._iterate)
-        assert_allclose(warm.fit(X, classes, nodes=nodes).objective_, model.objective_, rtol=1e-3)
+        warm = clone(model).set_params(warm_start=True, tol=1e-9, lambda2=0.1)
+        first = warm.fit(X, classes, nodes=nodes).objective_
+        assert np.any(warm._iterate) and not np.any(model._iterate)
+        assert_allclose(warm.fit(X, classes, nodes=nodes).objective_, first, rtol=1e-6)
 
 
 @trimmed
