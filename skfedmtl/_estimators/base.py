@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators.constant import constant_models
 from skfedmtl._estimators.huge import refuse_huge
-from skfedmtl._estimators.precision import check_precision, correlation
+from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
+from skfedmtl._estimators.precision import check_precision
 from skfedmtl._input import (
-    MAX_DENSE_NODES,
     check_nodes,
     encode_nodes,
     lookup_nodes,
@@ -27,7 +27,16 @@ from skfedmtl._input import (
     refuse_masked,
     take_nodes,
 )
-from skfedmtl._model import LOSSES, Fixed, Independent, Learned, Loss, Relationship
+from skfedmtl._model import (
+    LOSSES,
+    CommonLearned,
+    CommonQuadratic,
+    Fixed,
+    Independent,
+    Learned,
+    Loss,
+    Relationship,
+)
 from skfedmtl._protocol import FederatedProblem, Watch
 from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
 from skfedmtl._tools.callbacks import CallbackSupportMixin
@@ -39,7 +48,7 @@ _NAMED = 5  #: columns that a warning lists
 NO_NODE = 0  #: the one label of a model fitted without nodes
 
 
-class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     """One linear model a node, tied by a relationship matrix; see the subclasses."""
 
     __metadata_request__fit = {"nodes": True}
@@ -48,6 +57,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     __metadata_request__score = {"nodes": True}
 
     _parameter_constraints: dict[str, list[Any]] = {
+        "lambda0": [None, Interval(Real, 0, None, closed="neither")],
         "lambda1": [Interval(Real, 0, None, closed="left")],
         "lambda2": [Interval(Real, 0, None, closed="neither")],
         "relationship": [StrOptions({"learned", "none"}), "array-like"],
@@ -60,7 +70,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "node_column": [None, Integral, str],
-        "handle_unknown": [StrOptions({"error", "mean"})],
+        "handle_unknown": [StrOptions({"error", "mean", "common"})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -72,6 +82,7 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     def _check_fit(self, X, y, nodes, sample_weight):
         """Checked rows, targets, node labels with the rows' positions, and weights."""
+        self._check_unknown(self.lambda0 is not None)
         y_numeric = LOSSES[self.loss].is_regression
         refuse_masked(X=X, sample_weight=sample_weight)
         X, nodes = take_nodes(self, X, nodes, reset=True)
@@ -95,8 +106,9 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         return X, y, labels, codes, sample_weight
 
     def _check_predict(self, X, nodes):
-        """Checked rows and the positions of their nodes, -1 for the mean model."""
+        """Checked rows and the positions of their nodes, -1 for the mean or common model."""
         check_is_fitted(self)
+        self._check_unknown(self.common_coef_ is not None)
         refuse_masked(X=X)
         X, nodes = take_nodes(self, X, nodes, reset=False)
         if self.node_column is None:
@@ -114,6 +126,13 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
                 "pass it on: use node_column there."
             )
         return X, np.zeros(X.shape[0], dtype=np.int64)
+
+    def _check_unknown(self, has_common):
+        if self.handle_unknown == "common" and not has_common:
+            raise ValueError(
+                "handle_unknown='common' needs a common part, which lambda0=None leaves out; give "
+                "lambda0 a number, or use handle_unknown='mean' or 'error'."
+            )
 
     def _read_nodes(self, nodes, n_samples):
         """The node of each row, if said; a node column has been read as it was taken off."""
@@ -168,6 +187,19 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         return encode_nodes(nodes, self.node_labels)
 
     def _make_relationship(self, labels) -> Relationship:
+        """The regulariser of the weights."""
+        tied = self._make_tie(labels)
+        if self.lambda0 is None:
+            return tied
+        lambda0 = float(self.lambda0)
+        return (
+            CommonLearned(tied, lambda0)
+            if isinstance(tied, Learned)
+            else CommonQuadratic(tied, lambda0)
+        )
+
+    def _make_tie(self, labels) -> Independent | Learned | Fixed:
+        """That of what is not common."""
         m, lambda1, lambda2 = len(labels), float(self.lambda1), float(self.lambda2)
         if isinstance(self.relationship, str):
             if self.relationship == "none" or lambda1 == 0.0:
@@ -188,8 +220,10 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
-            lambda2, classify = float(self.lambda2), not LOSSES[self.loss].is_regression
-            constant = constant_models(problem, solution, X, lambda2, classify=classify)
+            classify = not LOSSES[self.loss].is_regression
+            constant = constant_models(
+                problem, solution, X, self._ridge(len(labels)), classify=classify
+            )
             return {"nodes_": labels, **_attributes(problem, solution), "is_constant_": constant}
 
         # other nodes and orders than the fits before, whose seed may be the same
@@ -214,6 +248,13 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _most_rounds(self):
         """Rounds of a fit at most."""
         return self.max_iter
+
+    def _ridge(self, n_nodes):
+        """The strength of the ridge penalty that any weights pay at least."""
+        lambda2 = float(self.lambda2)
+        if self.lambda0 is None:
+            return lambda2
+        return 1.0 / (1.0 / lambda2 + n_nodes / float(self.lambda0))
 
     def _last_iterate(self, problem, labels):
         """Where the last fit has ended, as far as it suits this problem; None without one."""
@@ -290,9 +331,13 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     def _decision(self, X, codes):
         """x . w + b of every row with its own node's model, a column a class if there are many."""
-        coef = np.concatenate([self.coef_, self.coef_.mean(axis=0, keepdims=True)])
-        mean = self.intercept_.mean(axis=0, keepdims=True)
-        intercept = np.concatenate([self.intercept_, mean])
+        other_coef, other_intercept = self.common_coef_, self.common_intercept_
+        if other_coef is None:
+            other_coef, other_intercept = self.coef_.mean(axis=0), self.intercept_.mean(axis=0)
+        coef = np.concatenate([self.coef_, other_coef[None]])
+        intercept = np.concatenate(
+            [self.intercept_, np.reshape(other_intercept, (1, *self.intercept_.shape[1:]))]
+        )
         out = np.empty((X.shape[0], *coef.shape[1:-1]))
         order = np.argsort(codes, kind="stable")
         present, starts = np.unique(codes[order], return_index=True)
@@ -342,103 +387,16 @@ class BaseFMTL(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         # above them also where selectors square them
         return np.insert(sizes, self._node_place(), max(1.01 * sizes.max(), 1e-150))
 
-    # -- the relationship -----------------------------------------------------------------
-
-    def node_covariance(self):
-        """Covariance Sigma of the nodes: the learned one, or the inverse of the given Omega.
-
-        Returns
-        -------
-        covariance : ndarray of shape (n_nodes, n_nodes)
-            In the order of `nodes_`. The learned one has trace 1 [1]_; with
-            ``relationship="none"`` it is the identity over n_nodes. With more than two classes
-            one a class, of shape (n_classes, n_nodes, n_nodes); so are precision and correlation.
-
-        Raises
-        ------
-        ValueError
-            With more than 5000 nodes: use `node_covariance_factor_` instead.
-
-        References
-        ----------
-        .. [1] V. Smith et al., "Federated Multi-Task Learning", NeurIPS 2017.
-
-        Examples
-        --------
-        >>> from skfedmtl import FMTLRegressor, from_nodes
-        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
-        >>> FMTLRegressor().fit(X, y, nodes=nodes).node_covariance().trace().round(6)
-        np.float64(1.0)
-        """
-        check_is_fitted(self)
-        m = len(self.nodes_)
-        if m > MAX_DENSE_NODES:
-            raise ValueError(
-                f"A dense matrix of {m} nodes is refused; at most {MAX_DENSE_NODES} nodes are "
-                "allowed. Use node_covariance_factor_."
-            )
-        factor = self.node_covariance_factor_
-        untied = np.where(factor.any(axis=(-2, -1)), 0.0, 1.0 / m)
-        return factor @ np.swapaxes(factor, -1, -2) + untied[..., None, None] * np.eye(m)
-
-    def node_precision(self):
-        """Precision Omega of the nodes, the (pseudo-)inverse of `node_covariance`.
-
-        Returns
-        -------
-        precision : ndarray of shape (n_nodes, n_nodes)
-            In the order of `nodes_`.
-
-        Raises
-        ------
-        ValueError
-            With more than 5000 nodes.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skfedmtl import FMTLRegressor, from_nodes
-        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
-        >>> model = FMTLRegressor(relationship=2 * np.eye(2)).fit(X, y, nodes=nodes)
-        >>> model.node_precision().round(6)
-        array([[2., 0.],
-               [0., 2.]])
-        """
-        return np.linalg.pinv(self.node_covariance(), hermitian=True)
-
-    def node_correlation(self):
-        """Correlation of the nodes: `node_covariance` scaled to a unit diagonal.
-
-        Returns
-        -------
-        correlation : ndarray of shape (n_nodes, n_nodes)
-            In the order of `nodes_`; a node of no variance correlates with itself only.
-
-        Raises
-        ------
-        ValueError
-            With more than 5000 nodes.
-
-        Examples
-        --------
-        >>> from skfedmtl import FMTLRegressor, from_nodes
-        >>> X, y, nodes = from_nodes([([[1.0], [2.0]], [1.0, 2.0]), ([[1.0], [2.0]], [2.0, 4.0])])
-        >>> FMTLRegressor().fit(X, y, nodes=nodes).node_correlation().round(3)
-        array([[1., 1.],
-               [1., 1.]])
-        """
-        covariance = self.node_covariance()
-        if covariance.ndim == 3:
-            return np.array([correlation(one) for one in covariance])
-        return correlation(covariance)
-
 
 def _attributes(problem, solution):
     """The fitted attributes of a solution, but for the nodes."""
     coef, intercept = problem.coefficients(solution.W)
+    common_coef, common_intercept = problem.common_coefficients(solution.W)
     return {
         "coef_": coef,
         "intercept_": intercept,
+        "common_coef_": common_coef,
+        "common_intercept_": common_intercept,
         "dual_coef_": problem.dual_coef(),
         "objective_": solution.certificate.objective,
         "dual_objective_": solution.certificate.dual_objective,

@@ -3,20 +3,18 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators.base import BaseFMTL
 from skfedmtl._estimators.class_weight import class_weights
 from skfedmtl._estimators.one_vs_rest import joined
+from skfedmtl._estimators.probabilities import ProbabilityMixin
 from skfedmtl._estimators.whole import whole_or_not_at_all
 from skfedmtl._input import read_truth
-from skfedmtl._model import LOSSES
 from skfedmtl._protocol import LARGEST
 from skfedmtl._tools.callbacks import begin_fit
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
@@ -25,17 +23,7 @@ from skfedmtl._tools.task import Task
 __all__ = ["FMTLClassifier"]
 
 
-def _has_probabilities(classifier):
-    loss = LOSSES.get(classifier.loss) if isinstance(classifier.loss, str) else None
-    if loss is not None and loss.has_probabilities:
-        return True
-    raise AttributeError(
-        f"loss={classifier.loss!r} has no probabilities: use loss='logistic', or "
-        "sklearn.calibration.CalibratedClassifierCV around this classifier."
-    )
-
-
-class FMTLClassifier(ClassifierMixin, BaseFMTL):
+class FMTLClassifier(ProbabilityMixin, ClassifierMixin, BaseFMTL):
     """Federated multi-task linear classifier: one linear model a node, tied by a relationship.
 
     Minimises, over weights ``W`` with one row ``w_l`` a node [1]_::
@@ -50,11 +38,18 @@ class FMTLClassifier(ClassifierMixin, BaseFMTL):
     `sklearn.svm.LinearSVC`. The fit ends with a certificate: `objective_` lies at most
     `dual_gap_` above the least value of ``P``.
 
+    With `lambda0` the weights have a common part, ``w_l = u + z_l``: ``P`` then has
+    ``lambda0 ||u||^2`` more, and ``Z`` in the place of ``W`` in the penalties.
+
     More than two classes are fitted one against the rest, each with a relationship of its own;
     ``P`` is then the sum over classes.
 
     Parameters
     ----------
+    lambda0 : None or float, default=None
+        Strength of the ridge penalty of a common part, above 0: ``w_l = u + z_l``, of which the
+        relationship and `lambda2` see the ``z_l`` alone. Nodes then are pulled towards a common
+        model, not towards zero. The larger, the less is common. None: nothing is.
     lambda1 : float, default=1e-3
         Strength of the tie between the nodes, at least 0.
     lambda2 : float, default=1e-3
@@ -95,9 +90,9 @@ default="learned"
     node_column : str, int or None, default=None
         Name or position of a column of `X` that holds the nodes, instead of the argument
         `nodes`. It counts in `n_features_in_`, not in `coef_`.
-    handle_unknown : {"error", "mean"}, default="error"
-        What to do at prediction with a node not seen in fit: an error, or the mean of all
-        nodes' models.
+    handle_unknown : {"error", "mean", "common"}, default="error"
+        What to do at prediction with a node not seen in fit: an error, or the common model, which
+        without `lambda0` is the mean of all nodes' models. ``"common"`` insists on `lambda0`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply `sample_weight`: by label, 1 if not listed; or
         ``"balanced"``, in inverse proportion to the weights of the rows of each class, all nodes
@@ -122,6 +117,11 @@ default="learned"
         Mean size of each feature's weights, for selectors; a node column is above all others.
     intercept_ : ndarray of shape (n_nodes,) or (n_nodes, n_classes)
         Intercepts; zeros without `fit_intercept`.
+    common_coef_ : None or ndarray of shape (n_features,) or (n_classes, n_features)
+        The common part ``u`` of the weights, the model of nodes not seen in fit; None without
+        `lambda0`.
+    common_intercept_ : None, float or ndarray of shape (n_classes,)
+        Its intercept.
     dual_coef_ : ndarray of shape (n_samples,) or (n_samples, n_classes)
         Dual variables of the rows; times -1 or +1 they are at least 0, and at most 1 but for
         ``squared_hinge``.
@@ -178,12 +178,10 @@ default="learned"
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
-    __metadata_request__predict_proba = {"nodes": True}
-    __metadata_request__predict_log_proba = {"nodes": True}
-
     def __init__(
         self,
         *,
+        lambda0=None,
         lambda1=1e-3,
         lambda2=1e-3,
         loss="hinge",
@@ -203,6 +201,7 @@ default="learned"
         n_jobs=None,
         random_state=None,
     ):
+        self.lambda0 = lambda0
         self.lambda1 = lambda1
         self.lambda2 = lambda2
         self.loss = loss
@@ -323,6 +322,9 @@ default="learned"
         part.nodes_ = self.nodes_
         for name in ("coef_", "intercept_", "dual_coef_"):
             setattr(part, name, getattr(self, name)[:, number])
+        for name in ("common_coef_", "common_intercept_"):
+            values = getattr(self, name)
+            setattr(part, name, None if values is None else values[number])
 
     def _parts(self):
         if len(self.classes_) == 2:
@@ -374,58 +376,6 @@ default="learned"
         if decision.ndim == 2:
             return self.classes_[decision.argmax(axis=1)]
         return self.classes_[(decision > 0).astype(int)]
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X, *, nodes=None):
-        """Probabilities of the classes; with ``loss="logistic"`` only.
-
-        Other losses have none: `sklearn.calibration.CalibratedClassifierCV` makes them from
-        decision values.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        nodes : array-like of shape (n_samples,), default=None
-            As in `decision_function`.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. Of two classes: ``1 / (1 + exp(f))`` and
-            ``1 / (1 + exp(-f))`` for the decision value ``f``. Of more: ``1 / (1 + exp(-f_k))``,
-            over their sum.
-
-        Examples
-        --------
-        >>> from skfedmtl import FMTLClassifier
-        >>> model = FMTLClassifier(loss="logistic").fit([[-1.0], [1.0]], ["no", "yes"])
-        >>> model.predict_proba([[0.0]]).round(2)
-        array([[0.5, 0.5]])
-        """
-        return np.exp(self.predict_log_proba(X, nodes=nodes))
-
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X, *, nodes=None):
-        """Logarithms of `predict_proba`, which do not vanish where a probability does.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        nodes : array-like of shape (n_samples,), default=None
-            As in `decision_function`.
-
-        Returns
-        -------
-        logarithms : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        decision = self.decision_function(X, nodes=nodes)
-        if decision.ndim == 1:
-            return -np.logaddexp(0.0, np.column_stack([decision, -decision]))
-        each = -np.logaddexp(0.0, -decision)
-        return each - logsumexp(each, axis=1, keepdims=True)
 
     def score(self, X, y, *, sample_weight=None, nodes=None):
         """Accuracy over all rows.

@@ -14,6 +14,9 @@ def joined(parts: list[Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for name in ("coef_", "intercept_", "dual_coef_", "is_constant_", *parts[0]._more_arrays):
         attributes[name] = np.stack([getattr(part, name) for part in parts], axis=1)
+    for name in ("common_coef_", "common_intercept_"):
+        values = [getattr(part, name) for part in parts]
+        attributes[name] = None if values[0] is None else np.array(values)
     for name in ("objective_", "dual_objective_", "dual_gap_"):
         attributes[name] = float(sum(getattr(part, name) for part in parts))
     attributes["n_iter_"] = max(part.n_iter_ for part in parts)

@@ -31,8 +31,15 @@ class FMTLRegressor(RegressorMixin, BaseFMTL):
     the squared error are not penalised, unless `intercept_scaling` asks for it. The fit ends with
     a certificate: `objective_` lies at most `dual_gap_` above the least value of ``P``.
 
+    With `lambda0` the weights have a common part, ``w_l = u + z_l``: ``P`` then has
+    ``lambda0 ||u||^2`` more, and ``Z`` in the place of ``W`` in the penalties.
+
     Parameters
     ----------
+    lambda0 : None or float, default=None
+        Strength of the ridge penalty of a common part, above 0: ``w_l = u + z_l``, of which the
+        relationship and `lambda2` see the ``z_l`` alone. Nodes then are pulled towards a common
+        model, not towards zero. The larger, the less is common. None: nothing is.
     lambda1 : float, default=1e-3
         Strength of the tie between the nodes, at least 0.
     lambda2 : float, default=1e-3
@@ -82,9 +89,9 @@ default="learned"
     node_column : str, int or None, default=None
         Name or position of a column of `X` that holds the nodes, instead of the argument
         `nodes`. It counts in `n_features_in_`, not in `coef_`.
-    handle_unknown : {"error", "mean"}, default="error"
-        What to do at prediction with a node not seen in fit: an error, or the mean of all
-        nodes' models.
+    handle_unknown : {"error", "mean", "common"}, default="error"
+        What to do at prediction with a node not seen in fit: an error, or the common model, which
+        without `lambda0` is the mean of all nodes' models. ``"common"`` insists on `lambda0`.
     warm_start : bool, default=False
         Go on from where the last fit has ended, as far as nodes, features and rows are the same.
         Rows, weights and penalties may have changed.
@@ -103,6 +110,11 @@ default="learned"
         Mean size of each feature's weights, for selectors; a node column is above all others.
     intercept_ : ndarray of shape (n_nodes,)
         Intercepts; zeros without `fit_intercept`.
+    common_coef_ : None or ndarray of shape (n_features,)
+        The common part ``u`` of the weights, the model of nodes not seen in fit; None without
+        `lambda0`.
+    common_intercept_ : None or float
+        Its intercept: the mean of those that ``u`` would have in the nodes.
     dual_coef_ : ndarray of shape (n_samples,)
         Dual variables of the rows.
     huber_delta_ : float
@@ -160,6 +172,7 @@ default="learned"
     def __init__(
         self,
         *,
+        lambda0=None,
         lambda1=1e-3,
         lambda2=1e-3,
         loss="squared_error",
@@ -179,6 +192,7 @@ default="learned"
         n_jobs=None,
         random_state=None,
     ):
+        self.lambda0 = lambda0
         self.lambda1 = lambda1
         self.lambda2 = lambda2
         self.loss = loss

@@ -1,6 +1,8 @@
 """The model: losses, regularisers, and the algebra of rows. It knows of no nodes and no solver."""
 
 from skfedmtl._model import row_algebra
+from skfedmtl._model.common import CommonQuadratic
+from skfedmtl._model.common_learned import CommonLearned
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
 from skfedmtl._model.quadratic import Fixed, Independent
@@ -8,6 +10,7 @@ from skfedmtl._model.regulariser import (
     Curved,
     ExactResponse,
     Proximal,
+    ProximalResponse,
     Relationship,
     Response,
     Spectral,
@@ -15,6 +18,8 @@ from skfedmtl._model.regulariser import (
 
 __all__ = [
     "LOSSES",
+    "CommonLearned",
+    "CommonQuadratic",
     "Curved",
     "ExactResponse",
     "Fixed",
@@ -24,6 +29,7 @@ __all__ = [
     "Loss",
     "PrimalLoss",
     "Proximal",
+    "ProximalResponse",
     "Relationship",
     "Response",
     "SmoothLoss",

@@ -6,9 +6,22 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._model.curved import LearnedCurved, QuadraticCurved
-from skfedmtl._model.regulariser import Curved, ExactResponse, Proximal, Response, Spectral
+from skfedmtl._model.regulariser import (
+    Curved,
+    ExactResponse,
+    Proximal,
+    ProximalResponse,
+    Response,
+    Spectral,
+)
 from skfedmtl._model.rounded_conjugate import RoundedResponse
-from skfedmtl._model.shrinkage import conjugate, shrink, singular, singular_values
+from skfedmtl._model.shrinkage import (
+    conjugate,
+    mixing_weights,
+    shrink,
+    singular,
+    singular_values,
+)
 from skfedmtl._typing import Array
 
 _ROUND = 0.3  #: squared width, as a share of what makes up the excess
@@ -75,18 +88,7 @@ class _LearnedResponse:
     def _mixing_weights(self) -> tuple[Array, Array]:
         """Weights of the symmetric and the skew part of U' dV Z, off the diagonal."""
         if self._mixing is None:
-            nu, omega, k = self._nu, self._omega, self.rank
-            total = nu[:, None] + nu
-            skew = np.divide(
-                omega[:, None] + omega, total, out=np.zeros_like(total), where=total > 0
-            )
-            skew[k:, k:] = 0.0
-            symmetric = np.zeros_like(skew)
-            symmetric[:k, :k] = 0.5 / self._lambda2
-            symmetric[:k, k:] = omega[:k, None] / (nu[:k, None] - nu[k:])
-            symmetric[k:, :k] = symmetric[:k, k:].T
-            np.fill_diagonal(symmetric, 0.0)
-            self._mixing = symmetric, skew
+            self._mixing = mixing_weights(self._nu, self._omega, self.rank, self._lambda2)
         return self._mixing
 
     def frozen_product(self, dV: Array) -> Array:
@@ -107,9 +109,12 @@ class Learned:
         self.n_nodes = n_nodes
         self.lambda1, self.lambda2 = lambda1, lambda2
 
-    def ridged(self, more: float) -> Learned:
-        """The same with that much added to lambda2."""
-        return Learned(self.n_nodes, self.lambda1, self.lambda2 + more)
+    def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
+        """A response with ``rho/2`` added to lambda2."""
+        return _LearnedResponse(rho * T, self.lambda1, self.lambda2 + 0.5 * rho)
+
+    def common_part(self, W: Array) -> Array | None:
+        return None
 
     def penalty(self, W: Array) -> float:
         nuclear = float(linalg.svdvals(W, check_finite=False).sum())

@@ -9,7 +9,14 @@ import numpy as np
 from scipy import linalg
 
 from skfedmtl._model.curved import QuadraticCurved
-from skfedmtl._model.regulariser import Curved, ExactResponse, Proximal, Response, Spectral
+from skfedmtl._model.regulariser import (
+    Curved,
+    ExactResponse,
+    Proximal,
+    ProximalResponse,
+    Response,
+    Spectral,
+)
 from skfedmtl._typing import Array
 
 
@@ -53,8 +60,20 @@ class _Quadratic(ABC):
     @abstractmethod
     def bend(self) -> Array: ...  #: of R, between nodes
 
+    @abstractmethod
+    def slope(self, W: Array) -> Array: ...  #: of R
+
+    @abstractmethod
+    def ridged(self, more: float) -> _Quadratic: ...  #: the same with that added to lambda2
+
     def respond(self, V: Array) -> ExactResponse:
         return _LinearResponse(self, V)
+
+    def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
+        return _LinearResponse(self.ridged(0.5 * rho), rho * T)
+
+    def common_part(self, W: Array) -> Array | None:
+        return None
 
     def curved(self, W: Array, root: float) -> Curved:
         """The regulariser itself."""
@@ -79,7 +98,6 @@ class Independent(_Quadratic):
         self._lambda2 = lambda2
 
     def ridged(self, more: float) -> Independent:
-        """The same with that much added to lambda2."""
         return Independent(self.n_nodes, self._lambda2 + more)
 
     def penalty(self, W: Array) -> float:
@@ -91,6 +109,9 @@ class Independent(_Quadratic):
 
     def bend(self) -> Array:
         return 2.0 * self._lambda2 * np.eye(self.n_nodes)
+
+    def slope(self, W: Array) -> Array:
+        return 2.0 * self._lambda2 * W
 
     def half_inverse(self, V: Array) -> Array:
         return self._half * V
@@ -124,7 +145,6 @@ class Fixed(_Quadratic):
         return 0.25 * (inverse + inverse.T)
 
     def ridged(self, more: float) -> Fixed:
-        """The same with that much added to lambda2."""
         other = copy(self)
         other._lambda2 = self._lambda2 + more
         other._half = other._half_inverse()
@@ -142,6 +162,9 @@ class Fixed(_Quadratic):
 
     def bend(self) -> Array:
         return 2.0 * (self._lambda1 * self._precision + self._lambda2 * np.eye(self.n_nodes))
+
+    def slope(self, W: Array) -> Array:
+        return 2.0 * (self._lambda1 * (self._precision @ W) + self._lambda2 * W)
 
     def half_inverse(self, V: Array) -> Array:
         return self._half @ V

@@ -30,7 +30,8 @@ penalty(W)              R(W)                                                    
 conjugate(V)            R*(V)                                                   float
 respond(V)              W(V) and what follows from it                           `ExactResponse`
 proximal(T, rho)        argmin R(W) + (rho/2) ||W - T||_F^2                     `Proximal`
-ridged(more)            R(W) + more ||W||_F^2                                   `Relationship`
+proximal_response(T, r) the same with ``rho`` = `r`, and its derivative         `ProximalResponse`
+common_part(W)          u of the best ``w_l = u + z_l``, if weights have parts  (d,), None
 curved(W, root)         R, twice differentiable: smoothed by about `root`       `Curved`
 majorant(W)             M with R(U) <= tr(U M U'), all but equal at U = W;      (d, d), None
                         None of a quadratic
@@ -59,6 +60,15 @@ curvature()             diagonal of (1/2) B, Sigma held                         
 rounded(excess)         R* with kinks rounded off that change it by about       `Response`
                         `excess`, at the same V
 ======================  ======================================================  ===========
+
+=========================  ===================================================  ===========
+of a `ProximalResponse`    what                                                 gives
+=========================  ===================================================  ===========
+W                          the proximal step from T                             (m, d)
+rank                       of W, decided from T; of a quadratic min(m, d)       int
+product(dV)                derivative of W with respect to ``rho T``            as dV
+frozen_product(dV)         the same, Sigma held                                 (m, d)
+=========================  ===================================================  ===========
 
 ======================  ======================================================  ===========
 of a `Curved`           what                                                    gives
@@ -111,6 +121,17 @@ class ExactResponse(Response, Protocol):
     def rounded(self, excess: float) -> Response: ...
 
 
+class ProximalResponse(Protocol):
+    """A proximal step from T as a function of ``rho T``."""
+
+    rank: int
+
+    @property
+    def W(self) -> Array: ...
+    def product(self, dV: Array) -> Array: ...
+    def frozen_product(self, dV: Array) -> Array: ...
+
+
 class Proximal(NamedTuple):
     """``argmin R(W) + (rho/2) ||W - T||_F^2`` and R there."""
 
@@ -138,7 +159,8 @@ class Relationship(Protocol):
     def conjugate(self, V: Array) -> float: ...
     def respond(self, V: Array) -> ExactResponse: ...
     def proximal(self, T: Array, rho: float) -> Proximal: ...
-    def ridged(self, more: float) -> Relationship: ...
+    def proximal_response(self, T: Array, rho: float) -> ProximalResponse: ...
+    def common_part(self, W: Array) -> Array | None: ...
     def curved(self, W: Array, root: float) -> Curved: ...
     def majorant(self, W: Array) -> Array | None: ...
     def stiffness(self, n_features: int) -> float: ...

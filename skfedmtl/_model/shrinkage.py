@@ -45,6 +45,22 @@ def conjugate(nu: Array, T: float, omega: Array, lambda1: float, lambda2: float)
     return float(nu @ omega - lambda1 * T * T - lambda2 * (omega @ omega))
 
 
+def mixing_weights(nu: Array, omega: Array, k: int, lambda2: float) -> tuple[Array, Array]:
+    """What the derivative of W(V) makes of the symmetric and the skew part of U' dV Z.
+
+    Of rank `k`. Only what is off the diagonal counts.
+    """
+    total = nu[:, None] + nu
+    skew = np.divide(omega[:, None] + omega, total, out=np.zeros_like(total), where=total > 0)
+    skew[k:, k:] = 0.0
+    symmetric = np.zeros_like(skew)
+    symmetric[:k, :k] = 0.5 / lambda2
+    symmetric[:k, k:] = omega[:k, None] / (nu[:k, None] - nu[k:])
+    symmetric[k:, :k] = symmetric[:k, k:].T
+    np.fill_diagonal(symmetric, 0.0)
+    return symmetric, skew
+
+
 def singular(T: Array) -> tuple[Array | None, Array, Array]:
     """Singular vectors and values of T, descending; of tall tables the right vectors alone.
 

@@ -192,6 +192,17 @@ class FederatedProblem:
             return W[:, :-1].copy(), W[:, -1] * self.intercept_scaling
         return W.copy(), self._node_intercepts(W)
 
+    def common_coefficients(self, W: Array) -> tuple[Array | None, float | None]:
+        """Slopes (d,) and intercept of what these weights have in common; None without such a part.
+
+        A free intercept is the mean over the nodes.
+        """
+        u = self.server.relationship.common_part(W)
+        if u is None:
+            return None, None
+        coef, intercept = self.coefficients(np.broadcast_to(u, W.shape))
+        return coef[0], float(intercept.mean())
+
     def weights(self, coef: Array, intercept: Array) -> Array:
         """Weights in the solver's coordinates; a free intercept follows from the means."""
         if self.intercept != "feature":

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from scipy import linalg
 
-from skfedmtl._model import ExactResponse, PrimalLoss, Relationship, row_algebra
+from skfedmtl._model import PrimalLoss, ProximalResponse, Relationship, row_algebra
 from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.anderson import Anderson
 from skfedmtl._solvers.iteration import relaxation_of
@@ -66,9 +66,9 @@ class Solved(NamedTuple):
         """`Loss.stiffness` of all rows."""
         return self.loss.stiffness(nodes.y, nodes.margins(self.W), self.alpha, nodes.weight)
 
-    def proximal_response(self, relationship: Relationship) -> ExactResponse:
-        """The proximal step at T as a response to ``rho T``: with rho/2 added to lambda2."""
-        return relationship.ridged(0.5 * self.rho).respond(self.rho * self.T)
+    def proximal_response(self, relationship: Relationship) -> ProximalResponse:
+        """The proximal step at T."""
+        return relationship.proximal_response(self.T, self.rho)
 
 
 class Adjoint:

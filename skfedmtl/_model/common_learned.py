@@ -1,0 +1,212 @@
+"""A common part beside a learned relationship.
+
+The proximal step is the least, over ``u`` of shape (d,), of ::
+
+    lambda0 ||u||^2 + min over Z of  R(Z) + (rho/2) ||Z - X||_F^2,     X = T - 1 u'
+
+which has a Lipschitz gradient and, but where the rank of Z changes, a second derivative: Newton's
+method finds it in few steps [1]_. In the basis of the right singular vectors of X they need no more
+of the left ones than the sums ``a = U'1``.
+
+The best parts of given weights are those of a proximal step from ``T = W + V/rho`` that leads to W
+itself; V follows by the method of multipliers [2]_.
+
+References
+----------
+.. [1] L. Qi, J. Sun, "A nonsmooth version of Newton's method", Mathematical Programming 58, 1993.
+.. [2] R. T. Rockafellar, "Augmented Lagrangians and applications of the proximal point algorithm
+   in convex programming", Mathematics of Operations Research 1(2), 1976.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfedmtl._model.common import JointResponse, WithCommon
+from skfedmtl._model.learned import Learned
+from skfedmtl._model.regulariser import Curved, ProximalResponse
+from skfedmtl._model.shrinkage import mixing_weights, shrink, singular
+from skfedmtl._typing import Array
+
+_STEPS = 60  #: of Newton's method
+_TRIALS = 30  #: lengths of a step
+_FALL = 1e-4  #: of what a step promises
+_ENOUGH = 1e-13  #: relative slope that ends it
+_NOISE = 1e-15  #: what rounding may move a sum by, as a share of its terms
+_MULTIPLIERS = 40  #: rounds of the method of multipliers
+_GROWTH = 4.0  #: of rho, from one to the next
+_APART = 1e-13  #: relative distance from W that ends them
+
+
+class _Point:
+    """One ``u`` of a proximal step, and how what it minimises changes there."""
+
+    def __init__(self, tied: Learned, lambda0: float, T: Array, rho: float, u: Array) -> None:
+        self._tied, self._rho = tied, rho
+        self.u, self._n_nodes = u, len(T)
+        self._whole = 2.0 * lambda0 + rho * len(T)
+        X = T - u
+        U, nu, self._Zt = singular(X)
+        inner = self._Zt @ X.sum(axis=0)
+        if U is None:
+            self._a = np.divide(inner, nu, out=np.zeros_like(nu), where=nu > 0.0)
+        else:
+            self._a = U.sum(axis=0)
+        self._ridge = tied.lambda2 + 0.5 * rho
+        self._nu = rho * nu
+        self._rank, _, self._omega = shrink(self._nu, tied.lambda1, self._ridge)
+        omega, left = self._omega, nu - self._omega
+        penalty = tied.lambda1 * float(omega.sum()) ** 2 + tied.lambda2 * float(omega @ omega)
+        self.value = lambda0 * float(u @ u) + penalty + 0.5 * rho * float(left @ left)
+        own = 2.0 * lambda0 * u
+        self.slope: Array = own - rho * ((inner - omega * self._a) @ self._Zt)
+        self.steepness = float(np.linalg.norm(self.slope))
+        sums = np.sqrt(len(T)) * float(np.linalg.norm(T))
+        self._noise = _ENOUGH * float(np.linalg.norm(own)) + _NOISE * rho * sums
+
+    @property
+    def is_least(self) -> bool:
+        """As far as rounding can tell."""
+        return self.steepness <= self._noise
+
+    def follows(self, before: _Point, promise: float) -> bool:
+        """Whether it is enough below another one, from where so much was promised."""
+        if promise <= _NOISE * before.value:  # values cannot tell
+            return self.steepness <= 0.5 * before.steepness
+        return self.value <= before.value - _FALL * promise
+
+    def divide(self, g: Array) -> Array:
+        """By the second derivative; `g` may be a stack."""
+        Zt, whole = self._Zt, self._whole
+        ratio = np.divide(
+            self._omega, self._nu, out=np.zeros_like(self._nu), where=self._omega > 0.0
+        )
+        H = -self._rho * self._rho * self._inside(ratio)
+        H[np.diag_indices_from(H)] += whole * (1.0 + _NOISE)
+        within = g @ Zt.T
+        beyond = whole - self._rho * self._rho * float(ratio @ np.square(self._a))
+        solved = np.linalg.solve(H, np.atleast_2d(within).T).T.reshape(within.shape)
+        return np.asarray(solved @ Zt + (g - within @ Zt) / beyond, dtype=np.float64)
+
+    def _inside(self, ratio: Array) -> Array:
+        """What nodes that move alike make of ``1'J[1 c']``, in the basis of Z."""
+        a, k, ridge = self._a, self._rank, self._ridge
+        symmetric, skew = mixing_weights(self._nu, self._omega, k, ridge)
+        np.fill_diagonal(skew, 0.0)
+        J: Array = 0.5 * np.outer(a, a) * (symmetric - skew)
+        diagonal = 0.5 * np.square(a) @ (symmetric + skew)
+        diagonal[:k] += np.square(a[:k]) / (2.0 * ridge)
+        diagonal += max(self._n_nodes - float(a @ a), 0.0) * ratio
+        lambda1 = self._tied.lambda1
+        J[:k, :k] -= lambda1 / (2.0 * ridge * (ridge + lambda1 * k)) * np.outer(a[:k], a[:k])
+        J[np.diag_indices_from(J)] += diagonal
+        return J
+
+
+class _SmoothedSum:
+    """The smoothed R0 at ``W``."""
+
+    def __init__(self, tied: Learned, lambda0: float, W: Array, root: float, u: Array) -> None:
+        self._tied, self._lambda0, self._W, self._root = tied, lambda0, W, root
+        self._place(u)
+        for _ in range(_STEPS):
+            step: Array = np.linalg.solve(self._between(), self._slope_of_u())  # type: ignore[assignment]
+            promise = float(self._slope_of_u() @ step)
+            if not promise > _NOISE * self.value or not self._search(step, promise):
+                break
+
+    def _place(self, u: Array) -> None:
+        self._u, self._here = u, self._tied.curved(self._W - u, self._root)
+        self.value = self._here.value + self._lambda0 * float(u @ u)
+        self.slope = self._here.slope
+
+    def _slope_of_u(self) -> Array:
+        own: Array = 2.0 * self._lambda0 * self._u - self.slope.sum(axis=0)
+        return own
+
+    def _search(self, step: Array, promise: float) -> bool:
+        u, before, length = self._u, self.value, 1.0
+        for _ in range(_TRIALS):
+            self._place(u - length * step)
+            if self.value <= before - _FALL * length * promise:
+                return True
+            length *= 0.5
+        self._place(u)
+        return False
+
+    def _alike(self, H: Array) -> Array:
+        """Rows, summed over the nodes."""
+        m, d = self._W.shape
+        total: Array = H.reshape(m, d, -1).sum(axis=0)
+        return total
+
+    def _between(self) -> Array:
+        d = self._W.shape[1]
+        bend = self._alike(self._alike(self._here.hessian()).T)
+        return bend + 2.0 * self._lambda0 * np.eye(d)
+
+    def hessian(self) -> Array:
+        """Of shape (m d, m d)."""
+        H = self._here.hessian()
+        alike = self._alike(H)
+        return H - alike.T @ np.linalg.solve(self._between(), alike)
+
+
+class CommonLearned(WithCommon):
+    """R0 of a learned relationship.
+
+    Parameters
+    ----------
+    tied : Learned
+    lambda0 : float
+        Above 0.
+    """
+
+    def __init__(self, tied: Learned, lambda0: float) -> None:
+        super().__init__(tied, lambda0)
+        self._learned = tied
+
+    def common_part(self, W: Array) -> Array:
+        """By the method of multipliers."""
+        V, rho = np.zeros_like(W), self.stiffness(W.shape[1])
+        u = np.zeros(W.shape[1])
+        size = float(np.linalg.norm(W))
+        for _ in range(_MULTIPLIERS):
+            T = W + V / rho
+            u = self._least(T, rho, u).u
+            left = W - u - self._tied.proximal(T - u, rho).W
+            if float(np.linalg.norm(left)) <= _APART * size:
+                break
+            V += rho * left
+            rho *= _GROWTH
+        return u
+
+    def common_step(self, T: Array, rho: float) -> Array:
+        return self._least(T, rho, np.zeros(T.shape[1])).u
+
+    def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
+        now = self._least(T, rho, np.zeros(T.shape[1]))
+        tied = self._tied.proximal_response(T - now.u, rho)
+        return JointResponse(tied, now.u, rho, self.lambda0, now.divide)
+
+    def _least(self, T: Array, rho: float, u: Array) -> _Point:
+        """The proximal step's, from a first ``u``."""
+        now = _Point(self._learned, self.lambda0, T, rho, u)
+        for _ in range(_STEPS):
+            if now.is_least:
+                break
+            step = now.divide(now.slope)
+            promise, length = float(now.slope @ step), 1.0
+            for _ in range(_TRIALS):
+                after = _Point(self._learned, self.lambda0, T, rho, now.u - length * step)
+                if after.follows(now, length * promise):
+                    break
+                length *= 0.5
+            else:
+                break
+            now = after
+        return now
+
+    def curved(self, W: Array, root: float) -> Curved:
+        """R smoothed, and the best parts for it."""
+        return _SmoothedSum(self._learned, self.lambda0, W, root, self.common_part(W))
