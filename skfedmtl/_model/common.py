@@ -124,15 +124,10 @@ class WithCommon(ABC):
     @abstractmethod
     def common_part(self, W: Array) -> Array: ...
 
-    @abstractmethod
-    def common_step(self, T: Array, rho: float) -> Array: ...  #: u of the proximal step
-
     def penalty(self, W: Array) -> float:
         """That of the best parts."""
-        return self._priced(self.common_part(W), self._tied.penalty, W)
-
-    def _priced(self, u: Array, penalty: Callable[[Array], float], W: Array) -> float:
-        return self.lambda0 * float(u @ u) + penalty(W - u)
+        u = self.common_part(W)
+        return self.lambda0 * float(u @ u) + self._tied.penalty(W - u)
 
     def conjugate(self, V: Array) -> float:
         """R0*(V)."""
@@ -142,19 +137,13 @@ class WithCommon(ABC):
     def respond(self, V: Array) -> ExactResponse:
         return _ExactSum(self._tied.respond(V), V.sum(axis=0), self.lambda0)
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
-        u = self.common_step(T, rho)
-        Z, penalty = self._tied.proximal(T - u, rho)
-        return Proximal(Z + u, penalty + self.lambda0 * float(u @ u))
-
     def majorant(self, W: Array) -> Array | None:
         """None: what is common ties the nodes."""
         return None
 
     def stiffness(self, n_features: int) -> float:
-        """Where the nodes are alike: both parts in series."""
-        tied = 1.0 / self._tied.stiffness(n_features)
-        return 1.0 / (tied + self.n_nodes / (2.0 * self.lambda0))
+        """That of what is tied: nodes that agree are held by their losses."""
+        return self._tied.stiffness(n_features)
 
     def first_curvature(self) -> Array:
         return self._tied.first_curvature() + 0.5 / self.lambda0
@@ -182,8 +171,13 @@ class CommonQuadratic(WithCommon):
     def common_part(self, W: Array) -> Array:
         return self._weighted(self._ones, W)
 
-    def common_step(self, T: Array, rho: float) -> Array:
+    def _common_step(self, T: Array, rho: float) -> Array:
         return self._weighted(self._tied.proximal(self._ones, rho).W, T)
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        u = self._common_step(T, rho)
+        Z, penalty = self._tied.proximal(T - u, rho)
+        return Proximal(Z + u, penalty + self.lambda0 * float(u @ u))
 
     def _weighted(self, alike: Array, T: Array) -> Array:
         """What resists where nodes move alike says how much they count."""
@@ -194,7 +188,7 @@ class CommonQuadratic(WithCommon):
     def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
         pull = self._quadratic.slope(self._tied.proximal(self._ones, rho).W)
         bend = 2.0 * self.lambda0 + float(pull.sum())
-        u = self.common_step(T, rho)
+        u = self._common_step(T, rho)
         tied = self._tied.proximal_response(T - u, rho)
         return JointResponse(tied, u, rho, self.lambda0, lambda g: g / bend)
 

@@ -24,8 +24,8 @@ import numpy as np
 
 from skfedmtl._model.common import JointResponse, WithCommon
 from skfedmtl._model.learned import Learned
-from skfedmtl._model.regulariser import Curved, ProximalResponse
-from skfedmtl._model.shrinkage import mixing_weights, shrink, singular
+from skfedmtl._model.regulariser import Curved, Proximal, ProximalResponse
+from skfedmtl._model.shrinkage import mixing_weights, shrink, shrunk, singular
 from skfedmtl._typing import Array
 
 _STEPS = 60  #: of Newton's method
@@ -34,7 +34,8 @@ _FALL = 1e-4  #: of what a step promises
 _ENOUGH = 1e-13  #: relative slope that ends it
 _NOISE = 1e-15  #: what rounding may move a sum by, as a share of its terms
 _MULTIPLIERS = 40  #: rounds of the method of multipliers
-_GROWTH = 4.0  #: of rho, from one to the next
+_GROWTH = 10.0  #: of rho, from one to the next
+_FIRST = 10.0  #: rho, as a multiple of the stiffness
 _APART = 1e-13  #: relative distance from W that ends them
 
 
@@ -47,6 +48,7 @@ class _Point:
         self._whole = 2.0 * lambda0 + rho * len(T)
         X = T - u
         U, nu, self._Zt = singular(X)
+        self._decomposed = X, U, nu
         inner = self._Zt @ X.sum(axis=0)
         if U is None:
             self._a = np.divide(inner, nu, out=np.zeros_like(nu), where=nu > 0.0)
@@ -56,13 +58,18 @@ class _Point:
         self._nu = rho * nu
         self._rank, _, self._omega = shrink(self._nu, tied.lambda1, self._ridge)
         omega, left = self._omega, nu - self._omega
-        penalty = tied.lambda1 * float(omega.sum()) ** 2 + tied.lambda2 * float(omega @ omega)
-        self.value = lambda0 * float(u @ u) + penalty + 0.5 * rho * float(left @ left)
+        self.penalty = tied.lambda1 * float(omega.sum()) ** 2 + tied.lambda2 * float(omega @ omega)
+        self.penalty += lambda0 * float(u @ u)
+        self.value = self.penalty + 0.5 * rho * float(left @ left)
         own = 2.0 * lambda0 * u
         self.slope: Array = own - rho * ((inner - omega * self._a) @ self._Zt)
         self.steepness = float(np.linalg.norm(self.slope))
         sums = np.sqrt(len(T)) * float(np.linalg.norm(T))
         self._noise = _ENOUGH * float(np.linalg.norm(own)) + _NOISE * rho * sums
+
+    def weights(self) -> Array:
+        """``Z + 1 u'``."""
+        return self.u + shrunk(*self._decomposed, self._Zt, self._omega)
 
     @property
     def is_least(self) -> bool:
@@ -165,24 +172,27 @@ class CommonLearned(WithCommon):
     def __init__(self, tied: Learned, lambda0: float) -> None:
         super().__init__(tied, lambda0)
         self._learned = tied
+        self._last = np.zeros(0)  #: u of the last proximal step, from which the next one begins
 
     def common_part(self, W: Array) -> Array:
         """By the method of multipliers."""
-        V, rho = np.zeros_like(W), self.stiffness(W.shape[1])
+        V, rho = np.zeros_like(W), _FIRST * self.stiffness(W.shape[1])
         u = np.zeros(W.shape[1])
         size = float(np.linalg.norm(W))
         for _ in range(_MULTIPLIERS):
             T = W + V / rho
-            u = self._least(T, rho, u).u
-            left = W - u - self._tied.proximal(T - u, rho).W
+            now = self._least(T, rho, u)
+            u, left = now.u, W - now.weights()
             if float(np.linalg.norm(left)) <= _APART * size:
                 break
             V += rho * left
             rho *= _GROWTH
         return u
 
-    def common_step(self, T: Array, rho: float) -> Array:
-        return self._least(T, rho, np.zeros(T.shape[1])).u
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        now = self._least(T, rho, self._last if len(self._last) == T.shape[1] else 0.0 * T[0])
+        self._last = now.u
+        return Proximal(now.weights(), now.penalty)
 
     def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
         now = self._least(T, rho, np.zeros(T.shape[1]))

@@ -19,6 +19,7 @@ from skfedmtl._model.shrinkage import (
     conjugate,
     mixing_weights,
     shrink,
+    shrunk,
     singular,
     singular_values,
 )
@@ -124,16 +125,8 @@ class Learned:
         """grad R* at ``rho T``, with ``lambda2 + rho/2`` in the place of lambda2."""
         U, nu, Zt = singular(T)
         _, _, omega = shrink(rho * nu, self.lambda1, self.lambda2 + 0.5 * rho)
-        kept = omega > 0.0
-        omega = omega[kept]
         penalty = self.lambda1 * float(omega.sum()) ** 2 + self.lambda2 * float(omega @ omega)
-        right = Zt[kept]
-        if U is not None:
-            return Proximal((U[:, kept] * omega) @ right, penalty)
-        turned = right.T * (omega / nu[kept])
-        if 2 * len(right) > len(Zt):  # one product of all rows in the place of two
-            return Proximal(T @ (turned @ right), penalty)
-        return Proximal((T @ turned) @ right, penalty)
+        return Proximal(shrunk(T, U, nu, Zt, omega), penalty)
 
     def curved(self, W: Array, root: float) -> Curved:
         """Singular values counted as at least about `root`; 0: Sigma held at I/m."""

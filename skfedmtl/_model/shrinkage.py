@@ -80,6 +80,18 @@ def singular(T: Array) -> tuple[Array | None, Array, Array]:
     return None, np.sqrt(np.maximum(squares[::-1], 0.0)), vectors[:, ::-1].T
 
 
+def shrunk(T: Array, U: Array | None, nu: Array, Zt: Array, omega: Array) -> Array:
+    """T with these singular values, of which the last ones may be zero, in the place of its own."""
+    kept = omega > 0.0
+    omega, right = omega[kept], Zt[kept]
+    if U is not None:
+        return np.asarray((U[:, kept] * omega) @ right)
+    turned = right.T * (omega / nu[kept])
+    if 2 * len(right) > len(Zt):  # one product of all rows in the place of two
+        return np.asarray(T @ (turned @ right))
+    return np.asarray((T @ turned) @ right)
+
+
 def singular_values(T: Array) -> Array:
     """The values alone."""
     m, d = T.shape
