@@ -7,11 +7,12 @@ from numpy.testing import assert_allclose
 
 from estimators import oracle_task
 from oracles import kernels
+from oracles.common import SumConjugate
 from oracles.objective import loss_values, primal
 from oracles.system import build_system
 
 
-def dual(problem, kind, alpha):
+def dual(problem, kind, alpha, lambda0=None):
     """The dual objective of `alpha`, computed from the rows by the oracle."""
     system = build_system(
         *oracle_task(problem, kind), problem.m, problem.fit_intercept, problem.kappa
@@ -25,7 +26,9 @@ def dual(problem, kind, alpha):
             y[mine] -= system.p[mine] @ y[mine]
     centred = replace(system, X=X, y=y)
     conjugates = [kernels.conjugate(problem.loss, *row) for row in zip(y, alpha, strict=True)]
-    return float(-(centred.p @ conjugates) - centred.conjugate.value(centred.V(alpha)))
+    tied = centred.conjugate
+    conjugate = tied if lambda0 is None else SumConjugate(tied, lambda0)
+    return float(-(centred.p @ conjugates) - conjugate.value(centred.V(alpha)))
 
 
 def check_primal(model, problem, kind):

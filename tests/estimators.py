@@ -6,6 +6,8 @@ import numpy as np
 
 from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl._model.common import CommonQuadratic
+from skfedmtl._model.common_learned import CommonLearned
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.quadratic import Fixed, Independent
 from skfedmtl._tools.sklearn import last_step
@@ -63,6 +65,11 @@ def make_relationship(kind, rng, m, lambda1, lambda2, *, ridge=0.0):
     half = rng.normal(size=(m, m))
     Omega = half @ half.T / m + ridge * np.eye(m)
     return Fixed(Omega, lambda1, lambda2), Omega
+
+
+def with_common(tied, lambda0):
+    """The same beside a common part."""
+    return (CommonLearned if isinstance(tied, Learned) else CommonQuadratic)(tied, lambda0)
 
 
 def estimator_of(problem, kind="learned", **params):

@@ -190,7 +190,7 @@ class CommonLearned(WithCommon):
         return u
 
     def proximal(self, T: Array, rho: float) -> Proximal:
-        now = self._least(T, rho, self._last if len(self._last) == T.shape[1] else 0.0 * T[0])
+        now = self._least(T, rho, self._last if self._last.shape == T.shape[1:] else 0.0 * T[0])
         self._last = now.u
         return Proximal(now.weights(), now.penalty)
 

@@ -34,7 +34,7 @@ proximal_response(T, r) the same with ``rho`` = `r`, and its derivative         
 common_part(W)          u of the best ``w_l = u + z_l``, if weights have parts  (d,), None
 curved(W, root)         R, twice differentiable: smoothed by about `root`       `Curved`
 majorant(W)             M with R(U) <= tr(U M U'), all but equal at U = W;      (d, d), None
-                        None of a quadratic
+                        None of a quadratic, and where there is a common part
 stiffness(n_features)   about ||grad R(W)|| / ||W||                             float
 first_curvature()       about ``curvature()`` before there is any V             (m,)
 covariance_factor(W)    F with F F' the covariance of the nodes; no columns:    (m, k)
@@ -61,14 +61,14 @@ rounded(excess)         R* with kinks rounded off that change it by about       
                         `excess`, at the same V
 ======================  ======================================================  ===========
 
-=========================  ===================================================  ===========
-of a `ProximalResponse`    what                                                 gives
-=========================  ===================================================  ===========
-W                          the proximal step from T                             (m, d)
-rank                       of W, decided from T; of a quadratic min(m, d)       int
-product(dV)                derivative of W with respect to ``rho T``            as dV
-frozen_product(dV)         the same, Sigma held                                 (m, d)
-=========================  ===================================================  ===========
+=======================  =====================================================  ===========
+of a `ProximalResponse`  what                                                   gives
+=======================  =====================================================  ===========
+W                        the proximal step from T                               (m, d)
+rank                     of W, decided from T; of a quadratic min(m, d)         int
+product(dV)              derivative of W with respect to ``rho T``              as dV
+frozen_product(dV)       the same, Sigma held                                   (m, d)
+=======================  =====================================================  ===========
 
 ======================  ======================================================  ===========
 of a `Curved`           what                                                    gives
@@ -78,7 +78,8 @@ slope                   its gradient                                            
 hessian()               its second derivative, of weights row by row            (m d, m d)
 ======================  ======================================================  ===========
 
-Three regularisers are known. `quadratic.Independent` has ``R = lambda2 ||W||_F^2``.
+Three regularisers are known, and each beside a common part of all nodes (`common`).
+`quadratic.Independent` has ``R = lambda2 ||W||_F^2``.
 `quadratic.Fixed` has ``R = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2`` for a given ``Omega``.
 `learned.Learned` takes the best covariance ``Sigma = Omega^-1`` of trace one for every ``W``,
 which makes ``R = lambda1 ||W||_*^2 + lambda2 ||W||_F^2`` with the nuclear norm: jointly convex.

@@ -6,8 +6,9 @@ when      where                                               what
 `BEFORE`  the loss is curved and its system small             `WeightSteps`
           (`weight_newton.applies`); the regulariser is
           quadratic, or the tolerance below `_PRECISE`, or
-          the curvature of the loss not constant; and nodes
-          are few (`_has_few_nodes`)
+          the curvature of the loss not constant and the
+          regulariser has a majorant; and nodes are few
+          (`_has_few_nodes`)
 `AFTER`   at most `MAX_WEIGHTS` weights                       `SmoothSteps`, by `InsidePath`
                                                               if the loss is linear, else by
                                                               `SmoothPath`
@@ -79,6 +80,11 @@ def _has_few_nodes(server: Server) -> bool:
     return not (shares and len(server.V) >= max(_MANY_NODES, server.V.shape[1]))
 
 
+def _can_alternate(server: Server) -> bool:
+    """Whether the first steps from afar may hold the relationship."""
+    return server.relationship.majorant(server.response.W) is not None
+
+
 class WeightSteps:
     """Newton's method through the weights, for as long as that pays."""
 
@@ -91,7 +97,7 @@ class WeightSteps:
                 # else the splitting's own steps are exact where curvature is constant
                 server.relationship.is_quadratic
                 or state.tol < _PRECISE
-                or not nodes.loss.constant_curvature
+                or (not nodes.loss.constant_curvature and _can_alternate(server))
             )
             and _has_few_nodes(server)
         )

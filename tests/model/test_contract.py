@@ -12,7 +12,7 @@ from estimators import KINDS, make_relationship
 from oracles import regularisers
 from oracles.objective import regulariser
 from profiles import examples
-from skfedmtl._model import Curved, ExactResponse, Relationship, Response
+from skfedmtl._model import Curved, ExactResponse, ProximalResponse, Relationship, Response
 from skfedmtl._model import regulariser as contract
 
 STEP = 1e-5  #: of finite differences, as a share of what is stepped from
@@ -114,15 +114,12 @@ def check_proximal(case):
             assert value(Z + step) >= value(Z) + modulus - 1e-9 * value(np.zeros_like(T))
 
 
-def check_ridged(case):
-    before = case.relationship.penalty(case.D)
-    other = case.relationship.ridged(0.7)
-    assert_allclose(other.penalty(case.D), case.penalty(case.D) + 0.7 * np.vdot(case.D, case.D))
-    lambda1, lambda2 = case.lambdas
-    of_other = regularisers.conjugate_of(case.name, lambda1, lambda2 + 0.7, case.shape[0])
-    assert_allclose(other.conjugate(case.V), of_other.value(case.V), rtol=1e-8)
-    assert_allclose(other.respond(case.V).W, of_other.grad(case.V), atol=1e-8)
-    assert case.relationship.penalty(case.D) == before  # which stays as it is
+def check_proximal_response(case):
+    assert_allclose(proximal_of(case).W, case.relationship.proximal(case.V, RHO).W, atol=1e-8)
+
+
+def check_common_part(case):
+    assert case.relationship.common_part(case.D) is None
 
 
 def check_curved(case):
@@ -267,6 +264,46 @@ def check_rounded(case):
     assert_allclose(here.product(case.D), case.slope(lambda V: at(V).W, case.V), atol=1e-4 * size)
 
 
+# -- the proximal step as a response ----------------------------------------------------------
+
+
+RHO = 1.4
+
+
+def proximal_of(case):
+    return case.relationship.proximal_response(case.V, RHO)
+
+
+def ridged(case):
+    """The oracle of the conjugate with rho/2 added to lambda2, and its point."""
+    lambda1, lambda2 = case.lambdas
+    other = regularisers.conjugate_of(case.name, lambda1, lambda2 + 0.5 * RHO, case.shape[0])
+    return other, RHO * case.V
+
+
+def check_proximal_W(case):
+    conjugate, V = ridged(case)
+    assert_allclose(proximal_of(case).W, conjugate.grad(V), atol=1e-8)
+
+
+def check_proximal_rank(case):
+    conjugate, V = ridged(case)
+    assert proximal_of(case).rank == (conjugate.rank(V) if case.is_learned else min(case.shape))
+
+
+def check_proximal_product(case):
+    conjugate, V = ridged(case)
+    assume(conjugate.kink(V) > 1e-3)
+    expected = (conjugate.derivative(V) @ case.D.ravel()).reshape(case.shape)
+    assert_allclose(proximal_of(case).product(case.D), expected, atol=1e-7 * np.abs(case.D).max())
+
+
+def check_proximal_frozen_product(case):
+    """Of degree one in V, which holding Sigma does not change."""
+    now = proximal_of(case)
+    assert_allclose(now.frozen_product(RHO * case.V), now.W, atol=1e-8 * np.abs(case.V).max())
+
+
 # -- the regulariser with a second derivative -------------------------------------------------
 
 
@@ -311,7 +348,8 @@ CHECKS = {
         "conjugate": check_conjugate,
         "respond": check_respond,
         "proximal": check_proximal,
-        "ridged": check_ridged,
+        "proximal_response": check_proximal_response,
+        "common_part": check_common_part,
         "curved": check_curved,
         "majorant": check_majorant,
         "stiffness": check_stiffness,
@@ -330,6 +368,12 @@ CHECKS = {
         "frozen_product": check_frozen_product,
         "curvature": check_curvature,
         "rounded": check_rounded,
+    },
+    ProximalResponse: {
+        "W": check_proximal_W,
+        "rank": check_proximal_rank,
+        "product": check_proximal_product,
+        "frozen_product": check_proximal_frozen_product,
     },
     Curved: {
         "value": check_curved_value,
