@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
 
-from skfedmtl._model import LOSSES
 from skfedmtl._typing import Array
 
 
@@ -42,7 +41,7 @@ class Table(NamedTuple):
 def losses(model: Any, table: Table) -> Array:
     """Loss of every row under a fitted model, over all classes."""
     decisions = model._decision(table.X, table.codes).reshape(len(table.y), -1).T
-    loss = LOSSES[model.loss]()
+    loss = model._make_loss()
     signed = [part._solver_targets(table.y) for part in model._parts()]
     each = [loss.value(y, f) for y, f in zip(signed, decisions, strict=True)]
     return np.asarray(np.sum(each, axis=0))

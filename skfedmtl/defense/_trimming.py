@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._model import LOSSES
 from skfedmtl._tools.sklearn import Interval
 from skfedmtl._tools.task import Task
 from skfedmtl._typing import Array
@@ -61,7 +60,7 @@ class TrimmingMixin:
         def fit(weight: Array) -> Array:
             options = {"whole": whole, "again": len(solutions) > 0}
             solutions.append(one._fit_rows(X, signed_y, codes, labels, weight, task, **options))
-            return LOSSES[self.loss]().value(signed_y, own._decision(X, codes))
+            return np.asarray(own._make_loss().value(signed_y, own._decision(X, codes)))
 
         self.inlier_ = self._select(fit, signed_y, codes, sample_weight) > 0.0
         if not self.warm_start:
@@ -76,8 +75,9 @@ class TrimmingMixin:
         sample_weight: Array,
     ) -> Array:
         """Fit, and keep the rows of least loss, until they stay; the share that counts of each."""
-        strata = codes if LOSSES[self.loss].is_regression else 2 * codes + (signed_y > 0.0)
-        loss, mean = LOSSES[self.loss](), np.average(signed_y, weights=sample_weight)
+        own: Any = self
+        loss, mean = own._make_loss(), np.average(signed_y, weights=sample_weight)
+        strata = codes if loss.is_regression else 2 * codes + (signed_y > 0.0)
         constant = np.average(
             loss.value(signed_y, np.full(len(codes), mean)), weights=sample_weight
         )
