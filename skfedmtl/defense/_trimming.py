@@ -23,7 +23,6 @@ class TrimmingMixin:
     trim: float
     max_trim: int
     max_iter: int
-    loss: str
     warm_start: bool
     _more_arrays: ClassVar = ("inlier_",)
     _keeps_iterate = True  # for the fits that follow one another
@@ -84,7 +83,7 @@ class TrimmingMixin:
         unit = _TIED * constant if constant > 0.0 else 1.0
         kept = np.ones(len(codes))
         for last in range(self.max_trim, -1, -1):
-            losses = np.round(fit(sample_weight * kept) / unit)
+            losses = np.asarray(np.round(fit(sample_weight * kept) / unit), dtype=np.float64)
             better = kept_shares(losses, strata, sample_weight, float(self.trim))
             if last == 0 or np.array_equal(better, kept):
                 break
