@@ -58,16 +58,18 @@ def craft(
     attempts = [judge.attempt("start", start, [])]
     ascend = partial(_ascend, case, judge, settings, seed, task)
     climbs = settings.legs[0].max_iter > 0
+    legs = settings.legs
     if settings.seeks:
         found = search(case, start, np.random.default_rng((seed, _SEARCH)))
         attempts += [judge.attempt("weights", one.start, [], one.slack) for one in found]
+        legs = settings.legs_beside if found else legs
         moves = settings.optimize_labels or any(one.is_limited for one in found)
         if found and climbs and moves:
             best = max(attempts[1:], key=lambda one: one.verdict)
             beside = None if checkpoint is None else checkpoint.beside("polished")
             attempts.append(ascend("polished", best.start, settings.legs[0], beside))
     if climbs and (settings.init != "weights" or len(attempts) == 1):
-        attempts += _climb(attempts[0], settings.legs, ascend, checkpoint)
+        attempts += _climb(attempts[0], legs, ascend, checkpoint)
     task.end()
     return _crafted(judge.decide(attempts))
 

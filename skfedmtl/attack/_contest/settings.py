@@ -24,6 +24,8 @@ class Leg(NamedTuple):
 #: before it reaches a target, and shorter steps lose less of it
 LEGS = (Leg(50, 1.0),)
 LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 0.3))
+#: beside found rows, which lead by far as a rule: 50 steps would be half of an attack's time
+LEGS_BESIDE = (Leg(20, 1.0),)
 
 
 class Settings(NamedTuple):
@@ -35,6 +37,7 @@ class Settings(NamedTuple):
     eta: float
     line_search: bool
     legs: tuple[Leg, ...]
+    legs_beside: tuple[Leg, ...]  #: where a search has found rows
     inner_iter: int | None
     tol: float
     victim_tol: float
@@ -48,13 +51,15 @@ class Settings(NamedTuple):
         chooses = chooses_labels(given["labels"])
         climbs = given["max_iter"] != 0 and given["inner_iter"] is None
         init = given["init"]
+        legs = _legs(given["max_iter"], given["inner_iter"], threat)
         return cls(
             init="clean" if init == "auto" and not (climbs and chooses) else init,
             gradient=given["gradient"],
             step=given["step"],
             eta=float(given["eta"]),
             line_search=given["line_search"],
-            legs=_legs(given["max_iter"], given["inner_iter"], threat),
+            legs=legs,
+            legs_beside=LEGS_BESIDE if given["max_iter"] is None else legs,
             inner_iter=given["inner_iter"],
             tol=float(given["tol"]),
             victim_tol=victim_tol,

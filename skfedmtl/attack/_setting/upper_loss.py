@@ -47,8 +47,8 @@ class _Ramp:
         return np.asarray(expit(-self._steepness * y * f), dtype=np.float64)
 
     def slope(self, y: Array, f: Array, alpha: Array | None) -> Array:
-        z = self._steepness * y * f
-        return -self._steepness * y * expit(z) * expit(-z)
+        low = expit(-self._steepness * np.abs(f))  # y is a sign
+        return -self._steepness * y * low * (1.0 - low)
 
 
 class _Excess:

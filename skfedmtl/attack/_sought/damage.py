@@ -19,7 +19,7 @@ from skfedmtl.attack._setting import UpperLoss, upper_loss
 from skfedmtl.attack._sought.clean_rows import Wanted
 from skfedmtl.attack._sought.demand import Demand, Demanded
 
-_MOST_ROWS = 4000  #: that a source is judged on, if they are not its own
+_MOST_ROWS = 2000  #: that a source is judged on, if they are not its own
 
 
 class Gain(NamedTuple):
