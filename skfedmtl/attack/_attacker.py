@@ -104,7 +104,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         L on the way. ``"ramp"``, for classes, is ``1 / (1 + exp(k y f))``, nearer to the error than
         the victim's own loss: k is 2 in an ascent and grows from 2 to 8 in a search among weights.
         ``"balanced"`` is the ramp with every class of a node counting alike. ``"auto"``: an ascent
-        climbs the victim's loss, a search among weights the ramp for classes.
+        climbs the victim's loss, a search among weights the ramp for classes, unless `criterion` is
+        ``"loss"``.
     smoothing : float, default=4.0
         Rows move against victims that follow them, each from where the last one was, to the
         accuracy that H needs; a hinge has its kink rounded off, ever less: it becomes a parabola

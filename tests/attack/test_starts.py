@@ -333,6 +333,20 @@ def test_attacks_from_outside_go_on_as_long_as_it_pays(monkeypatch):
     assert [one["origin"] for one in alone.attempts_].count("ascent") == 1
 
 
+@pytest.mark.parametrize(
+    ("params", "n_steps"),
+    [({}, 20), ({"max_iter": 23}, 23), ({"init": "clean"}, 50)],
+)
+def test_ascents_beside_found_rows_are_short(params, n_steps, caplog):
+    """Unless users have said how long."""
+    X, y, nodes = make_rows(FMTLClassifier, (16, 12, 14))
+    caplog.set_level("DEBUG", logger="skfedmtl.attack")
+    victim = FMTLClassifier(relationship="none", random_state=0)
+    found = attack(victim, **{"max_iter": None, **params}).fit(X, y, nodes=nodes)
+    assert "ascent" in [one["origin"] for one in found.attempts_]
+    assert caplog.text.count("step ") == n_steps
+
+
 @pytest.mark.parametrize("kind", ["direct", "hybrid", "indirect"])
 def test_sources_of_the_most_influence(kind):
     """The random ones in number; by the covariances of the clean victim's models."""

@@ -77,8 +77,9 @@ class Aim(NamedTuple):
         return "ramp" if self.upper_loss in ("ramp", "balanced") else "victim"
 
     def sought(self, *, classify: bool) -> str:
-        """The upper loss of a search among weights."""
-        if self.is_signed or not classify or self.upper_loss == "victim":
+        """The upper loss of a search among weights: what is judged, if users leave it open."""
+        is_judged = self.upper_loss == "auto" and self.criterion == "loss"
+        if self.is_signed or not classify or self.upper_loss == "victim" or is_judged:
             return self.climbed()
         return "ramp"
 

@@ -68,9 +68,11 @@ class Damage:
         total = np.repeat(np.add.reduceat(share, self._starts), sizes)
         self._share = np.divide(share, total, out=np.zeros_like(share), where=total > 0.0)
         counts = wanted.share > 0.0
-        everyone = _others(wanted, np.flatnonzero(counts), rng)
         self._others: dict[int, _Others] = {}
-        for l in np.flatnonzero(np.add.reduceat(share, self._starts) == 0.0).tolist():
+        elsewhere = np.flatnonzero(np.add.reduceat(share, self._starts) == 0.0)
+        if len(elsewhere):  # else no draw is spent on rows of no use
+            everyone = _others(wanted, np.flatnonzero(counts), rng)
+        for l in elsewhere.tolist():
             mine = np.flatnonzero(counts & (wanted.codes == codes[l]))
             self._others[l] = _others(wanted, mine, rng) if len(mine) else everyone
 
