@@ -24,6 +24,8 @@ class TrimmedFMTLClassifier(TrimmingMixin, FMTLClassifier):
         `FMTLClassifier`.
     max_trim : int, default=10
         Choices of rows at most.
+    lambda0 : None or float, default=None
+        As in `FMTLClassifier`.
     lambda1 : float, default=1e-3
         As in `FMTLClassifier`.
     lambda2 : float, default=1e-3
@@ -51,7 +53,7 @@ default="learned"
         As in `FMTLClassifier`.
     node_column : str, int or None, default=None
         As in `FMTLClassifier`.
-    handle_unknown : {"error", "mean"}, default="error"
+    handle_unknown : {"error", "mean", "common"}, default="error"
         As in `FMTLClassifier`.
     class_weight : dict, "balanced" or None, default=None
         As in `FMTLClassifier`.
@@ -76,6 +78,10 @@ default="learned"
     feature_importances_ : ndarray of shape (n_columns,)
         As in `FMTLClassifier`.
     intercept_ : ndarray of shape (n_nodes,) or (n_nodes, n_classes)
+        As in `FMTLClassifier`.
+    common_coef_ : None or ndarray of shape (n_features,) or (n_classes, n_features)
+        As in `FMTLClassifier`.
+    common_intercept_ : None, float or ndarray of shape (n_classes,)
         As in `FMTLClassifier`.
     dual_coef_ : ndarray of shape (n_samples,) or (n_samples, n_classes)
         As in `FMTLClassifier`.
@@ -126,6 +132,7 @@ default="learned"
         *,
         trim=0.2,
         max_trim=10,
+        lambda0=None,
         lambda1=1e-3,
         lambda2=1e-3,
         loss="hinge",
@@ -146,6 +153,7 @@ default="learned"
         random_state=None,
     ):
         super().__init__(
+            lambda0=lambda0,
             lambda1=lambda1,
             lambda2=lambda2,
             loss=loss,

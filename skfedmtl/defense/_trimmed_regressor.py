@@ -22,18 +22,24 @@ class TrimmedFMTLRegressor(TrimmingMixin, FMTLRegressor):
         `FMTLRegressor`.
     max_trim : int, default=10
         Choices of rows at most.
+    lambda0 : None or float, default=None
+        As in `FMTLRegressor`.
     lambda1 : float, default=1e-3
         As in `FMTLRegressor`.
     lambda2 : float, default=1e-3
         As in `FMTLRegressor`.
-    loss : {"squared_error"}, default="squared_error"
+    loss : {"squared_error", "huber"}, default="squared_error"
         As in `FMTLRegressor`.
+    huber_delta : float or None, default=None
+        As in `FMTLRegressor`; None goes by a fit to all rows.
     relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
 default="learned"
         As in `FMTLRegressor`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLRegressor`.
     fit_intercept : bool, default=True
+        As in `FMTLRegressor`.
+    intercept_scaling : float or None, default=None
         As in `FMTLRegressor`.
     solver : {"splitting", "mocha"}, default="splitting"
         As in `FMTLRegressor`.
@@ -47,7 +53,7 @@ default="learned"
         As in `FMTLRegressor`.
     node_column : str, int or None, default=None
         As in `FMTLRegressor`.
-    handle_unknown : {"error", "mean"}, default="error"
+    handle_unknown : {"error", "mean", "common"}, default="error"
         As in `FMTLRegressor`.
     warm_start : bool, default=False
         As in `FMTLRegressor`.
@@ -68,6 +74,12 @@ default="learned"
     feature_importances_ : ndarray of shape (n_columns,)
         As in `FMTLRegressor`.
     intercept_ : ndarray of shape (n_nodes,)
+        As in `FMTLRegressor`.
+    common_coef_ : None or ndarray of shape (n_features,)
+        As in `FMTLRegressor`.
+    common_intercept_ : None or float
+        As in `FMTLRegressor`.
+    huber_delta_ : float
         As in `FMTLRegressor`.
     dual_coef_ : ndarray of shape (n_samples,)
         As in `FMTLRegressor`.
@@ -122,12 +134,15 @@ default="learned"
         *,
         trim=0.2,
         max_trim=10,
+        lambda0=None,
         lambda1=1e-3,
         lambda2=1e-3,
         loss="squared_error",
+        huber_delta=None,
         relationship="learned",
         node_labels="auto",
         fit_intercept=True,
+        intercept_scaling=None,
         solver="splitting",
         max_iter=1000,
         tol=1e-4,
@@ -140,12 +155,15 @@ default="learned"
         random_state=None,
     ):
         super().__init__(
+            lambda0=lambda0,
             lambda1=lambda1,
             lambda2=lambda2,
             loss=loss,
+            huber_delta=huber_delta,
             relationship=relationship,
             node_labels=node_labels,
             fit_intercept=fit_intercept,
+            intercept_scaling=intercept_scaling,
             solver=solver,
             max_iter=max_iter,
             tol=tol,

@@ -49,6 +49,31 @@ def test_nothing_trimmed_is_the_plain_estimator(estimator, relationship):
     assert model.inlier_.all() and model.n_iter_ == plain.n_iter_
 
 
+@trimmed
+def test_the_plain_estimator_s_parameters_and_two_more(estimator):
+    plain, own = (kind().get_params() for kind in (PLAIN_OF[estimator], estimator))
+    assert own == {**plain, "trim": 0.2, "max_trim": 10}
+
+
+@trimmed
+def test_a_common_part(estimator):
+    X, y, nodes = make_rows(PLAIN_OF[estimator], strings=True)
+    model = estimator(lambda0=0.1, handle_unknown="common").fit(X, y, nodes=nodes)
+    kept = model.inlier_
+    assert 0 < kept.sum() < len(y)
+    assert model.common_coef_.shape == (X.shape[1],)
+    assert len(model.predict(X, nodes=["unseen"] * len(y))) == len(y)
+
+
+def test_the_huber_loss_trims_by_its_own_losses():
+    X, y, nodes = make_rows(FMTLRegressor, strings=True)
+    model = TrimmedFMTLRegressor(loss="huber", huber_delta=0.1).fit(X, y, nodes=nodes)
+    left = np.abs(y - model.predict(X, nodes=nodes))
+    for node in np.unique(nodes):
+        own = nodes == node
+        assert left[own & ~model.inlier_].min() >= left[own & model.inlier_].max() - 1e-6
+
+
 @given(st.data())
 @settings(max_examples=examples(2))
 def test_shares(data):
