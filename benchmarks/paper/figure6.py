@@ -32,7 +32,7 @@ from _plots import figure_parser, new_sheet, paper_attack, save, share_legend
 from _protocols import NAMES, STAMP, split, steps_for
 from sklearn.base import clone
 
-from skfedmtl.attack._bilevel import restart
+from skfedmtl.attack._contest import restart
 from skfedmtl.inspection import ConvergenceDisplay
 
 CELL = ("dataset", "attack", "seed", "steps")
