@@ -10,7 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
-from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_folder, fingerprint
+from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_checkpoint, fingerprint
 from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoner import BasePoisoner
@@ -58,11 +58,13 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.
-    feature_range : pair (low, high) or None, default=None
-        Least and largest values of the features of injected rows. Each is a number for all
-        features, an array of shape (n_columns,) with one entry a column of `X`, or a Series with
-        one entry a feature name; -inf and inf stand for no bound. A DataFrame has the two as its
-        rows.
+    feature_range : {"clean", "clean-all"}, pair (low, high) or None, default=None
+        Least and largest values of the features of injected rows: those of the clean rows of the
+        same node, of all clean rows, or a pair. Each of the two is a number for all features, an
+        array of shape (n_columns,) with one entry a column of `X`, or a Series with one entry a
+        feature name; -inf and inf stand for no bound. A DataFrame has the two as its rows. None is
+        no bound, and a warning where `X` is a DataFrame whose columns have names and injected rows
+        leave the range of all clean rows.
     frozen_features : list of int or str, or mask of bool, or None, default=None
         Features that keep the value of the clean row that an injected row is drawn from.
     integer_features : list of int or str, or mask of bool, or None, default=None
@@ -173,6 +175,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         Their nodes.
     poison_sample_weight_ : ndarray of shape (n_injected,)
         Their weights.
+    poison_origin_ : ndarray of shape (n_injected,)
+        Positions in `X` of the clean rows they come from; -1 for rows sought or from the ball.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_steps + 1,)
@@ -392,23 +396,12 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
             raise ValueError("`X_target` and `y_target` must be given together or not at all.")
         if nodes_target is not None and X_target is None:
             raise ValueError("`nodes_target` was given without `X_target` and `y_target`.")
-        self._check_checkpoint()
+        check_checkpoint(self.checkpoint, self.random_state)
         self._check_kind()
         task = begin_fit(self, self.n_restarts, X, y, nodes=nodes, sample_weight=sample_weight)
         self._fit(X, y, nodes, sample_weight, (X_target, y_target, nodes_target), task)
         task.end(dict)
         return self
-
-    def _check_checkpoint(self):
-        """Refuse files that nothing could go on from, or that cannot be written."""
-        if self.checkpoint is None:
-            return
-        if not isinstance(self.random_state, Integral):
-            raise ValueError(
-                "`checkpoint` needs a whole number as `random_state`, so that a resumed run draws "
-                f"what the first one drew; got {self.random_state!r}."
-            )
-        check_folder(self.checkpoint)
 
     def _check_kind(self):
         """Refuse what is asked of victims of the other kind, and a search without choices."""

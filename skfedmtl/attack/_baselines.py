@@ -31,7 +31,7 @@ class RandomPoisoner(BasePoisoner):
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.
-    feature_range : pair (low, high) or None, default=None
+    feature_range : {"clean", "clean-all"}, pair (low, high) or None, default=None
         Least and largest values of the features, as in `PoisoningAttacker`.
     frozen_features : list of int or str, or mask of bool, or None, default=None
         Features that keep the value of the clean row; indices and masks count all columns of `X`,
@@ -59,6 +59,8 @@ class RandomPoisoner(BasePoisoner):
         Labels of the nodes that are hurt and that carry injected rows.
     poison_X_, poison_y_, poison_nodes_, poison_sample_weight_ : array-like
         Injected rows in the layout of `X`, their targets, nodes and weights.
+    poison_origin_ : ndarray of shape (n_injected,)
+        Positions in `X` of the clean rows that they are drawn from; -1 for rows from the ball.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_ : float
@@ -198,6 +200,8 @@ class LabelFlipPoisoner(BasePoisoner):
         Labels of the nodes that are hurt and that carry injected rows.
     poison_X_, poison_y_, poison_nodes_, poison_sample_weight_ : array-like
         Injected rows in the layout of `X`, their targets, nodes and weights.
+    poison_origin_ : ndarray of shape (n_injected,)
+        Positions in `X` of the clean rows that they copy.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_ : float

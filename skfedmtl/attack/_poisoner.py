@@ -39,6 +39,7 @@ from skfedmtl.attack._setting import (
     in_frame,
     poisoned_data,
     read_scenario,
+    warn_of_departures,
 )
 
 
@@ -63,7 +64,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         "choose_sources": [StrOptions({"random", "influence"})],
         "budget": [Interval(Real, 0, None, closed="left")],
         "radius": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
-        "feature_range": [None, "array-like"],
+        "feature_range": [None, StrOptions({"clean", "clean-all"}), "array-like"],
         "frozen_features": [None, "array-like"],
         "integer_features": [None, "array-like"],
         "one_hot_groups": [None, "array-like"],
@@ -87,6 +88,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             scenario = self._read(X, y, nodes, sample_weight, judged=judged)
             scenario = scenario.with_fitted_victim(evaluation)
             injected = self._inject(scenario, task)
+            warn_of_departures(scenario, injected)
             poisoned = scenario.poisoned_victim(injected)
             self._record(scenario, injected, poisoned)
         return self
@@ -110,6 +112,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         self.poison_X_ = injected.X
         self.poison_y_ = injected.y
         self.poison_nodes_ = labels[injected.codes]
+        self.poison_origin_ = injected.origin
         self.poison_sample_weight_ = scenario.weights_of(injected)
         self.criterion_, self.objective_ = scenario.measure.of(self.estimator_)
         validate_data(self, scenario.X, skip_check_array=True)

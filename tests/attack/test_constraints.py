@@ -20,6 +20,9 @@ from skfedmtl.attack._feasible.feasible_set import FeasibleSet
 SIZES = (10, 4, 7)
 DTYPES = [np.float64, np.float32]
 
+#: what is tested here is not whether rows could exist
+pytestmark = pytest.mark.filterwarnings("ignore:Injected rows leave the range")
+
 
 def norms(X):
     """Row by row, as a user would check."""

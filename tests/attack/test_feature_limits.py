@@ -185,6 +185,7 @@ def test_positions_count_the_node_column(make, place):
 # -- dtypes -------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:Injected rows leave the range")
 @both
 def test_columns_of_a_frame_keep_their_dtypes(make):
     X, y, nodes = people()

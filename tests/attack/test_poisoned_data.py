@@ -19,6 +19,9 @@ POISONERS = (PoisoningAttacker, RandomPoisoner)
 both = pytest.mark.parametrize("make", POISONERS)
 every_poisoner = pytest.mark.parametrize("make", (*POISONERS, LabelFlipPoisoner))
 
+#: what is tested here is not whether rows could exist
+pytestmark = pytest.mark.filterwarnings("ignore:Injected rows leave the range")
+
 
 def poisoner(make, estimator=FMTLRegressor, **params):
     """A short attack through the nodes 0 and 2."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,15 @@ def _parameters(estimator: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
 
 
-def check_folder(folder: str | os.PathLike[str]) -> None:
-    """Refuse a folder that cannot be made, or to which no file can be written."""
+def check_checkpoint(folder: str | os.PathLike[str] | None, random_state: Any) -> None:
+    """Refuse files that nothing could go on from, or that cannot be written."""
+    if folder is None:
+        return
+    if not isinstance(random_state, Integral):
+        raise ValueError(
+            "`checkpoint` needs a whole number as `random_state`, so that a resumed run draws "
+            f"what the first one drew; got {random_state!r}."
+        )
     reason = why_unwritable(folder)
     if reason is not None:
         raise ValueError(

@@ -109,15 +109,15 @@ class _Labels:
 
 def _in_place(case: Case, start: Start, candidate: Candidate, labels: _Labels | None) -> Found:
     """The candidate's rows where the start has rows of the same node; others stay."""
-    X, y = start.X.copy(), start.y.copy()
+    X, y, origin = start.X.copy(), start.y.copy(), start.origin.copy()
     if labels is None:
         told = as_targets(case.clean, candidate.codes, candidate.y)
     else:
         told = labels.of(candidate.y, candidate.codes)
     for code in candidate.sought:
         places, mine = np.flatnonzero(start.codes == code), candidate.codes == code
-        X[places], y[places] = candidate.X[mine], told[mine]
+        X[places], y[places], origin[places] = candidate.X[mine], told[mine], -1
     rows = start.feasible.project(X)
     moved = np.abs(rows - X).max(axis=1, initial=0.0)
     is_limited = bool(np.any(moved > _MOVED * start.feasible.radius))
-    return Found(start._replace(X=rows, y=y), candidate.slack, is_limited)
+    return Found(start._replace(X=rows, y=y, origin=origin), candidate.slack, is_limited)

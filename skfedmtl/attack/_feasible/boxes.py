@@ -82,23 +82,22 @@ def row_bounds(limits: Limits, storage: Storage, clean: Array | None = None) -> 
 
     Raises ValueError where the limits contradict each other.
     """
-    low, high = limits.low, limits.high
-    low = np.where(limits.whole, np.ceil(low), low)
-    high = np.where(limits.whole, np.floor(high), high)
+    shape = 1 if clean is None else len(clean), len(limits.names)
+    asked = np.broadcast_to(limits.low, shape), np.broadcast_to(limits.high, shape)
+    low = np.where(limits.whole, np.ceil(asked[0]), asked[0])
+    high = np.where(limits.whole, np.floor(asked[1]), asked[1])
     low, high = storage.inward(low, high)
-    for j in np.flatnonzero(low > high).tolist():
+    for i, j in np.argwhere(low > high).tolist():
         name, kind = "feature_range", "number"
         if limits.whole[j]:
             name, kind = "integer_features", "whole number"
         raise ValueError(
             f"`{name}`: feature {limits.names[j]} must be a {kind} that {storage.name(j)} holds, "
-            f"but there is none in its `feature_range` {limits.range_of(j)}."
+            f"but there is none in its `feature_range` {_range(asked, i, j)}."
         )
-    n = 1 if clean is None else len(clean)
-    low, high = np.tile(low, (n, 1)), np.tile(high, (n, 1))
     frozen, held = np.zeros_like(limits.frozen), low
     if clean is not None:
-        _check_frozen(limits, clean)
+        _check_frozen(limits, asked, clean)
         frozen, held = limits.frozen, clean
     low[:, frozen] = high[:, frozen] = held[:, frozen]
     for group in limits.groups:
@@ -116,14 +115,20 @@ def _members(groups: tuple[NDArray[np.intp], ...], n_features: int) -> Mask:
     return mask
 
 
-def _check_frozen(limits: Limits, clean: Array) -> None:
+def _range(ends: tuple[Array, Array], row: int, feature: int) -> str:
+    """The range of a feature, for a message."""
+    return "[{:g}, {:g}]".format(*(end[row, feature] for end in ends))
+
+
+def _check_frozen(limits: Limits, asked: tuple[Array, Array], clean: Array) -> None:
     for j in np.flatnonzero(limits.frozen).tolist():
         held = clean[:, j]
-        outside = (held < limits.low[j]) | (held > limits.high[j])
-        if outside.any():
+        outside = np.flatnonzero((held < asked[0][:, j]) | (held > asked[1][:, j]))
+        if len(outside):
             raise ValueError(
-                f"`frozen_features` keeps feature {limits.names[j]} at {held[outside][0]:g}, the "
-                f"value of a drawn clean row, but its `feature_range` is {limits.range_of(j)}."
+                f"`frozen_features` keeps feature {limits.names[j]} at {held[outside[0]]:g}, the "
+                "value of a drawn clean row, but its `feature_range` is "
+                f"{_range(asked, int(outside[0]), j)}."
             )
         if limits.whole[j] and (held != np.rint(held)).any():
             broken = held[held != np.rint(held)][0]

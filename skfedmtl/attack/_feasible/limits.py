@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 from skfedmtl._input import check_dense, column_position
 from skfedmtl._typing import Array
 
+#: feature ranges by name: those of the clean rows of the same node, and of all clean rows
+CLEAN, CLEAN_ALL = "clean", "clean-all"
+
 
 class Limits(NamedTuple):
     """What every injected row may hold; features are counted without the node column."""
 
     names: list[str]  #: (d,) what messages call them
-    low: Array  #: (d,)
-    high: Array  #: (d,)
+    low: Array  #: (d,), or (n, d) for n rows
+    high: Array  #: the same
     frozen: NDArray[np.bool_]  #: (d,)
     whole: NDArray[np.bool_]  #: (d,)
     groups: tuple[NDArray[np.intp], ...]
+    clean: str | None = None  #: the name of the range, if it has one
 
     @property
     def all_whole(self) -> NDArray[np.bool_]:
@@ -31,9 +35,17 @@ class Limits(NamedTuple):
             mask[group] = True
         return mask
 
-    def range_of(self, feature: int) -> str:
-        """The range of a feature, for a message."""
-        return f"[{self.low[feature]:g}, {self.high[feature]:g}]"
+    def of_rows(self, X: Array, codes: NDArray[np.int64], drawn: NDArray[np.intp]) -> Limits:
+        """Those of rows drawn from clean ones, which are `X`, of the nodes `codes`."""
+        if self.clean is None:
+            return self
+        if self.clean == CLEAN_ALL:
+            return self._replace(low=X.min(axis=0), high=X.max(axis=0))
+        low, high = X[drawn], X[drawn]
+        for code in np.unique(codes[drawn]):
+            mine, own = codes[drawn] == code, X[codes == code]
+            low[mine], high[mine] = own.min(axis=0), own.max(axis=0)
+        return self._replace(low=low, high=high)
 
 
 def read_limits(
@@ -49,7 +61,8 @@ def read_limits(
     if all(value is None for value in given):
         return None
     columns = _Columns(X, node_column)
-    low, high = columns.range(feature_range)
+    clean = feature_range if isinstance(feature_range, str) else None
+    low, high = columns.range(None if clean is not None else feature_range)
     return Limits(
         columns.names,
         low,
@@ -57,6 +70,7 @@ def read_limits(
         columns.mask(frozen_features, "frozen_features"),
         columns.mask(integer_features, "integer_features"),
         columns.groups(one_hot_groups),
+        clean,
     )
 
 

@@ -58,16 +58,16 @@ class Storage:
         return np.array([np.linalg.norm(row) for row in self.cast(X)], dtype=np.float64)
 
     def inward(self, low: Array, high: Array) -> tuple[Array, Array]:
-        """The least and the largest stored numbers between `low` and `high`, column by column."""
+        """The least and the largest stored numbers between `low` and `high`, both (n, d)."""
         low, high = low.copy(), high.copy()
-        kinds = self._kinds * (len(low) if len(self._kinds) == 1 else 1)
+        kinds = self._kinds * (low.shape[1] if len(self._kinds) == 1 else 1)
         for j, kind in enumerate(kinds):
             if kind.kind == "f":
-                low[j], high[j] = _not_below(low[j], kind), -_not_below(-high[j], kind)
+                low[:, j], high[:, j] = _not_below(low[:, j], kind), -_not_below(-high[:, j], kind)
             else:
                 ends = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-                low[j] = max(low[j], ends[0], -LARGEST_WHOLE)
-                high[j] = min(high[j], ends[1], LARGEST_WHOLE)
+                low[:, j] = np.maximum(low[:, j], max(ends[0], -LARGEST_WHOLE))
+                high[:, j] = np.minimum(high[:, j], min(ends[1], LARGEST_WHOLE))
         return low, high
 
     def name(self, column: int) -> str:
@@ -75,10 +75,9 @@ class Storage:
         return self._kinds[column % len(self._kinds)].name
 
 
-def _not_below(value: float, kind: np.dtype[Any]) -> float:
-    """The least number of a float dtype that is not below `value`."""
+def _not_below(values: Array, kind: np.dtype[Any]) -> Array:
+    """The least numbers of a float dtype that are not below `values`."""
     with np.errstate(over="ignore"):
-        stored = np.asarray(value).astype(kind)
-    if float(stored) < value:
-        stored = np.nextafter(stored, np.asarray(np.inf, dtype=kind))
-    return float(stored)
+        stored = values.astype(kind)
+        next_one = np.nextafter(stored, np.asarray(np.inf, dtype=kind))
+    return np.where(stored < values, next_one, stored).astype(np.float64)

@@ -1,6 +1,7 @@
 """Who is attacked, by whom, with what they know and what they begin with."""
 
 from skfedmtl.attack._setting.aim import CRITERIA, GOALS, UPPER_LOSSES, Aim, Judged
+from skfedmtl.attack._setting.departures import warn_of_departures
 from skfedmtl.attack._setting.measure import Measure, Verdict
 from skfedmtl.attack._setting.parameters import Parameters
 from skfedmtl.attack._setting.row_weights import injected_weights, node_shares
@@ -50,4 +51,5 @@ __all__ = [
     "start_labels",
     "target_ranges",
     "upper_loss",
+    "warn_of_departures",
 ]

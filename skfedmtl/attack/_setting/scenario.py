@@ -54,6 +54,7 @@ class Injected(NamedTuple):
     features: Any  #: (n_injected, d) the same without the node column
     y: NDArray[Any]  #: (n_injected,)
     codes: NDArray[np.int64]  #: (n_injected,)
+    origin: NDArray[np.intp]  #: (n_injected,) the clean row that each comes from; -1: from none
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +155,12 @@ class Scenario:
         labels, kinds = self.labels[start.codes], self.space.kinds
         features = put_node_column(stored, labels, self.features, None, kinds)
         table = put_node_column(stored, labels, self.X, self.parameters.column, kinds)
-        return Injected(table, features, start.y, start.codes)
+        return Injected(table, features, start.y, start.codes, start.origin)
 
     def copies(self, drawn: NDArray[np.intp], y: NDArray[Any]) -> Injected:
         """Clean rows once more, to the last bit, with other targets."""
         table, features = take_rows(self.X, drawn), take_rows(self.features, drawn)
-        return Injected(table, features, y, self.codes[drawn])
+        return Injected(table, features, y, self.codes[drawn], drawn)
 
     def weights_of(self, injected: Injected) -> Array:
         """What each injected row weighs."""

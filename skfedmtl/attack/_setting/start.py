@@ -43,6 +43,7 @@ class Start(NamedTuple):
     y: NDArray[Any]  #: (n_injected,) as the victim's y
     codes: NDArray[np.int64]  #: (n_injected,)
     feasible: FeasibleSet
+    origin: NDArray[np.intp]  #: (n_injected,) the clean row that each comes from; -1: from none
 
 
 class Space(NamedTuple):
@@ -91,25 +92,27 @@ def draw_start(
     storage = Storage(space.kinds)
     bounds = None
     if space.limits is not None:
-        bounds = row_bounds(space.limits, storage, clean.X[drawn])
+        limits = space.limits.of_rows(clean.X, clean.codes, drawn)
+        bounds = row_bounds(limits, storage, clean.X[drawn])
     feasible = FeasibleSet(radii_of(parameters.radius, clean, codes, storage), storage, bounds)
     targets = start_labels(parameters.labels, model, clean, drawn, rng)
     if parameters.init == "ball":
-        return Start(feasible.sample(rng, clean.X.shape[1]), targets, codes, feasible)
-    apart = _spread(clean.X, storage) * rng.normal(size=(len(drawn), clean.X.shape[1]))
-    return Start(feasible.project(clean.X[drawn] + apart), targets, codes, feasible)
+        nowhere = np.full_like(drawn, -1)
+        return Start(feasible.sample(rng, clean.X.shape[1]), targets, codes, feasible, nowhere)
+    apart = spread(clean.X, storage) * rng.normal(size=(len(drawn), clean.X.shape[1]))
+    return Start(feasible.project(clean.X[drawn] + apart), targets, codes, feasible, drawn)
 
 
-def _spread(X: Array, storage: Storage) -> Array:
+def spread(X: Array, storage: Storage) -> Array:
     """By how much rows are set apart, a feature: identical rows on the margin have no gradient.
 
     A millionth of the clean spread, or what the dtype can tell apart.
     """
-    spread: Array = X.std(axis=0)
+    deviation: Array = X.std(axis=0)
     # the mean of equal numbers may differ from them by rounding
-    spread[np.ptp(X, axis=0) == 0.0] = 1.0
+    deviation[np.ptp(X, axis=0) == 0.0] = 1.0
     resolution = storage.eps * np.abs(X).max(axis=0)
-    return np.maximum(1e-6 * spread, 8.0 * resolution)
+    return np.maximum(1e-6 * deviation, 8.0 * resolution)
 
 
 def radii_of(radius: Any, clean: CleanData, codes: NDArray[np.int64], storage: Storage) -> Array:
