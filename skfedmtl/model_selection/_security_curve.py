@@ -144,7 +144,7 @@ def security_curve(
     """
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     _check_bound(bound, attacker, param_name, values)
-    labels = _nodes(attacker, X, nodes)
+    labels = row_nodes(attacker, X, nodes)
     refuse_single_rows(labels)
     alone = single_rows(labels)
     for value in values:
@@ -195,13 +195,18 @@ def _check(attacker, param_name, param_range, n_repeats, test_size):
     return param_range.tolist() if isinstance(param_range, np.ndarray) else list(param_range)
 
 
-def _check_parameter(attacker, param_name):
-    """Refuse what is no attacker, or no parameter of one."""
+def check_attacker(attacker):
+    """Refuse what is no poisoner."""
     instance = hasattr(attacker, "get_params") and not isinstance(attacker, type)
     parameters = attacker.get_params() if instance else {}
     if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
         raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
-    known = isinstance(param_name, str) and param_name in parameters
+
+
+def _check_parameter(attacker, param_name):
+    """Refuse what is no attacker, or no parameter of one."""
+    check_attacker(attacker)
+    known = isinstance(param_name, str) and param_name in attacker.get_params()
     if param_name == "random_state" or not known:
         raise ValueError(
             "`param_name` must be a parameter of the attacker or, after 'estimator__', of its "
@@ -224,7 +229,7 @@ def _check_bound(bound, attacker, param_name, values):
             )
 
 
-def _nodes(attacker, X, nodes):
+def row_nodes(attacker, X, nodes):
     """The node of each row."""
     if nodes is not None:
         return check_nodes(nodes, n_rows(X, "X"))
@@ -253,7 +258,7 @@ def _check_targets(params, alone):
 
 def _measure(attacker, data, labels, is_test, bound):
     """The score of an attack, that of its victim without it, and what `CERTIFIED` names."""
-    _name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
+    name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
     X, y, metadata = _part(data, ~is_test)
     X_test, y_test, metadata_test = _part(data, is_test)
     # one thread: sums are taken in the same order however many processes share the cores
@@ -282,7 +287,7 @@ def _certify(attacker, X, y, metadata):
     ]
 
 
-def _name_nodes(attacker, nodes, judged):
+def name_nodes(attacker, nodes, judged):
     """Name the nodes to be drawn where `fit` could not tell which of them are judged.
 
     It sees the training rows only: where a node has one of them, another is held out, or none.

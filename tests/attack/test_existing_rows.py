@@ -245,10 +245,10 @@ def test_tables_of_every_kind():
     assert infer_constraints(named) == infer_constraints(pl.DataFrame(named)) == by_name
     for other in (named.rename(columns={"a": "d"}), pd.DataFrame(X)):
         assert infer_constraints(other) == wanted
-    named.insert(1, "site", ["x", "y", "y"])
+    named.insert(1, "site", ["x", "x", "y"])
     assert infer_constraints(named, node_column="site") == by_name
     moved = {**wanted, "integer_features": [4], "one_hot_groups": [[2, 3]]}
-    assert infer_constraints(np.insert(X, 1, [0, 1, 1], axis=1), node_column=1) == moved
+    assert infer_constraints(np.insert(X, 1, [0, 0, 1], axis=1), node_column=1) == moved
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from sklearn.metrics import (
     mean_absolute_error,
     mean_squared_error,
     roc_auc_score,
+    root_mean_squared_error,
 )
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate, learning_curve
 from sklearn.pipeline import make_pipeline
@@ -68,6 +69,12 @@ def test_errors_are_those_of_each_nodes_rows(rows, shift):
 )
 def test_auto_tells_classes_from_numbers(y_true, y_pred, expected):
     assert node_errors(y_true, y_pred, ["a", "a"])["a"] == pytest.approx(expected)
+
+
+def test_rows_are_counted():
+    errors, counts = node_errors([0, 1, 1], [0, 0, 1], ["b", "b", "a"], return_counts=True)
+    assert errors == node_errors([0, 1, 1], [0, 0, 1], ["b", "b", "a"])
+    assert counts == {"a": 1, "b": 2} and list(counts) == list(errors)
 
 
 def test_any_metric_by_any_nodes():
@@ -121,6 +128,22 @@ def regression():
     return make_federated_regression(
         4, sizes=(20, 40), n_features=6, strength=0.3, random_state=0, return_X_y_nodes=True
     )
+
+
+def test_scorers_by_the_names_of_node_errors(regression):
+    X, y, nodes = regression
+    model = FMTLRegressor().fit(X, y, nodes=nodes)
+    wanted = -root_mean_squared_error(y, model.predict(X, nodes=nodes))
+    for name in ("rmse", "auto"):  # a small error is a good one
+        assert make_node_scorer(name)(model, X, y, nodes=nodes) == wanted
+    assert make_node_scorer("rmse", greater_is_better=True)(model, X, y, nodes=nodes) == -wanted
+    signs = y > 0
+    classes = FMTLClassifier().fit(X, signs, nodes=nodes)
+    right = accuracy_score(signs, classes.predict(X, nodes=nodes))
+    for name in ("error", "auto"):
+        score = make_node_scorer(name)(classes, X, signs, nodes=nodes)
+        assert score == pytest.approx(right - 1.0)
+    assert repr(make_node_scorer("rmse")) == "make_node_scorer('rmse', greater_is_better=False)"
 
 
 @pytest.fixture(scope="module")
@@ -278,8 +301,9 @@ def test_scorers_are_copied_pickled_and_shown(regression):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"metric": "accuracy"}, TypeError, "`metric` must be a callable, got 'accuracy'"),
-        ({"greater_is_better": 1}, TypeError, "`greater_is_better` must be True or False, got 1"),
+        ({"metric": "accuracy"}, ValueError, "`metric` must be 'auto', .* got 'accuracy'"),
+        ({"metric": None}, TypeError, "`metric` must be 'auto', .* got None"),
+        ({"greater_is_better": 1}, TypeError, "`greater_is_better` must be True, .* got 1"),
         ({"response_method": "score"}, ValueError, "`response_method` must be .* got 'score'"),
         ({"response_method": []}, ValueError, "`response_method`"),
         ({"response_method": None}, ValueError, "`response_method`"),

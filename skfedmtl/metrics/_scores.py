@@ -16,7 +16,7 @@ METRICS = {"error": zero_one_loss, "rmse": root_mean_squared_error}
 METHODS = ("predict", "decision_function", "predict_proba")
 
 
-def node_errors(y_true, y_pred, nodes, metric="auto"):
+def node_errors(y_true, y_pred, nodes, metric="auto", *, return_counts=False):
     """Return the error of each node's rows.
 
     Parameters
@@ -32,11 +32,15 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
         the unit of the targets. ``"auto"``: ``"rmse"`` if `y_true` or `y_pred` holds a number that
         is not whole, else ``"error"``. A callable takes the true targets and the predictions of a
         node and returns a number, like the functions of `sklearn.metrics`.
+    return_counts : bool, default=False
+        Whether to count the rows of each node as well.
 
     Returns
     -------
     errors : dict
         What `metric` returns by node, nodes sorted.
+    counts : dict
+        Numbers of rows by node, with `return_counts`: few of them tell little.
 
     Raises
     ------
@@ -48,6 +52,7 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
 
     See Also
     --------
+    compare : Errors by node with and without an attack.
     make_node_scorer : Scores of a model that needs the nodes to predict.
 
     Examples
@@ -55,6 +60,8 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
     >>> from skfedmtl.metrics import node_errors
     >>> node_errors([0, 1, 1, 0], [0, 0, 1, 0], ["home", "home", "away", "away"])
     {'away': 0.0, 'home': 0.5}
+    >>> node_errors([0, 1, 1], [0, 0, 1], ["home", "home", "away"], return_counts=True)[1]
+    {'away': 1, 'home': 2}
 
     The mean over the nodes, and the worst of them:
 
@@ -74,34 +81,37 @@ def node_errors(y_true, y_pred, nodes, metric="auto"):
     if not len(nodes):
         raise ValueError("`nodes` is empty; at least one row is needed.")
     metric = _as_metric(metric, y_true, y_pred)
-    errors = {}
+    errors, counts = {}, {}
     for node in np.unique(nodes).tolist():
         rows = nodes == node
         error = metric(y_true[rows], y_pred[rows])
         errors[node] = float(error) if isinstance(error, numbers.Real) else error
-    return errors
+        counts[node] = int(rows.sum())
+    return (errors, counts) if return_counts else errors
 
 
 def _as_metric(metric, y_true, y_pred):
     """The function that is meant."""
+    _check_metric(metric)
     if isinstance(metric, str) and metric == "auto":
         metric = "rmse" if _has_fractions(y_true) or _has_fractions(y_pred) else "error"
-    if isinstance(metric, str):
-        if metric not in METRICS:
-            raise ValueError(
-                f"`metric` must be 'auto', 'error', 'rmse' or a callable, got {metric!r}."
-            )
-        metric = METRICS[metric]
+    return METRICS[metric] if isinstance(metric, str) else metric
+
+
+def _check_metric(metric):
+    """Refuse what is neither a name nor a function."""
+    if isinstance(metric, str) and metric in ("auto", *METRICS):
+        return
     if not callable(metric):
-        raise TypeError(f"`metric` must be 'auto', 'error', 'rmse' or a callable, got {metric!r}.")
-    return metric
+        kind = ValueError if isinstance(metric, str) else TypeError
+        raise kind(f"`metric` must be 'auto', 'error', 'rmse' or a callable, got {metric!r}.")
 
 
 def _has_fractions(values):
     return values.dtype.kind == "f" and bool((values != np.trunc(values)).any())
 
 
-def make_node_scorer(metric, *, greater_is_better=True, response_method="predict", **kwargs):
+def make_node_scorer(metric, *, greater_is_better=None, response_method="predict", **kwargs):
     """Make a scorer that hands the nodes of the rows on to the model.
 
     Scorers of scikit-learn, strings like ``"accuracy"`` among them, call ``predict(X)`` without
@@ -112,11 +122,13 @@ def make_node_scorer(metric, *, greater_is_better=True, response_method="predict
 
     Parameters
     ----------
-    metric : callable
-        Takes the true targets, the predictions and `kwargs`, and returns a number: any metric of
-        `sklearn.metrics`, over all rows at once.
-    greater_is_better : bool, default=True
-        False changes the sign, for metrics whose small values are good.
+    metric : {"auto", "error", "rmse"} or callable
+        One of the names of `node_errors`, or a function that takes the true targets, the
+        predictions and `kwargs`, and returns a number: any metric of `sklearn.metrics`. It is taken
+        over all rows at once.
+    greater_is_better : bool or None, default=None
+        False changes the sign, for metrics whose small values are good. None is False for a name,
+        which is that of an error, and True for a function.
     response_method : str or list of str, default="predict"
         The model's method that predicts: ``"predict"``, ``"decision_function"`` or
         ``"predict_proba"``, of a list the first that it has. Of two columns of probabilities the
@@ -132,9 +144,9 @@ def make_node_scorer(metric, *, greater_is_better=True, response_method="predict
     Raises
     ------
     TypeError
-        If `metric` is no callable or `greater_is_better` no bool.
+        If `metric` is neither a str nor a callable or `greater_is_better` neither a bool nor None.
     ValueError
-        If `response_method` holds anything but the three names.
+        If `metric` is another str, or `response_method` holds anything but the three names.
 
     See Also
     --------
@@ -160,10 +172,13 @@ def make_node_scorer(metric, *, greater_is_better=True, response_method="predict
     >>> bool((scores > -0.2).all())
     True
     """
-    if not callable(metric):
-        raise TypeError(f"`metric` must be a callable, got {metric!r}.")
+    _check_metric(metric)
+    if greater_is_better is None:
+        greater_is_better = not isinstance(metric, str)
     if not isinstance(greater_is_better, bool | np.bool_):
-        raise TypeError(f"`greater_is_better` must be True or False, got {greater_is_better!r}.")
+        raise TypeError(
+            f"`greater_is_better` must be True, False or None, got {greater_is_better!r}."
+        )
     methods = [response_method] if isinstance(response_method, str) else response_method
     known = isinstance(methods, list | tuple) and all(method in METHODS for method in methods)
     if not known or not methods:
@@ -208,7 +223,8 @@ class _NodeScorer(_Scorer):
         if name == "predict_proba" and response.ndim == 2 and response.shape[1] == 2:
             response = response[:, 1]
         y = read_truth(y, "y", numeric=is_regressor(estimator))
-        return self._sign * self._metric(y, response, **self._kwargs)
+        metric = _as_metric(self._metric, np.asarray(y), np.asarray(response))
+        return self._sign * metric(y, response, **self._kwargs)
 
     def __repr__(self):
         parts = [getattr(self._metric, "__name__", repr(self._metric))]
