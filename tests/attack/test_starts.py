@@ -307,6 +307,17 @@ def test_the_same_seed_gives_the_same_bits():
         assert_array_equal(*(getattr(one, name) for one in found))
 
 
+def test_the_loss_is_sought_where_it_is_judged():
+    X, y, nodes = make_rows(FMTLClassifier, (16, 12, 14))
+    params = {"criterion": "loss", "init": "weights"}
+    auto, victim, ramp = (
+        attack(FMTLClassifier(random_state=0), upper_loss=loss, **params).fit(X, y, nodes=nodes)
+        for loss in ("auto", "victim", "ramp")
+    )
+    assert_array_equal(auto.poison_X_, victim.poison_X_)
+    assert not np.array_equal(auto.poison_X_, ramp.poison_X_)
+
+
 # -- how long an ascent goes on -------------------------------------------------------------------
 
 
