@@ -38,7 +38,7 @@ html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
-html_sidebars = {"index": [], "install": [], "paper": []}
+html_sidebars = {"index": [], "install": [], "benchmarks": [], "paper": []}
 html_theme_options = {
     "navbar_align": "left",
     "show_toc_level": 2,
