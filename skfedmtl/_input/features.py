@@ -12,9 +12,10 @@ from skfedmtl._input.labels import is_missing, with_article
 from skfedmtl._input.polars import is_polars
 from skfedmtl._input.targets import is_time, refuse_masked
 
-__all__ = ["has_sparse_columns", "oddly_scaled", "read_features"]
+__all__ = ["has_sparse_columns", "oddly_scaled", "read_features", "repeated_text"]
 
 _DECADES = 1e3  #: times or shares of the middle column's size
+_REPEATS = 3  #: rows a word, if a column may name nodes
 
 
 def read_features(X: Any, name: str = "X") -> Any:
@@ -37,6 +38,17 @@ def read_features(X: Any, name: str = "X") -> Any:
     if array.dtype.kind == "O":
         return _numbers(array, f"`{name}`")
     raise ValueError(_refusal(f"`{name}`", f"entries of dtype {array.dtype}"))
+
+
+def repeated_text(X: Any) -> Any:
+    """The first column of a frame that holds few words, each many times; None without one."""
+    for name in getattr(X, "columns", ()):
+        column = np.asarray(X[name])
+        is_text = column.dtype.kind in "OU" and column.ndim == 1
+        if is_text and all(isinstance(value, str) for value in column):
+            if len(set(column)) <= len(column) // _REPEATS:
+                return name
+    return None
 
 
 def has_sparse_columns(X: Any) -> bool:

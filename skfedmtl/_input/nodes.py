@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from skfedmtl._input.features import read_features
+from skfedmtl._input.features import read_features, repeated_text
 from skfedmtl._input.labels import (
     as_labels,
     as_unique_labels,
@@ -89,7 +89,7 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
     """The features and nodes of an estimator's input: its node column taken off, or as given."""
     if estimator.node_column is None:
         check_stored(X)
-        return read_features(X), nodes
+        return (read_features(X) if nodes is not None else _read_unlabelled(X)), nodes
     if nodes is not None:
         raise ValueError(
             "`nodes` was given although `node_column` says that the nodes are a column of X; "
@@ -102,6 +102,20 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
     if X.shape[1] == 0:
         raise ValueError("`X` holds only the node column; at least one other column is needed.")
     return read_features(X), nodes
+
+
+def _read_unlabelled(X: Any) -> Any:
+    """Rows of which nobody said whose they are; a column of names may be what was forgotten."""
+    try:
+        return read_features(X)
+    except ValueError as error:
+        column = repeated_text(X)
+        if column is None:
+            raise
+        raise ValueError(
+            f"{error} You gave no nodes: if {column!r} holds the node of each row, name it as "
+            f"`node_column`, or pass it as `nodes` and leave it out of `X`."
+        ) from error
 
 
 def split_node_column(X: Any, node_column: Any) -> tuple[Any, NDArray[Any]]:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 
+from skfedmtl import FMTLRegressor, PoisoningAttacker
 from skfedmtl._input.nodes import (
     check_nodes,
     encode_nodes,
@@ -280,3 +281,29 @@ def test_wrong_pairs(pairs, labels, message):
 def test_frames_with_other_columns():
     with pytest.raises(ValueError, match=r"node 'v' has \['b'\], the first node \['a'\]"):
         from_nodes({"u": (pd.DataFrame({"a": [1.0]}), [1]), "v": (pd.DataFrame({"b": [1.0]}), [1])})
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_forgotten_column_of_nodes_is_named(library):
+    frame = pytest.importorskip(library).DataFrame
+    X = frame({"age": np.arange(9.0), "site": ["north", "south", "west"] * 3})
+    message = r"You gave no nodes: if 'site' holds .* `node_column`, or pass it as `nodes`"
+    for estimator in (FMTLRegressor(), PoisoningAttacker(FMTLRegressor())):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, np.arange(9.0))
+    with pytest.raises(ValueError, match="column 'site'") as error:
+        FMTLRegressor().fit(X, np.arange(9.0), nodes=["a", "b", "c"] * 3)
+    assert "no nodes" not in str(error.value)
+
+
+def test_words_that_hardly_repeat_are_taken_for_no_nodes():
+    X = pd.DataFrame({"age": np.arange(4.0), "name": list("abcd")})
+    with pytest.raises(ValueError, match="column 'name'") as error:
+        FMTLRegressor().fit(X, np.arange(4.0))
+    assert "no nodes" not in str(error.value)
+
+
+def test_an_indirect_attack_needs_to_be_told_of_nodes():
+    X, y = np.arange(8.0).reshape(4, 2), np.arange(4.0)
+    with pytest.raises(ValueError, match="All rows are of one node: say whose they are by `nodes`"):
+        PoisoningAttacker(FMTLRegressor(), attack="indirect").fit(X, y)

@@ -120,8 +120,13 @@ def _draw_sources(
         return targets
     if attack == "indirect":
         if len(others) == 0:
+            unsaid = (
+                " All rows are of one node: say whose they are by `nodes`, or name the column of X "
+                "that does as `node_column`."
+            )
             raise ValueError(
                 "`target_nodes` takes every node, which leaves no source for an indirect attack."
+                + (unsaid if len(present) == 1 else "")
             )
         return np.sort(rng.choice(others, min(len(targets), len(others)), replace=False))
     if len(others) == 0 or len(present) < 3:
