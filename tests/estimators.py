@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pytest
 
 from oracles.losses import RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
@@ -126,6 +127,10 @@ def make_rows(estimator, sizes=(12, 7, 9), n_features=3, seed=0, strings=False):
         y = (y > np.median(y)).astype(int)
     nodes = np.array([f"n{code}" for code in codes]) if strings else codes
     return X, y, nodes
+
+
+#: Of tests whose subject is not whether injected rows could exist: those of named tables warn.
+any_range = pytest.mark.filterwarnings("ignore:Injected rows leave the range")
 
 
 def climber(victim, **params):

@@ -30,6 +30,7 @@ from containers import (
     plain_values,
     series_of,
 )
+from estimators import any_range
 from profiles import IS_LONG
 from skfedmtl import (
     FMTLClassifier,
@@ -41,6 +42,8 @@ from skfedmtl import (
 from skfedmtl.metrics import node_errors
 
 matplotlib.use("Agg")
+
+pytestmark = any_range
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
+from estimators import any_range
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -323,6 +324,7 @@ def twin_rows(columns):
     return X, np.tile([0, 1], 10)
 
 
+@any_range
 @pytest.mark.parametrize(
     "make", MODELS, ids=["regressor", "classifier", "attacker", "random", "flip"]
 )

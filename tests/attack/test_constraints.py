@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
-from estimators import climber, make_rows
+from estimators import any_range, climber, make_rows
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -20,8 +20,7 @@ from skfedmtl.attack._feasible.feasible_set import FeasibleSet
 SIZES = (10, 4, 7)
 DTYPES = [np.float64, np.float32]
 
-#: what is tested here is not whether rows could exist
-pytestmark = pytest.mark.filterwarnings("ignore:Injected rows leave the range")
+pytestmark = any_range
 
 
 def norms(X):

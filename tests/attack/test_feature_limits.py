@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
-from estimators import make_rows
+from estimators import any_range, make_rows
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -185,7 +185,7 @@ def test_positions_count_the_node_column(make, place):
 # -- dtypes -------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:Injected rows leave the range")
+@any_range
 @both
 def test_columns_of_a_frame_keep_their_dtypes(make):
     X, y, nodes = people()

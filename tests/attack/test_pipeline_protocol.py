@@ -24,7 +24,7 @@ from sklearn.preprocessing import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from estimators import ESTIMATORS
+from estimators import ESTIMATORS, any_range
 from pipelines import frame, model, pipeline, poisoner, scaled, uneven
 from skfedmtl import (
     FMTLClassifier,
@@ -41,6 +41,7 @@ every_poisoner = pytest.mark.parametrize("make", (*POISONERS, LabelFlipPoisoner)
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
+@any_range
 @pytest.mark.parametrize("output", ["default", "pandas"])
 @every_poisoner
 @every_victim
@@ -61,6 +62,7 @@ def test_frames(make, estimator, output, exact_ascents):
         attack.predict(frame(X)[["x1", "x0", "x2", "x3"]], nodes=nodes)
 
 
+@any_range
 @pytest.mark.parametrize("strings", [False, True])
 @every_poisoner
 @every_victim

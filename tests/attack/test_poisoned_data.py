@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from estimators import make_rows
+from estimators import any_range, make_rows
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -19,8 +19,7 @@ POISONERS = (PoisoningAttacker, RandomPoisoner)
 both = pytest.mark.parametrize("make", POISONERS)
 every_poisoner = pytest.mark.parametrize("make", (*POISONERS, LabelFlipPoisoner))
 
-#: what is tested here is not whether rows could exist
-pytestmark = pytest.mark.filterwarnings("ignore:Injected rows leave the range")
+pytestmark = any_range
 
 
 def poisoner(make, estimator=FMTLRegressor, **params):

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import make_rows
+from estimators import any_range, make_rows
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -55,6 +55,7 @@ def test_nodes_as_an_argument(kind):
     )
 
 
+@any_range
 @KINDS
 @pytest.mark.parametrize("column", [False, True])
 @pytest.mark.parametrize("strings", [False, True])
