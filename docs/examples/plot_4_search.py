@@ -33,12 +33,14 @@ X = scale.fit_transform(X)
 # %%
 # The search
 # ----------
-# An int as ``random_state``: all fits attack the same four airlines.
+# An int as ``random_state``: all fits attack the same four airlines. The range says that rows may lie
+# anywhere in the ball, unlike flights that could exist, and so that no warning is needed.
 
 attacker = PoisoningAttacker(
     FMTLRegressor(node_column="node", tol=1e-3),
     attack="indirect",
     target_nodes=["AA", "DL", "UA", "US"],
+    feature_range=(-np.inf, np.inf),
     max_iter=10,
     victim_tol=1e-3,
     random_state=0,
