@@ -33,8 +33,8 @@ X = scale.fit_transform(X)
 # %%
 # The search
 # ----------
-# An int as ``random_state``: all fits attack the same four airlines. The range says that rows may lie
-# anywhere in the ball, unlike flights that could exist, and so that no warning is needed.
+# An int as ``random_state``: all fits attack the same four airlines. The range lets rows lie
+# anywhere in the ball, and says that this is meant.
 
 attacker = PoisoningAttacker(
     FMTLRegressor(node_column="node", tol=1e-3),
