@@ -7,28 +7,38 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators.precision import correlation
 from skfedmtl._input import MAX_DENSE_NODES
+from skfedmtl._tools.frames import import_pandas
 
 
 class NodeCovarianceMixin:
     """Of estimators with these attributes."""
 
     nodes_: Any
+    classes_: Any  #: of classifiers
     node_covariance_factor_: Any
 
-    def node_covariance(self):
+    def node_covariance(self, *, as_frame=False):
         """Covariance Sigma of the nodes: the learned one, or the inverse of the given Omega.
+
+        Parameters
+        ----------
+        as_frame : bool, default=False
+            Whether to return a DataFrame of pandas that names the nodes.
 
         Returns
         -------
-        covariance : ndarray of shape (n_nodes, n_nodes)
+        covariance : ndarray or DataFrame of shape (n_nodes, n_nodes)
             In the order of `nodes_`. The learned one has trace 1 [1]_; with
             ``relationship="none"`` it is the identity over n_nodes. With more than two classes
-            one a class, of shape (n_classes, n_nodes, n_nodes); so are precision and correlation.
+            one a class, of shape (n_classes, n_nodes, n_nodes), and in a frame below each other;
+            so are precision and correlation.
 
         Raises
         ------
         ValueError
             With more than 5000 nodes: use `node_covariance_factor_` instead.
+        ImportError
+            With `as_frame`, if pandas is not installed.
 
         References
         ----------
@@ -50,14 +60,20 @@ class NodeCovarianceMixin:
             )
         factor = self.node_covariance_factor_
         untied = np.where(factor.any(axis=(-2, -1)), 0.0, 1.0 / m)
-        return factor @ np.swapaxes(factor, -1, -2) + untied[..., None, None] * np.eye(m)
+        covariance = factor @ np.swapaxes(factor, -1, -2) + untied[..., None, None] * np.eye(m)
+        return self._named(covariance) if as_frame else covariance
 
-    def node_precision(self):
+    def node_precision(self, *, as_frame=False):
         """Precision Omega of the nodes, the (pseudo-)inverse of `node_covariance`.
+
+        Parameters
+        ----------
+        as_frame : bool, default=False
+            Whether to return a DataFrame of pandas that names the nodes.
 
         Returns
         -------
-        precision : ndarray of shape (n_nodes, n_nodes)
+        precision : ndarray or DataFrame of shape (n_nodes, n_nodes)
             In the order of `nodes_`.
 
         Raises
@@ -75,14 +91,20 @@ class NodeCovarianceMixin:
         array([[2., 0.],
                [0., 2.]])
         """
-        return np.linalg.pinv(self.node_covariance(), hermitian=True)
+        precision = np.linalg.pinv(self.node_covariance(), hermitian=True)
+        return self._named(precision) if as_frame else precision
 
-    def node_correlation(self):
+    def node_correlation(self, *, as_frame=False):
         """Correlation of the nodes: `node_covariance` scaled to a unit diagonal.
+
+        Parameters
+        ----------
+        as_frame : bool, default=False
+            Whether to return a DataFrame of pandas that names the nodes.
 
         Returns
         -------
-        correlation : ndarray of shape (n_nodes, n_nodes)
+        correlation : ndarray or DataFrame of shape (n_nodes, n_nodes)
             In the order of `nodes_`; a node of no variance correlates with itself only.
 
         Raises
@@ -100,5 +122,16 @@ class NodeCovarianceMixin:
         """
         covariance = self.node_covariance()
         if covariance.ndim == 3:
-            return np.array([correlation(one) for one in covariance])
-        return correlation(covariance)
+            scaled = np.array([correlation(one) for one in covariance])
+        else:
+            scaled = correlation(covariance)
+        return self._named(scaled) if as_frame else scaled
+
+    def _named(self, matrix):
+        """A frame; of several classes one below the other."""
+        pandas = import_pandas("as_frame=True")
+        nodes = pandas.Index(self.nodes_.tolist(), name="node")
+        if matrix.ndim == 2:
+            return pandas.DataFrame(matrix, nodes, nodes)
+        each = [pandas.DataFrame(one, nodes, nodes) for one in matrix]
+        return pandas.concat(each, keys=self.classes_.tolist(), names=["class"])

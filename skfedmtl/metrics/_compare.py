@@ -105,7 +105,7 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
     name_nodes(attack, known, np.unique(judged))
     random = _random(attack)
     local = clone(random).set_params(budget=0.0)
-    last_step(local.estimator).set_params(relationship="none")
+    last_step(local.estimator).set_params(relationship="none", lambda0=None)
     given, asked = ({} if nodes is None else {"nodes": take(nodes, part)} for part in (train, test))
     for poisoner in (attack, random, local):
         poisoner.fit(take(X, train), y_train, **given)

@@ -308,3 +308,16 @@ def test_what_nothing_ties_has_the_identity_for_a_covariance():
             assert_allclose(model.node_covariance(), np.eye(m) / m)
             assert_allclose(model.node_precision(), np.eye(m) * m)
         assert_allclose(model.node_covariance().trace(), 1.0)
+
+
+def test_matrices_of_nodes_as_frames():
+    X, y, nodes = make_rows(FMTLRegressor, strings=True)
+    model = FMTLRegressor(lambda1=0.1).fit(X, y, nodes=nodes)
+    for method in (model.node_covariance, model.node_precision, model.node_correlation):
+        frame = method(as_frame=True)
+        assert list(frame.index) == list(frame.columns) == list(model.nodes_)
+        assert_array_equal(frame.to_numpy(), method())
+    order = model.nodes_[::-1]
+    precision = model.node_precision(as_frame=True).loc[order, order]
+    again = FMTLRegressor(relationship=precision).fit(X, y, nodes=nodes)
+    assert_allclose(again.node_precision(), model.node_precision(), rtol=1e-6)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from estimators import climber
+from estimators import climber, make_rows
 from interruptions import fit_in_pieces
 from oracles.losses import CLASSIFICATION_LOSSES
 from oracles.objective import loss_values
@@ -236,3 +236,13 @@ def test_a_relationship_a_class_is_not_drawn_as_one():
     with pytest.raises(ValueError, match="one relationship for each of its 3 classes"):
         RelationshipDisplay.from_estimator(model)
     RelationshipDisplay.from_matrix(model.node_correlation()[0], labels=model.nodes_)
+
+
+def test_frames_of_nodes_stand_below_each_other():
+    X, y, nodes = make_rows(FMTLClassifier, strings=True)
+    y = np.resize(["a", "b", "c"], len(y))
+    model = FMTLClassifier().fit(X, y, nodes=nodes)
+    frame = model.node_correlation(as_frame=True)
+    for label, matrix in zip(model.classes_, model.node_correlation(), strict=True):
+        assert_array_equal(frame.loc[label].to_numpy(), matrix)
+        assert list(frame.loc[label].index) == list(model.nodes_)
