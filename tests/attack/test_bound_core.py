@@ -15,7 +15,7 @@ from oracles.losses import RECORD_OF
 from oracles.objective import row_weights
 from profiles import IS_LONG
 from skfedmtl._model import LOSSES as MODEL_LOSSES
-from skfedmtl._model import Independent
+from skfedmtl._model import Independent, Learned
 from skfedmtl.attack._bound import Injection, Setting, damage_bound
 from skfedmtl.attack._bound.conditional import Conditional, Pair
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
@@ -265,7 +265,7 @@ def test_any_reference_gives_a_bound(case, seed):
     """And any multiplier above its limit."""
     rng = np.random.default_rng(seed)
     log_tau = rng.uniform(0.01, 2.0)
-    if case.setting.model.loss.is_regression:
+    if case.setting.model.loss.constant_curvature:
         joint = Joint(case.setting)
         first = joint.first()
         V = first.V + 0.3 * rng.normal(size=first.V.shape)
@@ -463,13 +463,19 @@ def test_less_is_no_bound(name, mutant, monkeypatch):
     assert damage_bound(case.setting, 200).value < 0.999 * worst
 
 
-@pytest.mark.parametrize("name", MARGINS)
+@pytest.mark.parametrize("name", LOSSES)
 def test_less_than_the_limit_of_tau_is_no_bound(name):
     case = tight_case(name)
-    joint = JointMargins(case.setting)
-    _, V = joint.reference(200)
-    worst = worst_in_the_interval(case)
-    assert joint.bound(V, np.log(0.9)).value < worst <= joint.bound(V, 0.0).value
+    V, worst = damage_bound(case.setting, 200).V, worst_in_the_interval(case)
+    is_square = RECORD_OF[name].is_square
+    joint = Joint(case.setting) if is_square else JointMargins(case.setting)
+
+    def value(share):
+        log_tau = float(np.log(share))
+        at = (Point(log_tau, V, np.zeros(1)),) if is_square else (V, log_tau)
+        return joint.bound(*at).value
+
+    assert value(0.9) < worst <= value(1.0)
 
 
 def lacking(joint, monkeypatch, term):
@@ -487,7 +493,7 @@ def lacking(joint, monkeypatch, term):
 def test_a_known_side_without_clean_losses_is_no_bound(name, monkeypatch):
     case = tight_case(name)
     bound, worst = damage_bound(case.setting, 200), worst_in_the_interval(case)
-    if case.setting.model.loss.is_regression:
+    if RECORD_OF[name].is_square:
         joint = Joint(case.setting)
         moments = joint.moments
         lacking(joint, monkeypatch, lambda V: joint.left @ moments.loss(turn(moments.basis, V)))
@@ -510,10 +516,110 @@ def test_a_known_side_without_regulariser_is_no_bound(name, monkeypatch):
     injection = setting.injection._replace(share=np.array([1e-6]))
     setting = setting._replace(model=model, injection=injection)
     V = np.array([[1.0]])
-    if model.loss.is_regression:
+    if model.loss.constant_curvature:
         joint, at = Joint(setting), (Point(1.0, V, np.zeros(1)),)
     else:
         joint, at = JointMargins(setting), (V, 1.0)
     assert joint.bound(*at).value >= clean
     lacking(joint, monkeypatch, joint.relationship.penalty)
     assert joint.bound(*at).value < clean
+
+
+# -- where the conditional inequality needs all it has ---------------------------------------------
+
+#: Terms of its known side, the x of multipliers at which they count, and how much is injected.
+TERMS = {
+    "tie": ([-9.0, 3.0, 0.0], 60),
+    "penalty": ([3.0, -2.0, 3.0], 0),
+    "loss": ([3.0, -2.0, 3.0], 0),
+}
+
+
+def crossed_case(name):
+    """A target that one feature serves, and a source that only injected rows give weights.
+
+    They lie along the other feature, so that what the target learns becomes dear.
+    """
+    rng = np.random.default_rng(0)
+    X = np.tile(rng.normal(size=(30, 2)), (4, 1))
+    X[:60, 1] = 0.0
+    loss = MODEL_LOSSES[name]()
+    y = np.concatenate([X[:60, 0] + 0.3 * rng.normal(size=60), np.zeros(60)])
+    if not loss.is_regression:
+        y = np.concatenate([np.where(y[:60] > 0.0, 1.0, -1.0), np.repeat([-1.0, 1.0], 30)])
+    one = np.ones(1)
+    share, radius = 0.5 * one, 3.0 * one
+    injection = Injection(
+        np.array([1]), share, radius, -3.0 * one, 3.0 * one, np.zeros(2), np.ones(2)
+    )
+    model = Model(loss, Learned(2, 0.1, 0.01), "none")
+    estimator = ESTIMATOR_OF[name](
+        loss=name, lambda1=0.1, lambda2=0.01, fit_intercept=False, tol=1e-9, max_iter=3000
+    )
+    rows = CleanRows(X, y, np.repeat([0, 1], 60), np.ones(120))
+    return Case(Setting(rows, model, np.array([0]), injection), np.array([60]), estimator)
+
+
+def across(case, count):
+    """The damage of so many rows along the other feature."""
+    end = 3.0 if case.setting.model.loss.is_regression else 1.0
+    X = np.repeat([[0.0, 3.0]], count, axis=0)
+    return case.damage(X, np.full(count, end), np.full(count, 1))
+
+
+def without(conditional, term, monkeypatch):
+    """A mutant that lacks a term."""
+    if isinstance(conditional, Conditional):
+        loss, tied, N = conditional.moments.loss, conditional.tied, conditional.others
+
+        def rest_of_losses(V, which=slice(None)):
+            return 0.0 * loss(V, which) if which is N else loss(V, which)
+
+        def rest_of_ties(n, factor=1.0):
+            if term == "penalty" and factor > 1.0:
+                return Learned(n, (factor - 1.0) * conditional.lambda1, 0.0)
+            return tied(n, min(factor, 1.0))
+
+        if term == "loss":
+            monkeypatch.setattr(conditional.moments, "loss", rest_of_losses)
+        else:
+            monkeypatch.setattr(conditional, "tied", rest_of_ties)
+        return
+    fit_of = conditional._fit
+
+    def rest(nodes, node_weight, factor, tol):
+        least = min(factor, 1.0) if term == "tie" else factor
+        fit, size, losses = fit_of(nodes, node_weight, least, tol)
+        if factor > 1.0 and term == "penalty":
+            own = Learned(len(nodes), conditional.lambda1, conditional.lambda2)
+            fit = fit._replace(value=fit.value - own.penalty(fit.W))
+        elif factor > 1.0 and term == "loss":
+            fit = fit._replace(value=fit.value - losses.sum())
+        return fit, size, losses
+
+    monkeypatch.setattr(conditional, "_fit", rest)
+
+
+@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_conditional_inequality_that_lacks_a_term_is_none(name, term, monkeypatch):
+    x, count = TERMS[term]
+    case = crossed_case(name)
+    across(case, 0)
+    V = case.estimator.coef_
+    worst = across(case, count)
+    setting = case.setting
+    if count == 0:
+        few = setting.injection._replace(share=np.array([1e-6]))
+        setting = setting._replace(injection=few)
+    relationship = setting.model.relationship
+    if setting.model.loss.constant_curvature:
+        conditional = Conditional(Joint(setting), relationship)
+        at = (Pair(np.array(x), V, np.zeros(2), V[:1]),)
+    else:
+        joint = JointMargins(setting)
+        conditional = ConditionalMargins(joint, relationship)
+        at = np.array(x), joint.known(V)[0], 1e-9
+    assert conditional.judge(*at).value >= worst * (1.0 - 1e-6)
+    without(conditional, term, monkeypatch)
+    assert conditional.judge(*at).value < 0.999 * worst
