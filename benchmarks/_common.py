@@ -17,6 +17,7 @@ from skfedmtl.datasets import (
     fetch_human_activity,
     fetch_landmine,
     fetch_parkinsons,
+    load_flights,
 )
 
 __all__ = [
@@ -45,7 +46,7 @@ DATA = ("landmine", "human_activity", "parkinsons_total", "parkinsons_motor", "h
 
 def is_regression(name):
     """Whether the target of the data set `name` is a number rather than a class."""
-    return name.startswith("parkinsons")
+    return name == "flights" or name.startswith("parkinsons")
 
 
 def load_rows(name, data_home=None):
@@ -54,7 +55,8 @@ def load_rows(name, data_home=None):
     Parameters
     ----------
     name : str
-        One of `DATA`, or "activities": human activity with all its six classes.
+        One of `DATA`; "activities": human activity with all its six classes; "flights" or
+        "flights_late", which need no download.
     data_home : str, path-like or None
         As in `skfedmtl.datasets.get_data_home`.
 
@@ -75,6 +77,9 @@ def load_rows(name, data_home=None):
     elif name == "activities":
         X, y, nodes = fetch_human_activity(**options)
         y = np.unique(y, return_inverse=True)[1]
+    elif name.startswith("flights"):
+        target = "late" if name == "flights_late" else "delay"
+        X, y, nodes = load_flights(target, return_X_y_nodes=True)
     elif is_regression(name):
         X, y, nodes = fetch_parkinsons(name.removeprefix("parkinsons_"), **options)
     else:

@@ -1,13 +1,17 @@
 """Between what attacks reach and what is certified: the bound over the best attack.
 
-The victims, draws and rows are those of `strength.py`. An attack is the default with
-``criterion="loss"``; the bound is of the same threat, a fifth of injected rows. Both speak of the
-mean loss of a target's rows that are fitted to.
+An attack is the default with ``criterion="loss"``; the bound is of the same threat, a fifth of
+injected rows. Both speak of the mean loss of a target's rows that are fitted to, the hinge or
+squared error. Every cell has a process of its own, with one thread.
 
 The columns
+    case        "flights", "flights_late", "parkinsons" and "heart": penalties, splits and targets
+                of a report's first repetition; the others, victims and draws of `strength.py`, of
+                which there are three
     clean, found, bound     that loss, of the victim, of the poisoned one, and at most
     ratio                   bound over attack: 1 where the attack is the strongest there is
     bound s, attack s       seconds of the processor
+    bound MB                by how much memory rises at most for the bound
 
 With ``--rows``, the shares of held-out rows whose class no attack changes instead
     rows, of targets        certified, of all rows and of those of targets; direct attacks have a
@@ -15,7 +19,7 @@ With ``--rows``, the shares of held-out rows whose class no attack changes inste
     turned                  of the certified ones, by the attack: must be 0
 
     python benchmarks/attack/brackets.py [--data-home DIR] [--output DIR] [--rows]
-                                         [--only NAME ...] [--attack NAME ...] [--draws N ...]
+                                         [--only CASE ...] [--attack NAME ...] [--draws N ...]
 """
 
 import sys
@@ -23,6 +27,7 @@ import time
 import warnings
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -32,39 +37,77 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _common import is_regression, make_parser, print_table, write_csv
 from _strength_fit import TOL, make_victim, split
-from strength import ATTACKS, LAMBDAS, Cell
+from _timing import in_fresh_process, peak_bytes
+from strength import ATTACKS, LAMBDAS
+from strength import Cell as StrengthCell
 
 from skfedmtl import PoisoningAttacker
 from skfedmtl.attack import DamageBound
 
 BUDGET, FEW = 0.2, 0.01
+#: Data, and lambda1 and lambda2, of the splits that reports begin with.
+REPORTED = {
+    "flights": ("flights", (1e-1, 1e-3)),
+    "flights_late": ("flights_late", (1e-2, 1e-3)),
+    "parkinsons": ("parkinsons_total", (1e-1, 1e-3)),
+    "heart": ("heart_disease", (1.0, 1e-3)),
+}
+CASES = (*REPORTED, *LAMBDAS)
+DRAWS = range(3)
 
 
-def measure(cell, data_home, *, rows):
+class Cell(NamedTuple):
     """A line of the table."""
-    X, X_test, y, _, nodes, nodes_test = split(cell.data, cell.draw, data_home)
-    victim = make_victim(cell.data, cell.lambdas, cell.draw)
-    budget = FEW if rows and cell.attack == "direct" else BUDGET
-    threat = {"attack": cell.attack, "budget": budget, "random_state": cell.draw}
+
+    case: str
+    attack: str
+    draw: int
+    rows: bool = False
+
+    @property
+    def data(self):
+        """What is read."""
+        return REPORTED[self.case][0] if self.case in REPORTED else self.case
+
+    @property
+    def lambdas(self):
+        """Those of the victim."""
+        return REPORTED[self.case][1] if self.case in REPORTED else StrengthCell(*self[:3]).lambdas
+
+    @property
+    def seeds(self):
+        """Of the split, and of targets and sources."""
+        if self.case in REPORTED:
+            return map(int, np.random.SeedSequence(self.draw).generate_state(2))
+        return self.draw, self.draw
+
+    @property
+    def exists(self):
+        """Whether it is part of a table."""
+        if self.rows and is_regression(self.data):
+            return False
+        return self.draw == 0 or self.case not in REPORTED
+
+
+def measure(cell, data_home):
+    """A line of the table, in this process."""
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return _rows(cell, data_home) if cell.rows else _bracket(cell, data_home)
+
+
+def _bracket(cell, data_home):
+    bound, attacker, (X, y, nodes), _ = _sides(cell, data_home, BUDGET)
     start = time.process_time()
-    bound = DamageBound(victim, tol=TOL, **threat).fit(X, y, nodes=nodes)
+    _, peak = peak_bytes(lambda: bound.fit(X, y, nodes=nodes))
     middle = time.process_time()
-    attacker = PoisoningAttacker(victim, criterion="loss", victim_tol=TOL, **threat)
     attacker.fit(X, y, nodes=nodes)
     end = time.process_time()
-    line = {"data": cell.data, "attack": cell.attack, "draw": cell.draw, "budget": budget}
-    if rows:
-        safe = bound.certify_rows(X_test, nodes=nodes_test)
-        of_targets = np.isin(nodes_test, bound.target_nodes_)
-        clean, poisoned = (
-            model.predict(X_test, nodes=nodes_test)
-            for model in (bound.clean_estimator_, attacker.estimator_)
-        )
-        shares = {"rows": safe.mean(), "of targets": safe[of_targets].mean()}
-        return {**line, **shares, "turned": int(np.sum(safe & (clean != poisoned)))}
     m = len(bound.target_nodes_)
     return {
-        **line,
+        "case": cell.case,
+        "attack": cell.attack,
+        "draw": cell.draw,
         "clean": bound.clean_objective_ / m,
         "found": attacker.objective_ / m,
         "bound": bound.per_target_,
@@ -72,35 +115,63 @@ def measure(cell, data_home, *, rows):
         "theorem": bound.theorem_,
         "bound s": middle - start,
         "attack s": end - middle,
+        "bound MB": peak / 1e6,
     }
+
+
+def _rows(cell, data_home):
+    budget = FEW if cell.attack == "direct" else BUDGET
+    bound, attacker, fitted, (X, nodes) = _sides(cell, data_home, budget)
+    X_fitted, y, nodes_fitted = fitted
+    safe = bound.fit(X_fitted, y, nodes=nodes_fitted).certify_rows(X, nodes=nodes)
+    attacker.fit(X_fitted, y, nodes=nodes_fitted)
+    models = bound.clean_estimator_, attacker.estimator_
+    clean, poisoned = (model.predict(X, nodes=nodes) for model in models)
+    return {
+        "case": cell.case,
+        "attack": cell.attack,
+        "draw": cell.draw,
+        "budget": budget,
+        "rows": safe.mean(),
+        "of targets": safe[np.isin(nodes, bound.target_nodes_)].mean(),
+        "turned": int(np.sum(safe & (clean != poisoned))),
+    }
+
+
+def _sides(cell, data_home, budget):
+    """Bound and attacker, the rows to fit to, and those held out."""
+    of_split, of_threat = cell.seeds
+    X, X_test, y, _, nodes, nodes_test = split(cell.data, of_split, data_home)
+    victim = make_victim(cell.data, cell.lambdas, of_threat)
+    threat = {"attack": cell.attack, "budget": budget, "random_state": of_threat}
+    bound = DamageBound(victim, tol=TOL, **threat)
+    attacker = PoisoningAttacker(victim, criterion="loss", victim_tol=TOL, **threat)
+    return bound, attacker, (X, y, nodes), (X_test, nodes_test)
 
 
 def main(argv=None):
     """Attack, certify, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
     parser.add_argument("--rows", action="store_true", help="shares of rows that are certified")
-    parser.add_argument("--only", nargs="+", choices=LAMBDAS, default=list(LAMBDAS))
-    parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=list(ATTACKS))
-    parser.add_argument("--draws", nargs="+", type=int, default=[0, 1, 2], metavar="N")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES)
+    parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=ATTACKS)
+    parser.add_argument("--draws", nargs="+", type=int, default=DRAWS, metavar="N")
     arguments = parser.parse_args(argv)
-    name = "certified_rows.csv" if arguments.rows else "brackets.csv"
+    path = arguments.output / ("certified_rows.csv" if arguments.rows else "brackets.csv")
     lines = []
     for one in product(arguments.only, arguments.attack, arguments.draws):
-        cell = Cell(*one)
-        if arguments.rows and is_regression(cell.data):
-            continue
-        lines.append(measure(cell, arguments.data_home, rows=arguments.rows))
-        print(*lines[-1].values(), file=sys.stderr, flush=True)
-        write_csv(arguments.output / name, lines, silent=True)
-    columns = {"data": "s", "attack": "s", "draw": "d", "budget": "g"}
+        cell = Cell(*one, arguments.rows)
+        if cell.exists:
+            lines.append(in_fresh_process(measure, cell, arguments.data_home))
+            print(*lines[-1].values(), file=sys.stderr, flush=True)
+            write_csv(path, lines, silent=True)
+    columns = {"case": "s", "attack": "s", "draw": "d", "budget": "g"}
     columns |= dict.fromkeys(("clean", "found", "bound", "ratio"), ".3f") | {"theorem": "s"}
-    columns |= {"bound s": ".1f", "attack s": ".1f"}
+    columns |= {"bound s": ".1f", "attack s": ".1f", "bound MB": ".0f"}
     columns |= {"rows": ".3f", "of targets": ".3f", "turned": "d"}
     print_table(columns, lines)
-    print(f"victims solved to {TOL:g}; wrote {arguments.output / name}")
+    print(f"victims solved to {TOL:g}; wrote {path}")
 
 
 if __name__ == "__main__":
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        main()
+    main()
