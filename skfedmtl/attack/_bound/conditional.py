@@ -28,7 +28,7 @@ import numpy as np
 
 from skfedmtl._model import Learned
 from skfedmtl._typing import Array
-from skfedmtl.attack._bound.descent import along, search
+from skfedmtl.attack._bound.descent import Limits, along, search
 from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
 from skfedmtl.attack._bound.joint import ROUNDS, Joint
 from skfedmtl.attack._bound.moments import Quadratic, Reference, turn, turn_back
@@ -36,6 +36,8 @@ from skfedmtl.attack._bound.multipliers import Multipliers, first_multipliers, m
 from skfedmtl.attack._bound.setting import Bound
 
 _ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last ones
+_STEP = 8.0  #: in the x of multipliers, which hardly bend the bound
+_FAR = 12.0  #: where a step in x changes nothing any more
 
 
 class Pair(NamedTuple):
@@ -190,20 +192,37 @@ class Conditional:
     def descend(self, max_iter: int) -> Bound:
         """The best bound of so many steps."""
         first = self.first()
+        unit = self.units(first)
         ends = np.cumsum([part.size for part in first])[:-1]
+        whole, others = self.moments.basis, self.basis
 
         def place(z: Array) -> Pair:
-            parts = zip(np.split(z, ends), first, strict=True)
-            return Pair(*(part.reshape(like.shape) for part, like in parts))
+            parts = zip(np.split(z, ends), unit, strict=True)
+            x, V, residual, U = (one * part.reshape(one.shape) for part, one in parts)
+            way = Pair(x, turn_back(whole, V), residual, turn_back(others, U))
+            return Pair(*(start + step for start, step in zip(first, way, strict=True)))
 
         def judge(z: Array, rounded: float) -> tuple[float, Array, float]:
             self.joint.rounded = rounded
             judged = self.judge(place(z), _ROUGH)
-            slope = np.concatenate([part.ravel() for part in judged.slope])
-            return judged.value, slope, judged.value - judged.rounding
+            x, V, residual, U = judged.slope
+            slope = Pair(x, turn(whole, V), residual, turn(others, U))
+            up = [(one * part).ravel() for one, part in zip(unit, slope, strict=True)]
+            return judged.value, np.concatenate(up), judged.value - judged.rounding
 
-        start = np.concatenate([part.ravel() for part in first])
-        return self.bound(place(search(judge, start, ROUNDS, max_iter)))
+        free: Limits = [(None, None)] * (ends[-1] + first.U.size - len(first.x))
+        within = [((-_FAR - x) / _STEP, (_FAR - x) / _STEP) for x in first.x]
+        start = np.zeros(len(within) + len(free))
+        return self.bound(place(search(judge, start, ROUNDS, max_iter, [*within, *free])))
+
+    def units(self, first: Pair) -> Pair:
+        """Steps, of weights in the nodes' bases, by which the bound bends about alike."""
+        t1, t2, c, _ = multipliers(first.x, self.low, 0.5)
+        size = np.sqrt(abs(self.judge(first, _ROUGH).value))
+        by_V, by_r = (size / np.sqrt(t1) * one for one in self.joint.units())
+        R_U = (1.0 + t2 / (t1 * c)) * self.joint.stiffness(first.V.shape[1])
+        by_U = size / np.sqrt(t2 * (2.0 * self.moments.e[self.others] + R_U))
+        return Pair(np.full(len(first.x), _STEP), by_V, by_r, by_U)
 
     def bound(self, pair: Pair) -> Bound:
         """Of a pair, with finished fits."""

@@ -156,6 +156,10 @@ class Joint:
         self.rounded = off
         return float(self.setting.injection.share @ (rounded - exact))
 
+    def stiffness(self, n_weights: int) -> float:
+        """By which R bends along most ways."""
+        return _LEANING * self.relationship.stiffness(n_weights)
+
     def units(self) -> tuple[Array, Array]:
         """Steps in weights, in the nodes' bases, and in residuals by which K bends alike."""
         injection, (m, d) = self.setting.injection, self.moments.e.shape
@@ -163,8 +167,7 @@ class Joint:
         pull[injection.codes] = injection.share
         step = injection.radii * float(np.sqrt(np.mean(np.square(injection.scale))))
         reach[injection.codes] = injection.share * np.square(step)
-        stiffness = _LEANING * self.relationship.stiffness(d)
-        bend = 2.0 * self.left[:, None] * self.moments.e + reach[:, None] + stiffness
+        bend = 2.0 * self.left[:, None] * self.moments.e + reach[:, None] + self.stiffness(d)
         return 1.0 / np.sqrt(bend), 1.0 / np.sqrt(2.0 * self.left + pull)
 
     def first(self) -> Point:
