@@ -100,6 +100,9 @@ def make_case(name, kind, intercept, attack, seed, *, m=4, d=2, budget=None):
     return Case(Setting(rows, model, np.array([0, 1][: m // 2]), injection), counts, estimator)
 
 
+EDGE = "along", "one"  #: ways to the edge of the balls
+
+
 def injected(case, rng, how, W):
     """Rows in the balls, at random, along the weights or against them, with labels that hurt."""
     parts = []
@@ -123,7 +126,7 @@ def injected(case, rng, how, W):
     return np.vstack(X), np.concatenate(y), np.concatenate(codes)
 
 
-def worst_found(case, seed, hows=("random", "along", "one", "along", "one")):
+def worst_found(case, seed, hows):
     rng = np.random.default_rng(seed)
     rows = case.setting.rows
     case.damage(rows.X[:0], rows.y[:0], rows.codes[:0])
@@ -251,11 +254,13 @@ def test_no_row_of_the_mapped_ball_pulls_harder(name, seed):
 # -- the joint inequality -------------------------------------------------------------------------
 
 
-@settings(max_examples=2000 if IS_LONG else 12)
+@settings(max_examples=2000 if IS_LONG else 36)
 @given(cases)
 def test_no_attack_exceeds_the_bound(case):
-    bound = damage_bound(case.setting, 60)
-    assert worst_found(case, 0) <= bound.value * (1.0 + 1e-6)
+    """Which a few steps find too; on request they are as many as it takes to be near it."""
+    bound = damage_bound(case.setting, 60 if IS_LONG else 4)
+    hows = ("random", *EDGE, *EDGE) if IS_LONG else EDGE
+    assert worst_found(case, 0, hows) <= bound.value * (1.0 + 1e-6)
     assert bound.lost <= 1e-4 * bound.value
 
 
@@ -274,7 +279,7 @@ def test_any_reference_gives_a_bound(case, seed):
     else:
         joint = JointMargins(case.setting)
         bound = joint.bound(rng.normal(size=joint.shape), log_tau)
-    assert worst_found(case, seed, ("along", "one")) <= bound.value
+    assert worst_found(case, seed, EDGE) <= bound.value
 
 
 @pytest.mark.parametrize("kind", KINDS)

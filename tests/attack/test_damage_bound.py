@@ -37,13 +37,13 @@ def bound(victim, **params):
     return DamageBound(victim, **{"random_state": 0, "max_iter": 8, **params})
 
 
-def attackers(victim, **threat):
+def attackers(victim, *, inits=("ball", "clean"), **threat):
     """Rows at the edge of the ball or near clean ones, drawn, and as an ascent moves them."""
     threat = {"random_state": 0, **threat}
     flips = {name: value for name, value in threat.items() if name != "radius"}
     yield LabelFlipPoisoner(victim, **flips)
     yield RandomPoisoner(victim, init="ball", **threat)
-    for init in ("ball", "clean"):
+    for init in inits:
         yield PoisoningAttacker(victim, init=init, smoothing=0.0, max_iter=4, **threat)
 
 
@@ -83,7 +83,8 @@ def test_no_attack_exceeds_it(loss, relationship, intercept, attack, scaler, wei
     threat = {"attack": attack, "target_nodes": 0.4, "budget": 0.3}
     certified = bound(victim, **threat).fit(X, y, nodes=nodes, sample_weight=weight)
     assert certified.clean_objective_ < certified.upper_bound_
-    for attacker in attackers(victim, **threat):
+    inits = ("auto",) if weighs else ("ball", "clean")
+    for attacker in attackers(victim, inits=inits, **threat):
         attacker.fit(X, y, nodes=nodes, sample_weight=weight)
         assert attacker.objective_ <= certified.upper_bound_
         assert attacker.objective_ <= certified.cap_ or np.isnan(certified.cap_)

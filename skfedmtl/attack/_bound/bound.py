@@ -82,6 +82,6 @@ def _of_margins(setting: Setting, max_iter: int, tol: float) -> Iterator[Bound]:
     if isinstance(relationship, Learned):
         conditional = ConditionalMargins(joint, relationship)
         if setting.strikes_others:
-            yield conditional.descend(K, V)
+            yield conditional.descend(K, V, max_iter)
         if not setting.strikes_sources:
             yield conditional.cap()

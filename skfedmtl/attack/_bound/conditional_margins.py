@@ -27,7 +27,7 @@ from skfedmtl.attack._bound.setting import Bound
 from skfedmtl.attack._sought import CleanRows
 
 _ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the last ones
-_STEPS = 15  #: among multipliers
+_STEPS = 15  #: among multipliers, at most
 
 
 class Judged(NamedTuple):
@@ -93,8 +93,8 @@ class ConditionalMargins:
         by_c = t1 * self.lambda1 * size_S**2 - cross * t2 / c
         return Judged(value, np.array([by_t1, by_t2, by_c]) @ by_x, lost)
 
-    def descend(self, K: float, V: Array) -> Bound:
-        """The best bound of a few steps among multipliers.
+    def descend(self, K: float, V: Array, max_iter: int) -> Bound:
+        """The best bound of so many steps among multipliers, or of a few.
 
         K is that of V, and what victims lack.
         """
@@ -107,7 +107,7 @@ class ConditionalMargins:
                 best, least = x.copy(), judged.value
             return judged.value, judged.slope
 
-        descend(judge, best, _STEPS)
+        descend(judge, best, min(_STEPS, max_iter))
         judged = self.judge(best, self.joint.known(V)[0], _FINE)
         tau = np.array(multipliers(best, self.low, 1.0)[:3])
         return Bound(judged.value, "T2", V, self.joint.intercepts(V), tau, judged.lost)
