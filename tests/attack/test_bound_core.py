@@ -282,6 +282,29 @@ def test_any_reference_gives_a_bound(case, seed):
     assert worst_found(case, seed, EDGE) <= bound.value
 
 
+@few
+@given(cases, st.floats(1.01, 10.0), SEEDS)
+def test_at_one_place_more_rows_never_bring_less(case, times, seed):
+    """Why a bound of more rows holds for fewer; the balls hold the clean rows."""
+    few_rows, rng = case.setting, np.random.default_rng(seed)
+    share = few_rows.injection.share
+    share = times * share / (1.0 - share + times * share)
+    more_rows = few_rows._replace(injection=few_rows.injection._replace(share=share))
+    is_square = few_rows.model.loss.constant_curvature > 0.0
+    both = [Joint(one) if is_square else JointMargins(one) for one in (few_rows, more_rows)]
+    tau = both[1].limit * np.exp(rng.uniform(0.05, 2.0))
+    V = rng.normal(size=both[0].moments.e.shape if is_square else both[0].shape)
+    if is_square:
+        residual = both[0].moments.is_free * rng.normal(size=len(V))
+        fewer, more = (
+            joint.bound(Point(float(np.log(tau / joint.limit)), V, residual)).value
+            for joint in both
+        )
+    else:
+        fewer, more = (joint.bound(V, float(np.log(tau / joint.limit))).value for joint in both)
+    assert fewer <= more + 1e-6 * abs(more)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("intercept", [True, False])
 def test_slopes_are_those_of_the_bound(kind, intercept):
