@@ -192,9 +192,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         The criterion of `estimator_`.
     attempts_ : list of dict
         What was tried: ``restart``, ``origin`` (``"start"``, ``"ascent"``, ``"weights"``,
-        ``"polished"``), ``slack`` (share of the rows that a search reckoned with, NaN for others),
-        ``objective`` and ``criterion`` of a victim fitted to the rows, to a gap of 1e-4 or, where
-        that does not decide, `victim_tol`, and ``kept``.
+        ``"polished"``, ``"selection"``), ``slack`` (share of the rows that a search reckoned with,
+        NaN for others), ``objective`` and ``criterion`` of a victim fitted to the rows, to a gap of
+        1e-4 or, where that does not decide, `victim_tol`, and ``kept``.
     n_iter_ : int
         Steps made on the way to the result; a search among weights counts as one.
 
@@ -418,8 +418,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         starts = [scenario.draw_start(rng)]
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
         starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
-        given, tol = self.get_params(deep=False), scenario.parameters.tol
-        settings, case = Settings.of(given, scenario.threat, tol), Case.of(scenario)
+        settings, case = Settings.of(self.get_params(deep=False), scenario), Case.of(scenario)
         crafted = Parallel(n_jobs=self.n_jobs)(
             delayed(craft)(
                 case,

@@ -10,10 +10,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from estimators import RELATIONSHIPS, make_rows
+from estimators import RELATIONSHIPS, climber, make_rows
+from interruptions import fit_in_pieces
 from profiles import IS_LONG, examples
 from skfedmtl import FMTLClassifier, FMTLRegressor, LabelFlipPoisoner, PoisoningAttacker
-from skfedmtl.attack import DamageBound
+from skfedmtl.attack import DamageBound, _attacker
+from skfedmtl.attack._contest import restart
 from skfedmtl.defense import PoisonDetector, TrimmedFMTLClassifier, TrimmedFMTLRegressor
 from skfedmtl.defense._trimming import kept_shares
 
@@ -166,11 +168,58 @@ def test_attempts_of_an_attack_are_judged_by_trimmed_victims(estimator):
     attacker.fit(X, y, nodes=nodes)
     kept = next(one for one in attacker.attempts_ if one["kept"])
     assert_allclose(kept["objective"], attacker.objective_, rtol=1e-3)
-    assert len({one["origin"] for one in attacker.attempts_}) > 1
+    assert [one["origin"] for one in attacker.attempts_].count("selection") == 3
     assert attacker.estimator_.inlier_.sum() < len(y) + len(attacker.poison_y_)
     assert attacker.objective_ >= attacker.attempts_[-1]["objective"] - 1e-6
     detector = PoisonDetector(estimator(lambda2=0.1)).fit(X, y, nodes=nodes)
     assert np.isfinite(detector.scores_).all()
+
+
+def test_a_held_selection_is_a_fit_to_those_rows(monkeypatch):
+    """The victim of the first step through the selection, and H there, are the judge's own."""
+    X, y, nodes = make_rows(FMTLRegressor, sizes=(30, 24, 27), strings=True)
+    begins = []
+
+    def noting(case, judge, settings, seed, task, origin, start, *others):
+        if origin == "selection":
+            begins.append(judge.attempt("start", start, []).verdict.objective)
+        return ascend(case, judge, settings, seed, task, origin, start, *others)
+
+    ascend = restart._ascend
+    monkeypatch.setattr(restart, "_ascend", noting)
+    victim = TrimmedFMTLRegressor(lambda2=0.1, max_trim=50)
+    attacker = climber(victim, max_iter=10, random_state=0, victim_tol=1e-8)
+    crafted = []
+    monkeypatch.setattr(
+        _attacker, "craft", lambda *a: crafted.append(restart.craft(*a)) or crafted[0]
+    )
+    attacker.fit(X, y, nodes=nodes)
+    through = [one for one in crafted[0].attempts if one.origin == "selection"]
+    assert len(begins) == 3
+    assert_allclose(sorted(one.history[0] for one in through), sorted(begins), rtol=1e-3)
+
+
+def test_the_selection_is_gone_through_where_that_pays():
+    """No attempt of other kinds does as much; victims that go by all rows are spared that."""
+    X, y, nodes = make_rows(FMTLClassifier, sizes=(30, 24, 27), strings=True)
+    victim = TrimmedFMTLClassifier()
+    attacker = climber(victim, max_iter=12, budget=0.3, random_state=0).fit(X, y, nodes=nodes)
+    best = {}
+    for one in attacker.attempts_:
+        best[one["origin"]] = max(one["objective"], best.get(one["origin"], 0.0))
+    assert best["selection"] > 1.02 * max(best["start"], best["ascent"])
+    assert attacker.attempts_[0]["origin"] == "selection"
+    plain = climber(FMTLClassifier(), max_iter=2, random_state=0).fit(X, y, nodes=nodes)
+    assert "selection" not in [one["origin"] for one in plain.attempts_]
+
+
+def test_a_stopped_attack_goes_on(tmp_path, monkeypatch):
+    X, y, nodes = make_rows(FMTLClassifier, sizes=(30, 24, 27), strings=True)
+    given = {"max_iter": 4, "tol": 0, "random_state": 0}
+    whole = climber(TrimmedFMTLClassifier(), **given).fit(X, y, nodes=nodes)
+    stopped = climber(TrimmedFMTLClassifier(), checkpoint=tmp_path, **given)
+    assert fit_in_pieces(stopped, X, y, nodes, monkeypatch, n_stops=11) >= 16
+    assert_array_equal(stopped.poison_X_, whole.poison_X_)
 
 
 def test_more_than_two_classes_are_judged_so_too():

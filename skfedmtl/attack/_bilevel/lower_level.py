@@ -121,12 +121,16 @@ class Bilevel:
         moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
         self._solved = self._solve(moved)
 
-    def refit(self, rows: Array) -> None:
-        """Fit the victim to those of clean and injected rows that it goes by, from all of them."""
+    def refit(self, rows: Array) -> list[Array]:
+        """Fit the victim to those of clean and injected rows that it goes by, from all of them.
+
+        The share that counts of each row, in a list of one.
+        """
         self.fit(rows)
         model = self._victim.model
-        if not model._goes_by_all:
-            model._select(self._fit_weighted, *self._selected_from)
+        if model._goes_by_all:
+            return [np.ones(len(self._selected_from[-1]))]
+        return [model._select(self._fit_weighted, *self._selected_from)]
 
     def _fit_weighted(self, weight: Array) -> Array:
         """Losses of all rows after a fit with other weights."""

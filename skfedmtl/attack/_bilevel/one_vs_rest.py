@@ -40,21 +40,26 @@ def make_game(
     judged: Judged,
     *,
     rng: np.random.Generator,
+    shares: list[Array] | None = None,
     **options: Any,
 ) -> Bilevel | OneVsRest:
-    """A game of the given kind against a victim with any number of classes."""
+    """A game of the given kind against a victim with any number of classes.
+
+    `shares`, one array a model, are what counts of each row; None: all of every row.
+    """
     y = np.concatenate([clean.y, start.y])
     added = injected_weights(clean.weight, clean.codes, start.codes)
     weight = np.concatenate([clean.weight, added])
-    options["weight"] = last_step(victim)._row_weights(y, weight)
+    weight = last_step(victim)._row_weights(y, weight)
     parts = parts_of(victim)
+    weights = [weight] * len(parts) if shares is None else [weight * one for one in shares]
     if len(parts) == 1:
-        return kind(victim, clean, start, judged, rng=rng, **options)
-    each = enumerate(zip(parts, rng.spawn(len(parts)), strict=True))
+        return kind(victim, clean, start, judged, rng=rng, weight=weights[0], **options)
+    each = enumerate(zip(parts, weights, rng.spawn(len(parts)), strict=True))
     return OneVsRest(
         [
-            kind(part, clean, start, judged.of_part(number), rng=own, **options)
-            for number, (part, own) in each
+            kind(part, clean, start, judged.of_part(number), rng=own, weight=one, **options)
+            for number, (part, one, own) in each
         ]
     )
 
@@ -92,10 +97,9 @@ class OneVsRest:
         for game in self._games:
             game.fit(rows)
 
-    def refit(self, rows: Array) -> None:
-        """Fit all victims to the rows that they go by."""
-        for game in self._games:
-            game.refit(rows)
+    def refit(self, rows: Array) -> list[Array]:
+        """Fit all victims to the rows that they go by; the shares that count for each."""
+        return [shares for game in self._games for shares in game.refit(rows)]
 
     def gradient(self, kind: str) -> Array:
         """Its gradient."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skfedmtl._typing import Array
-from skfedmtl.attack._bilevel import Bilevel, make_game
+from skfedmtl.attack._bilevel import Bilevel, OneVsRest, make_game
 from skfedmtl.attack._contest.case import Case
 from skfedmtl.attack._setting import Start, Verdict
 
@@ -18,7 +18,7 @@ _CLOSE = 0.02  #: share of the best criterion within which solved victims decide
 class Attempt(NamedTuple):
     """Rows, where they come from, and what they do to the victim."""
 
-    origin: str  #: "start", "ascent", "weights" or "polished"
+    origin: str  #: "start", "ascent", "weights", "polished" or "selection"
     slack: float  #: share of the rows that a search reckoned with; NaN for other attempts
     start: Start  #: the rows, their targets and where they may lie
     history: list[float]  #: H on the way; none where there were no steps
@@ -70,11 +70,19 @@ class Judge:
             ]
         return sorted(attempts, key=lambda one: one.verdict, reverse=True)
 
+    def selection(self, start: Start) -> list[Array]:
+        """What counts of clean rows and these in victims that leave rows out."""
+        return self._refitted(start, max(self._tol, _ROUGH))[1]
+
     def _verdict(self, start: Start, tol: float) -> Verdict:
+        measure, game = self._case.measure, self._refitted(start, tol)[0]
+        return measure.of_decisions(game.decide(measure.X, measure.codes))
+
+    def _refitted(self, start: Start, tol: float) -> tuple[Bilevel | OneVsRest, list[Array]]:
+        """A game whose victim has chosen its rows, and what counts of them."""
         case = self._case
         rows: Array = start.feasible.store(start.X).astype(np.float64)
         game = make_game(
             Bilevel, case.victim, case.clean, start, case.climbed, tol=tol, rng=self._rng
         )
-        game.refit(rows)
-        return case.measure.of_decisions(game.decide(case.measure.X, case.measure.codes))
+        return game, game.refit(rows)

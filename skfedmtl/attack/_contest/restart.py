@@ -31,6 +31,7 @@ from skfedmtl.attack._setting import Start, Verdict, as_targets, target_ranges
 #: what draws for the search and the judge, beside the seed of a restart: its own draws stay
 _SEARCH, _JUDGE = 1, 2
 _PAYS = 0.05  #: of H, that a leg must add to be followed by a longer one
+_SHORTER = 0.1  #: stride of an ascent through a selection after one that did not pay
 _SPREADS = 2.0  #: a step's unit at most, in typical lengths of the source's rows
 
 logger = logging.getLogger("skfedmtl.attack")
@@ -70,6 +71,8 @@ def craft(
             attempts.append(ascend("polished", best.start, settings.legs[0], beside))
     if climbs and (settings.init != "weights" or len(attempts) == 1):
         attempts += _climb(attempts[0], legs, ascend, checkpoint)
+    if climbs and settings.n_selections > 0:
+        attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
     task.end()
     return _crafted(judge.decide(attempts))
 
@@ -93,6 +96,28 @@ def _climb(
             break
         before = after
     return climbed
+
+
+def _through_selection(
+    attempts: list[Attempt],
+    settings: Settings,
+    judge: Judge,
+    ascend: Callable[..., Attempt],
+    checkpoint: Checkpoint | None,
+) -> list[Attempt]:
+    """Ascents from the best so far, each with the rows that its victim goes by held.
+
+    Rows that went too far are left out by the victim; the next ascent takes shorter steps then.
+    """
+    found: list[Attempt] = []
+    leg = settings.legs[0]
+    for number in range(settings.n_selections):
+        best = max([*attempts, *found], key=lambda one: one.verdict)
+        if found and best is not found[-1]:
+            leg = leg._replace(stride=_SHORTER * leg.stride)
+        beside = None if checkpoint is None else checkpoint.beside(f"selection {number}")
+        found.append(ascend("selection", best.start, leg, beside, judge.selection(best.start)))
+    return found
 
 
 def _crafted(attempts: list[Attempt]) -> Crafted:
@@ -120,8 +145,9 @@ def _ascend(
     start: Start,
     leg: Leg,
     checkpoint: Checkpoint | None,
+    shares: list[Array] | None = None,
 ) -> Attempt:
-    """Raise H from rows, or go on from the checkpoint."""
+    """Raise H from rows, or go on from the checkpoint; `shares` count of every row if given."""
     game = make_game(
         settings.kind,
         case.victim,
@@ -130,6 +156,7 @@ def _ascend(
         case.climbed,
         tol=settings.victim_tol,
         rng=np.random.default_rng(seed),
+        shares=shares,
     )
     playing = _Playing(game, case, start, settings.optimize_labels)
     ascent = Ascent(

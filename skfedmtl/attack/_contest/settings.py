@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skfedmtl.attack._bilevel import Bilevel, FollowedBilevel
-from skfedmtl.attack._setting import Threat, chooses_labels
+from skfedmtl.attack._setting import Scenario, Threat, chooses_labels
 
 
 class Leg(NamedTuple):
@@ -26,6 +26,7 @@ LEGS = (Leg(50, 1.0),)
 LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 0.3))
 #: beside found rows, which lead by far as a rule: 50 steps would be half of an attack's time
 LEGS_BESIDE = (Leg(20, 1.0),)
+_SELECTIONS = 3  #: ascents, each with the rows held that the victim chose after the last
 
 
 class Settings(NamedTuple):
@@ -38,6 +39,7 @@ class Settings(NamedTuple):
     line_search: bool
     legs: tuple[Leg, ...]
     legs_beside: tuple[Leg, ...]  #: where a search has found rows
+    n_selections: int  #: ascents through what a victim leaves out
     inner_iter: int | None
     tol: float
     victim_tol: float
@@ -46,12 +48,12 @@ class Settings(NamedTuple):
     level: int  #: of the log line a step
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], threat: Threat, victim_tol: float) -> Settings:
+    def of(cls, given: Mapping[str, Any], scenario: Scenario) -> Settings:
         """Those of a poisoner's parameters."""
         chooses = chooses_labels(given["labels"])
         climbs = given["max_iter"] != 0 and given["inner_iter"] is None
         init = given["init"]
-        legs = _legs(given["max_iter"], given["inner_iter"], threat)
+        legs = _legs(given["max_iter"], given["inner_iter"], scenario.threat)
         return cls(
             init="clean" if init == "auto" and not (climbs and chooses) else init,
             gradient=given["gradient"],
@@ -60,9 +62,10 @@ class Settings(NamedTuple):
             line_search=given["line_search"],
             legs=legs,
             legs_beside=LEGS_BESIDE if given["max_iter"] is None else legs,
+            n_selections=0 if scenario.victim.model._goes_by_all else _SELECTIONS,
             inner_iter=given["inner_iter"],
             tol=float(given["tol"]),
-            victim_tol=victim_tol,
+            victim_tol=scenario.parameters.tol,
             smoothing=float(given["smoothing"]),
             optimize_labels=given["optimize_labels"],
             level=logging.INFO if given["verbose"] else logging.DEBUG,
@@ -72,7 +75,8 @@ class Settings(NamedTuple):
     def n_steps(self) -> int:
         """Steps of a restart at most."""
         polish = self.legs[0].max_iter if self.seeks else 0
-        return polish + sum(leg.max_iter for leg in self.legs)
+        through = self.n_selections * self.legs[0].max_iter
+        return polish + through + sum(leg.max_iter for leg in self.legs)
 
     @property
     def seeks(self) -> bool:
