@@ -21,6 +21,7 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "defence_tables",
     "paper_tables",
     "solver_tables",
 ]
