@@ -67,14 +67,19 @@ def craft(
         moves = settings.optimize_labels or any(one.is_limited for one in found)
         if found and climbs and moves:
             best = max(attempts[1:], key=lambda one: one.verdict)
-            beside = None if checkpoint is None else checkpoint.beside("polished")
+            beside = _beside(checkpoint, "polished")
             attempts.append(ascend("polished", best.start, settings.legs[0], beside))
     if climbs and (settings.init != "weights" or len(attempts) == 1):
         attempts += _climb(attempts[0], legs, ascend, checkpoint)
-    if climbs and settings.n_selections > 0:
+    if climbs:
         attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
     task.end()
     return _crafted(judge.decide(attempts))
+
+
+def _beside(checkpoint: Checkpoint | None, name: str) -> Checkpoint | None:
+    """The checkpoint of another ascent."""
+    return None if checkpoint is None else checkpoint.beside(name)
 
 
 def _climb(
@@ -87,9 +92,7 @@ def _climb(
     climbed: list[Attempt] = []
     before = start.verdict.objective
     for number, leg in enumerate(legs):
-        beside = checkpoint
-        if checkpoint is not None and number > 0:
-            beside = checkpoint.beside(f"leg {number}")
+        beside = _beside(checkpoint, f"leg {number}") if number > 0 else checkpoint
         climbed.append(ascend("ascent", start.start, leg, beside))
         after = climbed[-1].verdict.objective
         if after - before <= _PAYS * abs(before):
@@ -115,7 +118,7 @@ def _through_selection(
         best = max([*attempts, *found], key=lambda one: one.verdict)
         if found and best is not found[-1]:
             leg = leg._replace(stride=_SHORTER * leg.stride)
-        beside = None if checkpoint is None else checkpoint.beside(f"selection {number}")
+        beside = _beside(checkpoint, f"selection {number}")
         found.append(ascend("selection", best.start, leg, beside, judge.selection(best.start)))
     return found
 
