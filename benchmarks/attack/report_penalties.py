@@ -29,7 +29,7 @@ from _common import make_parser, print_table, write_csv
 
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._report.data import DATASETS, is_classification
-from skfedmtl._report.experiment import _constant, _scores, _split
+from skfedmtl._report.experiment import _constant, _scores, split_rows
 from skfedmtl.model_selection import NodeKFold
 
 LAMBDA1S = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -42,7 +42,7 @@ def folds(X, y, nodes):
     """Training rows of each repetition of the default run, split once more."""
     seeds = np.random.SeedSequence(0).generate_state(2 * N_REPEATS)[::2]
     for seed in seeds.tolist():
-        whole = _split(X, y, nodes, seed)
+        whole = split_rows(X, y, nodes, seed)
         cv = NodeKFold(N_FOLDS, shuffle=True, random_state=0)
         for train, test in cv.split(whole.X, whole.y, nodes=whole.nodes):
             yield whole._replace(

@@ -1,4 +1,4 @@
-"""The data sets of ``skfedmtl report``."""
+"""The data sets of ``skfedmtl report``, and what it knows of a user's table."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +19,31 @@ SITTING = 4
 
 Labels = NDArray[Any]  #: of rows: numbers, classes or names of nodes
 Data = tuple[Array, Labels, Labels]  #: X, y, nodes
+
+
+class TableError(ValueError):
+    """What is wrong with a user's table, in one line."""
+
+
+class Column(NamedTuple):
+    """A column of a user's table."""
+
+    name: str
+    places: tuple[int, ...]  #: of its numbers among the features: one, or one a category
+    categories: tuple[str, ...] | None
+    whole: bool  #: whether all numbers are
+
+
+class Own(NamedTuple):
+    """What is known of a user's table beside its numbers."""
+
+    target: str
+    node: str
+    columns: tuple[Column, ...]
+    rows: NDArray[np.intp]  #: positions in the table of the rows that are left
+    classes: tuple[str, str] | None  #: what 0 and 1 are called
+    notes: tuple[str, ...]  #: what was left out
+    limits: dict[str, Any]  #: of injected rows, as attackers take them
 
 
 class Dataset(NamedTuple):

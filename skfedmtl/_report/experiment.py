@@ -22,7 +22,9 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
-from skfedmtl._report.data import Labels, is_classification
+from skfedmtl._report.data import Labels, Own, is_classification
+from skfedmtl._report.prepare import fill_missing
+from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
 from skfedmtl.attack import DamageBound, PoisoningAttacker, RandomPoisoner
 from skfedmtl.model_selection import train_test_split_nodes
@@ -49,12 +51,31 @@ class Settings(NamedTuple):
     bound_iter: int = 200
 
 
+class Threat(NamedTuple):
+    """Which attacks are tried, on whom, and through whom."""
+
+    attacks: tuple[str, ...] = ATTACKS
+    targets: tuple[str, ...] | None = None  #: None: half of the nodes, drawn
+    sources: tuple[str, ...] | None = None  #: of attacks that are not direct; None: drawn
+    bound: bool = True
+
+
 class Piece(NamedTuple):
     """A piece of work: the models without an attack (kind "clean"), one attack, or its bound."""
 
     repeat: int
     attack: str
     kind: str
+
+
+class Injected(NamedTuple):
+    """The rows that an attack injected into a user's table, and clean ones of the same nodes."""
+
+    X: Array
+    y: Labels
+    nodes: Labels
+    origin: NDArray[np.intp]  #: positions in the table of the clean rows they come from, or -1
+    clean: Array
 
 
 class Result(NamedTuple):
@@ -70,6 +91,7 @@ class Result(NamedTuple):
     clean_loss: float = np.nan  #: the same without an attack, of bounds
     constant: Mask | None = None  #: mask of the nodes whose model is, of federated models
     warnings: tuple[str, ...] = ()
+    injected: Injected | None = None  #: of optimised attacks on a user's table
 
 
 class Split(NamedTuple):
@@ -82,47 +104,72 @@ class Split(NamedTuple):
     nodes: Labels
     nodes_test: Labels
     labels: Labels  #: of all nodes, sorted
+    raw: Array  #: training rows that are not scaled
+    rows: NDArray[np.intp]  #: positions of the training rows among all
 
     @property
     def classify(self) -> bool:
         return is_classification(self.y)
 
 
-def pieces(repeats: int) -> list[Piece]:
+def pieces(repeats: int, threat: Threat = Threat()) -> list[Piece]:  # noqa: B008, a constant
     """All pieces of work, those that take longest first."""
     certified, optimised, random = (
-        [Piece(r, a, kind) for r in range(repeats) for a in ATTACKS]
+        [Piece(r, a, kind) for r in range(repeats) for a in threat.attacks]
         for kind in (CERTIFIED, "optimised", "random")
     )
-    return certified + optimised + [Piece(r, "none", "clean") for r in range(repeats)] + random
+    clean = [Piece(r, "none", "clean") for r in range(repeats)]
+    return (certified if threat.bound else []) + optimised + clean + random
 
 
-def run_piece(piece: Piece, X: Array, y: Labels, nodes: Labels, settings: Settings) -> list[Result]:
-    """Do one piece of work; the same numbers in any process."""
+def split_seeds(settings: Settings, repeat: int) -> tuple[int, int]:
+    """The seeds of a repetition: of its split, and of its attacks."""
     seeds = np.random.SeedSequence(settings.seed).generate_state(2 * settings.repeats)
-    split_seed, threat_seed = (int(seed) for seed in seeds.reshape(-1, 2)[piece.repeat])
+    split_seed, threat_seed = (int(seed) for seed in seeds.reshape(-1, 2)[repeat])
+    return split_seed, threat_seed
+
+
+def run_piece(
+    piece: Piece,
+    X: Array,
+    y: Labels,
+    nodes: Labels,
+    settings: Settings,
+    threat: Threat = Threat(),  # noqa: B008, a constant
+    own: Own | None = None,
+) -> list[Result]:
+    """Do one piece of work; the same numbers in any process."""
+    split_seed, threat_seed = split_seeds(settings, piece.repeat)
     # one thread: sums are taken in the same order however many processes share the cores
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        split = _split(X, y, nodes, split_seed)
+        split = split_rows(X, y, nodes, split_seed, own)
         if piece.kind == "clean":
             results = _without_attack(piece.repeat, split, settings)
-        elif piece.kind == CERTIFIED:
-            results = [_bound(piece, split, settings, threat_seed)]
         else:
-            results = [_attack(piece, split, settings, threat_seed)]
+            options = _threat(piece, settings, threat, threat_seed)
+            run = _bound if piece.kind == CERTIFIED else _attack
+            results = [run(piece, split, settings, options, own)]
     messages = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return [result._replace(warnings=messages) for result in results]
 
 
-def _split(X: Array, y: Labels, nodes: Labels, seed: int) -> Split:
-    *parts, nodes_train, nodes_test = train_test_split_nodes(X, y, nodes, random_state=seed)
+def split_rows(X: Array, y: Labels, nodes: Labels, seed: int, own: Own | None = None) -> Split:
+    """Training and test rows without missing values, scaled."""
+    numbered = np.column_stack([X, np.arange(len(X))])
+    *parts, nodes_train, nodes_test = train_test_split_nodes(numbered, y, nodes, random_state=seed)
     X_train, X_test, y_train, y_test = parts
-    scaler = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    ).fit(X_train)
-    X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
-    return Split(X_train, X_test, y_train, y_test, nodes_train, nodes_test, np.unique(nodes))
+    rows = X_train[:, -1].astype(np.intp)
+    X_train, X_test = X_train[:, :-1], X_test[:, :-1]
+    if own is None:
+        imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(X_train)
+        X_train, X_test = imputer.transform(X_train), imputer.transform(X_test)
+    else:
+        X_train, X_test = fill_missing(X_train, X_test, own)
+    scaler = StandardScaler().fit(X_train)
+    scaled = scaler.transform(X_train), scaler.transform(X_test)
+    labels = np.unique(nodes)
+    return Split(*scaled, y_train, y_test, nodes_train, nodes_test, labels, X_train, rows)
 
 
 def _victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
@@ -137,35 +184,61 @@ def _victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
     return FMTLRegressor(**options)
 
 
-def _threat(piece: Piece, settings: Settings, seed: int) -> dict[str, Any]:
+def _threat(piece: Piece, settings: Settings, threat: Threat, seed: int) -> dict[str, Any]:
     """What the attackers of a repetition and their bound have in common: the same draws."""
-    return {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+    options = {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+    if threat.targets is not None:
+        options["target_nodes"] = list(threat.targets)
+    if threat.sources is not None and piece.attack != "direct":
+        options["source_nodes"] = list(threat.sources)
+    return options
 
 
-def _attack(piece: Piece, split: Split, settings: Settings, seed: int) -> Result:
-    options = _threat(piece, settings, seed)
+def _attack(
+    piece: Piece, split: Split, settings: Settings, options: dict[str, Any], own: Own | None
+) -> Result:
+    X, victim = split.X, _victim(split, settings)
+    if own is not None:  # rows are crafted in the units of the table
+        X, victim = split.raw, make_pipeline(StandardScaler(), victim)
+        options = options | own.limits
     poisoner: RandomPoisoner | PoisoningAttacker
     if piece.kind == "random":
-        poisoner = RandomPoisoner(_victim(split, settings), **options)
+        poisoner = RandomPoisoner(victim, **options)
     else:
-        poisoner = PoisoningAttacker(
-            _victim(split, settings), max_iter=settings.max_iter, **options
-        )
+        poisoner = PoisoningAttacker(victim, max_iter=settings.max_iter, **options)
     start = time.perf_counter()
-    poisoner.fit(split.X, split.y, nodes=split.nodes)
+    poisoner.fit(X, split.y, nodes=split.nodes)
     seconds = time.perf_counter() - start
     targets = np.isin(split.labels, poisoner.target_nodes_)
-    victim = poisoner.estimator_
+    model = last_step(poisoner.estimator_)
     loss = _per_target(poisoner.objective_, targets, split)
-    constant = _constant(victim, split)
-    scores = _scores(victim, split)
-    return Result(*piece, scores, targets, seconds, loss, constant=constant)
+    constant = _constant(model, split)
+    scores = _scores(model, split)
+    result = Result(*piece, scores, targets, seconds, loss, constant=constant)
+    if own is None or piece.kind == "random":
+        return result
+    return result._replace(injected=_injected(poisoner, split, own))
 
 
-def _bound(piece: Piece, split: Split, settings: Settings, seed: int) -> Result:
-    bound = DamageBound(
-        _victim(split, settings), max_iter=settings.bound_iter, **_threat(piece, settings, seed)
+def _injected(poisoner: PoisoningAttacker, split: Split, own: Own) -> Injected:
+    """The rows of an attack, with positions that count all rows of the table."""
+    origin = poisoner.poison_origin_
+    known = origin >= 0
+    return Injected(
+        poisoner.poison_X_,
+        poisoner.poison_y_,
+        poisoner.poison_nodes_,
+        np.where(known, own.rows[split.rows[np.where(known, origin, 0)]], -1),
+        split.raw[np.isin(split.nodes, poisoner.source_nodes_)],
     )
+
+
+def _bound(
+    piece: Piece, split: Split, settings: Settings, options: dict[str, Any], own: Own | None
+) -> Result:
+    if own is not None:
+        options = options | {"radius": _reach(split, own)}
+    bound = DamageBound(_victim(split, settings), max_iter=settings.bound_iter, **options)
     start = time.perf_counter()
     bound.fit(split.X, split.y, nodes=split.nodes)
     seconds = time.perf_counter() - start
@@ -174,6 +247,19 @@ def _bound(piece: Piece, split: Split, settings: Settings, seed: int) -> Result:
         _per_target(total, targets, split) for total in (bound.upper_bound_, bound.clean_objective_)
     )
     return Result(*piece, {}, targets, seconds, loss, clean)
+
+
+def _reach(split: Split, own: Own) -> float:
+    """The norm, of scaled rows, that none exceeds whose columns are in the range of its node."""
+    groups = [list(column.places) for column in own.columns if column.categories is not None]
+    numbers = [column.places[0] for column in own.columns if column.categories is None]
+    ones = [split.X[:, group] ** 2 for group in groups]
+    # every 1 of a group comes with the zeros of the others
+    dummies = sum(float(part.sum(axis=1).max()) for part in ones)
+    boxes = [
+        np.abs(split.X[split.nodes == label][:, numbers]).max(axis=0) for label in split.labels
+    ]
+    return (1.0 + 1e-9) * float(np.sqrt(dummies + max(np.sum(box**2) for box in boxes)))
 
 
 def _per_target(objective: float, targets: Mask, split: Split) -> float:

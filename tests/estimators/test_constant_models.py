@@ -9,14 +9,14 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._estimators import constant
 from skfedmtl._model import row_algebra
 from skfedmtl._report.data import DATASETS
-from skfedmtl._report.experiment import Settings, Split, _scores, _split, _victim
+from skfedmtl._report.experiment import Settings, Split, _scores, _victim, split_rows
 from skfedmtl.datasets import load_flights
 
 
 @pytest.fixture(scope="module")
 def landmine(shared_data):
     X, y, nodes = DATASETS["landmine"].load(str(shared_data))
-    return _split(X, y, nodes, 1)
+    return split_rows(X, y, nodes, 1)
 
 
 def rare(d=3, n=200, scale=1.0):
@@ -136,7 +136,7 @@ def test_a_listed_node_without_rows():
 def test_the_report_takes_the_auc_of_a_constant_for_what_it_is():
     X, y, nodes = rare()
     y = y.astype(int)
-    split = Split(X, X, y, y, nodes, nodes, np.unique(nodes))
+    split = Split(X, X, y, y, nodes, nodes, np.unique(nodes), X, np.arange(len(X)))
     model = FMTLClassifier(relationship="none", lambda2=1e-2, tol=1e-8, random_state=0)
     auc = _scores(model.fit(X, y, nodes=nodes), split)["auc"]
     assert_array_equal(auc[:2], [0.5, 0.5])
