@@ -78,6 +78,14 @@ class Injected(NamedTuple):
     clean: Array
 
 
+class Nodes(NamedTuple):
+    """The nodes and their rows."""
+
+    labels: Labels
+    n_train: NDArray[np.int64]
+    n_test: NDArray[np.int64]
+
+
 class Result(NamedTuple):
     """One model of one repetition."""
 
@@ -92,6 +100,7 @@ class Result(NamedTuple):
     constant: Mask | None = None  #: mask of the nodes whose model is, of federated models
     warnings: tuple[str, ...] = ()
     injected: Injected | None = None  #: of optimised attacks on a user's table
+    nodes: Nodes | None = None  #: of the clean model
 
 
 class Split(NamedTuple):
@@ -200,7 +209,9 @@ def _attack(
     X, victim = split.X, _victim(split, settings)
     if own is not None:  # rows are crafted in the units of the table
         X, victim = split.raw, make_pipeline(StandardScaler(), victim)
-        options = options | own.limits
+        # of these rows only ranges are asked: the ball, which changes with units, holds them all
+        corner = float(np.linalg.norm(np.abs(X).max(axis=0)))
+        options = {**options, **own.limits, "radius": 1.01 * max(corner, 1.0)}
     poisoner: RandomPoisoner | PoisoningAttacker
     if piece.kind == "random":
         poisoner = RandomPoisoner(victim, **options)
@@ -285,8 +296,17 @@ def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Resul
         kind = "clean" if name == "none" else "baseline"
         constant = _constant(model, split)
         scores = _scores(model, split)
-        results.append(Result(repeat, name, kind, scores, None, seconds, constant=constant))
+        result = Result(repeat, name, kind, scores, None, seconds, constant=constant)
+        results.append(result._replace(nodes=_nodes(split) if kind == "clean" else None))
     return results
+
+
+def _nodes(split: Split) -> Nodes:
+    counts = [
+        np.array([np.count_nonzero(nodes == label) for label in split.labels])
+        for nodes in (split.nodes, split.nodes_test)
+    ]
+    return Nodes(split.labels, *counts)
 
 
 class _Pooled:

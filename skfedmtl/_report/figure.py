@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from skfedmtl._report.experiment import ATTACKS, BASELINES, CERTIFIED, KINDS
-from skfedmtl._report.tables import DIGITS, FOUND, LOSSES, MODELS, Row, Rows, select
+from skfedmtl._report.experiment import BASELINES, CERTIFIED, KINDS
+from skfedmtl._report.tables import DIGITS, FOUND, LOSSES, MODELS, Row, Rows, attacks_of, select
 from skfedmtl._tools.figures import GREY, INK, ORANGE, PLAIN, SKY, STYLE, VERMILION, as_drawn
 from skfedmtl._typing import Array
 
@@ -52,21 +52,24 @@ def draw(rows: Rows, header: Sequence[str]) -> Figure:
     Returns
     -------
     figure : Figure
-        Not tied to any display; one panel a metric of test rows, and one of training rows.
+        Not tied to any display; one panel a metric of test rows, and one of training rows if
+        anything is certified.
     """
     rows = select(rows, nodes="targets")
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     tested = [metric for metric in metrics if metric not in LOSSES]
-    (loss,) = set(metrics) - set(tested)
-    shares = [5.8] * len(tested) + [4.4]
+    worst = [metric for metric in metrics if metric in LOSSES and select(rows, kind=CERTIFIED)]
+    shares = [5.8] * len(tested) + [4.4] * len(worst)
     with rc_context(STYLE):
         figure = Figure(figsize=(2.2 + sum(shares), 5.4), layout="constrained")
-        *panels, last = figure.subplots(1, len(shares), width_ratios=shares)
-        for axes, metric in zip(panels, tested, strict=True):
-            _panel(axes, select(rows, metric=metric))
-        _worst_case(last, select(rows, metric=loss))
+        panels = figure.subplots(1, len(shares), width_ratios=shares, squeeze=False)[0]
+        for axes, metric in zip(panels, tested + worst, strict=True):
+            draw_panel = _worst_case if metric in LOSSES else _panel
+            draw_panel(axes, select(rows, metric=metric))
         _write_title(figure, header)
-        _write_legends(figure, panels[0], last)
+        _write_legend(figure, "left", panels[0], (*KIND_NAMES.values(), MEAN, ONE))
+        if worst:
+            _write_legend(figure, "right", panels[-1], (BEST, OPEN, LIMIT))
     return figure
 
 
@@ -79,37 +82,36 @@ def _write_title(figure: Any, header: Sequence[str]) -> None:
     figure.text(0.5, 0.925, "\n".join(lines), fontsize=10, color=GREY, **style)
 
 
-def _write_legends(figure: Any, first: Any, last: Any) -> None:
-    for side, axes, order in (
-        ("left", first, (*KIND_NAMES.values(), MEAN, ONE)),
-        ("right", last, (BEST, OPEN, LIMIT)),
-    ):
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        names = [name for name in order if name in handles]
-        figure.legend(
-            [handles[name] for name in names],
-            names,
-            loc=f"outside lower {side}",
-            ncols=len(names),
-            frameon=False,
-            columnspacing=1.4,
-        )
+def _write_legend(figure: Any, side: str, axes: Any, order: Sequence[str]) -> None:
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    names = [name for name in order if name in handles]
+    figure.legend(
+        [handles[name] for name in names],
+        names,
+        loc=f"outside lower {side}",
+        ncols=len(names),
+        frameon=False,
+        columnspacing=1.4,
+    )
 
 
 def _panel(axes: Any, rows: Rows) -> None:
     metric = rows[0]["metric"]
+    attacks = attacks_of(rows)
     for shift, kind in zip((-0.5, 0.5), KINDS, strict=True):
-        for position, attack in enumerate(ATTACKS):
+        for position, attack in enumerate(attacks):
             _bar(axes, position + shift * WIDTH, select(rows, attack=attack, kind=kind))
     _lines(axes, select(rows, level="aggregate"))
     note = "" if metric == "auc" else "    ×: ratio to no attack"
-    _name_axes(axes, rows[0], f"attack, and the nodes that rows are injected into{note}")
+    below = f"attack, and the nodes that rows are injected into{note}"
+    _name_axes(axes, rows[0], attacks, below)
 
 
 def _worst_case(axes: Any, rows: Rows) -> None:
     """The losses of training rows that were found, and above them what is certified."""
     aggregate = select(rows, level="aggregate")
-    for position, attack in enumerate(ATTACKS):
+    attacks = attacks_of(rows)
+    for position, attack in enumerate(attacks):
         (found,) = select(aggregate, attack=attack, kind=FOUND)
         (certified,) = select(aggregate, attack=attack, kind=CERTIFIED)
         _bracket(axes, position, found, certified)
@@ -117,13 +119,12 @@ def _worst_case(axes: Any, rows: Rows) -> None:
     axes.axhline(clean["mean"], color=INK, lw=1.6, zorder=3)
     axes.set_ylim(0.0, axes.get_ylim()[1] * 1.04)
     _name_lines(axes, [(clean["mean"], "no attack", INK)])
-    _name_axes(axes, clean, "attack, and the nodes that rows are injected into")
+    _name_axes(axes, clean, attacks, "attack, and the nodes that rows are injected into")
 
 
 def _bracket(axes: Any, x: float, found: Row, certified: Row) -> None:
     """A bar as high as the best attack, what may be above it, and where no attack is."""
-    first = found["attack"] == ATTACKS[0]
-    names = (BEST, OPEN, LIMIT) if first else (None, None, None)
+    names = (BEST, OPEN, LIMIT) if x == 0 else (None, None, None)
     low, high = found["mean"], certified["mean"]
     width = 1.5 * WIDTH
     hatched = {"fc": "white", "ec": GREY, "hatch": "////", "lw": 0.0}
@@ -138,10 +139,10 @@ def _bracket(axes: Any, x: float, found: Row, certified: Row) -> None:
     axes.annotate(f"{low:.{digits}f}", (x, 0.0), **{**ABOVE, "bbox": box})
 
 
-def _name_axes(axes: Any, row: Row, below: str) -> None:
-    axes.set_xticks(range(len(ATTACKS)), [f"{name}\n{WHERE[name]}" for name in ATTACKS])
+def _name_axes(axes: Any, row: Row, attacks: Sequence[str], below: str) -> None:
+    axes.set_xticks(range(len(attacks)), [f"{name}\n{WHERE[name]}" for name in attacks])
     axes.tick_params("x", length=0)
-    axes.set_xlim(-0.6, len(ATTACKS) - 0.4)
+    axes.set_xlim(-0.6, len(attacks) - 0.4)
     axes.set_xlabel(below)
     loss = row["loss"].replace("_", " ")
     axes.set_ylabel(as_drawn(AXIS[row["metric"]].format(unit=row["unit"], loss=loss)), **PLAIN)
@@ -153,7 +154,7 @@ def _bar(axes: Any, x: float, rows: Rows) -> None:
     if np.isnan(mean["mean"]):
         return
     kind = mean["kind"]
-    label = KIND_NAMES[kind] if mean["attack"] == ATTACKS[0] else None
+    label = KIND_NAMES[kind] if x < 0.5 else None
     axes.bar(x, mean["mean"], WIDTH, color=COLOURS[kind], label=label, zorder=2)
     top = mean["mean"]
     if not np.isnan(mean["se"]):

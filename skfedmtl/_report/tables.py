@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skfedmtl._report.by_node import NO_NODE, Row, node_rows
 from skfedmtl._report.experiment import (
     ATTACKS,
     BASELINES,
@@ -18,12 +19,12 @@ from skfedmtl._report.experiment import (
 )
 from skfedmtl._tools.figures import as_drawn
 
-Row = dict[str, Any]  #: of the CSV file
-Rows = list[Row]
+Rows = list[Row]  #: of the CSV file
 
 FOUND = "found"  #: the kind of the attack of a repetition that raised the training loss most
 NAMES = {"rmse": "RMSE", "error": "error", "auc": "AUC"}  #: of the metrics of test rows
 LOSSES = ("root_loss", "loss")  #: the metrics of training rows, of numbers and of classes
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  #: what begins a cell that spreadsheets run
 DIGITS = {"auc": 3, "loss": 3}  #: where two are too few: 0.997 is not 1.00
 MODELS = {  # by whether the target is a class
     False: {
@@ -56,11 +57,12 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
     Returns
     -------
     rows : list of dict
-        ``level`` is "repeat" or "aggregate"; ``nodes`` says whether ``mean`` is over all nodes or
-        the target nodes. The metrics ``root_loss`` and ``loss`` are of the clean training rows, the
-        others of test rows. The kind "found" is the attack with the largest training loss of a
-        repetition, "certified" what none exceeds. ``ratio`` is to the clean model on the same nodes
-        of the same repetitions; ``se`` is the standard error of the repetitions' means;
+        ``level`` is "repeat", "aggregate" or "node", whose rows are means of one node's test rows
+        over the repetitions in which it was a target; ``nodes`` says whether ``mean`` is over all
+        nodes or the target nodes. The metrics ``root_loss`` and ``loss`` are of the clean training
+        rows, the others of test rows. The kind "found" is the attack with the largest training loss
+        of a repetition, "certified" what none exceeds. ``ratio`` is to the clean model on the same
+        nodes of the same repetitions; ``se`` is the standard error of the repetitions' means;
         ``constant`` the share of nodes whose federated model answers alike for every row, so that
         its AUC is 0.5.
     """
@@ -74,7 +76,8 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
         for nodes, metric in _judged_by(group[0], loss):
             masks = [_mask(result, nodes, targets) for result in group]
             head: Row = {"nodes": nodes, "metric": metric, "unit": units[metric]}
-            rows += [{**head, **row} for row in _measured(group, clean, masks, metric)]
+            rows += [{**head, **row, **NO_NODE} for row in _measured(group, clean, masks, metric)]
+    rows += node_rows(results, units)
     tail = {**settings._asdict(), "version": version("skfedmtl")}
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
 
@@ -89,7 +92,7 @@ def _with_losses(results: list[Result]) -> list[Result]:
             found[key] = result._replace(kind=FOUND)
     whole = [
         result._replace(loss=certified[result.repeat].clean_loss)
-        if result.kind == "clean"
+        if result.kind == "clean" and result.repeat in certified
         else result
         for result in results
     ]
@@ -100,7 +103,7 @@ def _judged_by(result: Result, loss: str) -> Iterator[tuple[str, str]]:
     """The nodes and the metric of everything that is known of a model."""
     for nodes in ("all", "targets") if result.targets is None else ("targets",):
         yield from ((nodes, metric) for metric in result.scores)
-    if result.kind != "baseline":
+    if not np.isnan(result.loss):
         yield "targets", loss
 
 
@@ -110,7 +113,8 @@ def _groups(results: list[Result]) -> Iterator[list[Result]]:
     names += [(attack, kind) for attack in ATTACKS for kind in (*KINDS, FOUND, CERTIFIED)]
     for name in names:
         group = [result for result in results if (result.attack, result.kind) == name]
-        yield sorted(group, key=lambda result: result.repeat)
+        if group:
+            yield sorted(group, key=lambda result: result.repeat)
 
 
 def _mask(result: Result, nodes: str, targets: dict[int, Mask]) -> Mask:
@@ -133,7 +137,7 @@ def _measured(
             "repeat": result.repeat,
             "mean": mean,
             "se": np.nan,
-            "ratio": _ratio(metric, mean, reference),
+            "ratio": ratio_of(metric, mean, reference),
             "seconds": result.seconds,
             "constant": share,
         }
@@ -143,7 +147,7 @@ def _measured(
         "repeat": "",
         "mean": mean,
         "se": np.std(means, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan,
-        "ratio": _ratio(metric, mean, _mean(base)),
+        "ratio": ratio_of(metric, mean, _mean(base)),
         "seconds": np.mean([result.seconds for result in group]),
         "constant": _mean(shares),
     }
@@ -165,7 +169,7 @@ def _share(constant: Mask | None, mask: Mask) -> float:
     return np.nan if constant is None else float(np.mean(constant[mask]))
 
 
-def _ratio(metric: str, value: float, reference: float) -> float:
+def ratio_of(metric: str, value: float, reference: float) -> float:
     return value / reference if metric != "auc" and reference > 0.0 else np.nan
 
 
@@ -195,12 +199,18 @@ def print_tables(rows: Rows, header: Sequence[str], classify: bool) -> None:
     tested = [row for row in rows if row["metric"] in NAMES]
     console.print(_models_table(tested, classify, plus_minus))
     console.print(_attacks_table(tested, plus_minus))
-    console.print(_worst_case_table(rows, plus_minus))
-    console.print(_worst_case_caption(rows), soft_wrap=True)
+    if select(rows, kind=CERTIFIED):
+        console.print(_worst_case_table(rows, plus_minus))
+        console.print(worst_case_caption(rows), soft_wrap=True)
     if any(not np.isnan(row["se"]) for row in rows):
         console.print(f"{plus_minus}: standard error over the repetitions; ratio: of the means")
-    for line in _constant_lines(tested):
+    for line in constant_lines(tested):
         console.print(line, soft_wrap=True)
+
+
+def attacks_of(rows: Rows) -> list[str]:
+    """The attacks that were tried, in their order."""
+    return [attack for attack in ATTACKS if select(rows, attack=attack)]
 
 
 def _models_table(rows: Rows, classify: bool, plus_minus: str) -> Any:
@@ -211,13 +221,11 @@ def _models_table(rows: Rows, classify: bool, plus_minus: str) -> Any:
     table.add_column("model")
     for metric in metrics:
         for nodes in ("all nodes", "target nodes"):
-            table.add_column(
-                f"{_quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold"
-            )
+            table.add_column(f"{quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold")
     for attack, name in MODELS[classify].items():
         model = select(rows, attack=attack)
         cells = [
-            _cell(select(model, metric=metric, nodes=nodes)[0], plus_minus)
+            cell(select(model, metric=metric, nodes=nodes)[0], plus_minus)
             for metric in metrics
             for nodes in ("all", "targets")
         ]
@@ -229,15 +237,15 @@ def _attacks_table(rows: Rows, plus_minus: str) -> Any:
     from rich.table import Table
 
     table = Table(title="Under attack: test rows, mean over target nodes", title_justify="left")
-    first, *others = (_quantity(rows, m) for m in dict.fromkeys(row["metric"] for row in rows))
+    first, *others = (quantity(rows, m) for m in dict.fromkeys(row["metric"] for row in rows))
     table.add_column("attack")
     for name in (first, "ratio to clean", *others, "seconds"):
         table.add_column(name, justify="right", overflow="fold")
-    names = [(attack, kind, f"{kind} {attack}") for attack in ATTACKS for kind in KINDS]
+    names = [(attack, kind, f"{kind} {attack}") for attack in attacks_of(rows) for kind in KINDS]
     for attack, kind, name in [("none", "clean", "clean"), *names]:
         model = select(rows, attack=attack, kind=kind, nodes="targets")
-        first, *others = (_cell(row, plus_minus) for row in model)
-        ratio, seconds = _number(model[0]["ratio"]), f"{model[0]['seconds']:.1f}"
+        first, *others = (cell(row, plus_minus) for row in model)
+        ratio, seconds = number(model[0]["ratio"]), f"{model[0]['seconds']:.1f}"
         table.add_row(name, first, ratio, *others, seconds)
     return table
 
@@ -258,30 +266,30 @@ def _worst_case_table(rows: Rows, plus_minus: str) -> Any:
         f"best found{in_unit}",
         f"certified{in_unit}",
         "certified\n/ found",
-        f"test {_quantity(rows, metric)}\nof best found",
+        f"test {quantity(rows, metric)}\nof best found",
     ):
         table.add_column(name, justify="right", overflow="fold")
     (clean,) = select(losses, kind="clean")
     (tested,) = select(rows, kind="clean", metric=metric, nodes="targets")
-    table.add_row("clean", _cell(clean, plus_minus), "-", "-", _cell(tested, plus_minus))
-    for attack in ATTACKS:
+    table.add_row("clean", cell(clean, plus_minus), "-", "-", cell(tested, plus_minus))
+    for attack in attacks_of(rows):
         (found,) = select(losses, attack=attack, kind=FOUND)
         (certified,) = select(losses, attack=attack, kind=CERTIFIED)
         (tested,) = select(rows, attack=attack, kind=FOUND, metric=metric)
-        ratio = _number(_ratio(metric, certified["mean"], found["mean"]))
-        cells = (_cell(row, plus_minus) for row in (found, certified))
-        table.add_row(attack, *cells, ratio, _cell(tested, plus_minus))
+        ratio = number(ratio_of(metric, certified["mean"], found["mean"]))
+        cells = (cell(row, plus_minus) for row in (found, certified))
+        table.add_row(attack, *cells, ratio, cell(tested, plus_minus))
     return table
 
 
-def _worst_case_caption(rows: Rows) -> str:
+def worst_case_caption(rows: Rows) -> str:
     """What is certified, in words."""
     loss = rows[0]["loss"].replace("_", " ")
     what = "root of the mean squared error" if loss == "squared error" else f"{loss} loss"
     return f"found, certified: {what}, training rows; no attack exceeds what is certified"
 
 
-def _constant_lines(rows: Rows) -> Iterator[str]:
+def constant_lines(rows: Rows) -> Iterator[str]:
     """What models are the same for every row, in words."""
     metric = rows[0]["metric"]
     for row in select(rows, nodes="targets", metric=metric):
@@ -294,24 +302,27 @@ def _constant_lines(rows: Rows) -> Iterator[str]:
             )
 
 
-def _quantity(rows: Rows, metric: str) -> str:
+def quantity(rows: Rows, metric: str) -> str:
     unit = select(rows, metric=metric)[0]["unit"]
     return f"{NAMES[metric]} ({as_drawn(unit)})" if unit else NAMES[metric]
 
 
-def _cell(row: Row, plus_minus: str) -> str:
+def cell(row: Row, plus_minus: str) -> str:
     digits = DIGITS.get(row["metric"], 2)
     if np.isnan(row["se"]):
-        return _number(row["mean"], digits)
+        return number(row["mean"], digits)
     return f"{row['mean']:.{digits}f} {plus_minus} {row['se']:.{digits}f}"
 
 
-def _number(value: float, digits: int = 2) -> str:
+def number(value: float, digits: int = 2) -> str:
     return "-" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def to_csv(rows: Rows) -> bytes:
-    """The rows as CSV; an empty field is a value that does not exist."""
+    """The rows as CSV; an empty field is a value that does not exist.
+
+    Words that a spreadsheet would run get an apostrophe before them.
+    """
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     return "".join(f"{','.join(map(_field, line))}\n" for line in lines).encode()
 
@@ -319,4 +330,14 @@ def to_csv(rows: Rows) -> bytes:
 def _field(value: Any) -> str:
     """A value in quotes where it needs them; Python's own writer forgets a carriage return."""
     text = "" if value is None or value != value else str(value)
+    if isinstance(value, str) and text.startswith(FORMULAS) and not _is_number(text):
+        text = f"'{text}"
     return '"' + text.replace('"', '""') + '"' if any(one in text for one in ',"\r\n') else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""What a report is about and how it is made: a bundled data set, or a table of the user."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from skfedmtl._input import listing
+from skfedmtl._report.data import DATASETS, Data, Own, TableError, is_classification
+from skfedmtl._report.experiment import (
+    Result,
+    Settings,
+    Threat,
+    pieces,
+    run_piece,
+    split_rows,
+    split_seeds,
+)
+from skfedmtl._report.penalties import N_FOLDS, choose_penalties
+from skfedmtl._report.prepare import Prepared
+
+
+class Plan(NamedTuple):
+    """All that is known before the work."""
+
+    data: Data
+    settings: Settings
+    threat: Threat
+    title: str
+    unit: str | None  #: of the target, in regression
+    nodes: str  #: what they are, in the plural
+    notes: tuple[str, ...] = ()
+    own: Own | None = None
+
+    @property
+    def classify(self) -> bool:
+        return is_classification(self.data[1])
+
+    @property
+    def work(self) -> int:
+        """The number of pieces of work."""
+        return len(pieces(self.settings.repeats, self.threat))
+
+
+def plan_dataset(
+    name: str,
+    home: str | None,
+    settings: Settings,
+    threat: Threat,
+    penalties: tuple[float | None, float | None],
+) -> Plan:
+    """A report on a bundled data set, with its own penalties where none are given."""
+    dataset = DATASETS[name]
+    data = dataset.load(home)
+    lambda1, lambda2 = penalties
+    settings = settings._replace(
+        lambda1=dataset.lambda1 if lambda1 is None else lambda1,
+        lambda2=dataset.lambda2 if lambda2 is None else lambda2,
+        loss=dataset.loss if is_classification(data[1]) else "squared_error",
+    )
+    threat = _check_threat(threat, np.unique(data[2]))
+    return Plan(data, settings, threat, dataset.title, dataset.unit, dataset.nodes)
+
+
+def plan_table(
+    name: str,
+    prepared: Prepared,
+    settings: Settings,
+    threat: Threat,
+    penalties: tuple[float | None, float | None],
+) -> Plan:
+    """A report on a user's table, with penalties chosen on training rows where none are given."""
+    X, y, nodes, own = prepared
+    threat = _check_threat(threat, np.unique(nodes))
+    settings = settings._replace(loss="hinge" if is_classification(y) else "squared_error")
+    notes = own.notes
+    if None in penalties:
+        with threadpool_limits(1):
+            split = split_rows(X, y, nodes, split_seeds(settings, 0)[0], own)
+            penalties = choose_penalties(split, settings, *penalties)
+        notes += (f"penalties chosen by {N_FOLDS}-fold cross-validation of training rows",)
+    settings = settings._replace(lambda1=penalties[0], lambda2=penalties[1])
+    title = f"{own.target} in {name}"
+    if own.classes is not None:
+        title = f"{own.target} in {name}, {own.classes[1]!r} against {own.classes[0]!r}"
+    unit = None if own.classes is not None else own.target
+    return Plan((X, y, nodes), settings, threat, title, unit, f"nodes ({own.node})", notes, own)
+
+
+def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
+    """Targets and sources as labels of nodes; what no attack could start with is refused."""
+    by_word = {str(label): label for label in labels.tolist()}
+    for option in ("targets", "sources"):
+        for word in getattr(threat, option) or ():
+            if word not in by_word:
+                raise TableError(f"{option}: no node {word!r} among {listing(labels)}")
+    targets, sources = (
+        None if some is None else tuple(by_word[word] for word in dict.fromkeys(some))
+        for some in (threat.targets, threat.sources)
+    )
+    if "indirect" in threat.attacks and targets is not None:
+        if len(targets) == len(labels):
+            raise TableError(
+                "targets: an indirect attack needs a node that is no target; leave one out, or "
+                "ask for direct and hybrid attacks"
+            )
+        both = [str(one) for one in sources or () if one in targets]
+        if both:
+            raise TableError(
+                f"sources: {both[0]!r} is a target, through which an indirect attack does not go; "
+                "leave it out, or ask for direct and hybrid attacks"
+            )
+    return threat._replace(targets=targets, sources=sources)
+
+
+def run(plan: Plan, n_jobs: int | None) -> Iterator[list[Result]]:
+    """Do all pieces of work; the results of each, as they come."""
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+    work = pieces(plan.settings.repeats, plan.threat)
+    yield from parallel(
+        delayed(run_piece)(piece, *plan.data, plan.settings, plan.threat, plan.own)
+        for piece in work
+    )
+
+
+def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
+    """What was done: the data set, the data, the settings, and what else there is to say."""
+    X, _, nodes = plan.data
+    settings = plan.settings
+    n_targets = next(int(r.targets.sum()) for r in results if r.targets is not None)
+    repetitions = "1 repetition" if settings.repeats == 1 else f"{settings.repeats} repetitions"
+    return (
+        f"Data poisoning: {plan.title}",
+        f"{len(np.unique(nodes))} {plan.nodes}, {n_targets} of them attacked; "
+        f"{X.shape[0]} rows, {X.shape[1]} features",
+        f"budget {100 * settings.budget:g} % of the sources' rows, {repetitions}, "
+        f"{settings.loss.replace('_', ' ')}, "
+        f"lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
+        *plan.notes,
+    )
