@@ -23,7 +23,8 @@ from skfedmtl import (
 )
 from skfedmtl._report.experiment import ATTACKS, BASELINES, CERTIFIED, KINDS, Result, Settings
 from skfedmtl._report.figure import draw
-from skfedmtl._report.tables import print_tables, summarise, to_csv
+from skfedmtl._report.printed import print_tables
+from skfedmtl._report.tables import summarise, to_csv
 from skfedmtl._tools.figures import as_drawn
 from skfedmtl.inspection import (
     ConvergenceDisplay,

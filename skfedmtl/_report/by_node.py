@@ -69,17 +69,21 @@ def _rows(head: Row, nodes: Nodes, values: Array, base: Array) -> Iterator[Row]:
             continue
         reference = float(np.nanmean(base[:, code]))
         mean = float(np.mean(known))
-        has_ratio = head["metric"] != "auc" and reference > 0.0
         yield {
             **head,
             "level": "node",
             "repeat": "",
             "mean": mean,
             "se": np.std(known, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan,
-            "ratio": mean / reference if has_ratio else np.nan,
+            "ratio": ratio_of(head["metric"], mean, reference),
             "seconds": np.nan,
             "constant": np.nan,
             "node": label,
             "n_train": int(nodes.n_train[code]),
             "n_test": int(nodes.n_test[code]),
         }
+
+
+def ratio_of(metric: str, value: float, reference: float) -> float:
+    """A value over another; NaN for areas under curves, and over 0."""
+    return value / reference if metric != "auc" and reference > 0.0 else np.nan

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -12,11 +13,14 @@ from typing import BinaryIO
 
 from skfedmtl._report.data import TableError
 from skfedmtl._report.experiment import ATTACKS, Result, Settings, Threat
-from skfedmtl._report.options import FILES, parse
+from skfedmtl._report.injected import poisoned_csv
+from skfedmtl._report.options import parse
 from skfedmtl._report.own_table import read_table
+from skfedmtl._report.page import page
 from skfedmtl._report.plan import Plan, header, plan_dataset, plan_table, run
 from skfedmtl._report.prepare import Asked, prepare, split_table
-from skfedmtl._report.tables import Rows, print_tables, summarise, to_csv
+from skfedmtl._report.printed import print_tables
+from skfedmtl._report.tables import Rows, summarise, to_csv
 from skfedmtl._tools.files import write_whole
 
 
@@ -34,14 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0, 1 if the files could not be written, 2 if the command could not start,
         130 after Ctrl-C. Wrong options leave by ``SystemExit`` with code 2.
     """
+    argv = sys.argv[1:] if argv is None else argv
     options = parse(argv)
     try:
-        return _report(options)
+        return _report(options, shlex.join(["skfedmtl", *argv]))
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace, call: str) -> int:
     extra = () if options.table is None else ("pandas",)
     if missing := _missing_packages("matplotlib", "rich", *extra):
         return _fail(f'the report needs {" and ".join(missing)}: pip install "skfedmtl[report]"', 2)
@@ -57,11 +62,16 @@ def _report(options: argparse.Namespace) -> int:
     print_tables(rows, lines, plan.classify)
     for message in dict.fromkeys(text for result in results for text in result.warnings):
         print(f"warning: {message}", file=sys.stderr)
+    image = _png(rows, lines)
+    contents = {
+        "report.csv": to_csv(rows),
+        "report.png": image,
+        "report.html": page(plan, rows, lines, results, image, call),
+    }
+    if options.poisoned:
+        contents["poisoned.csv"] = poisoned_csv(results, plan.own)
     try:
-        paths = write_files(
-            Path(options.output).expanduser(),
-            {FILES[0]: to_csv(rows), FILES[1]: _png(rows, lines)},
-        )
+        paths = write_files(Path(options.output).expanduser(), contents)
     except OSError as error:
         return _fail(f"--output: {error}", 1)
     for path in paths:

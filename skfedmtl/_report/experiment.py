@@ -7,6 +7,7 @@ same numbers.
 
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,8 +56,8 @@ class Threat(NamedTuple):
     """Which attacks are tried, on whom, and through whom."""
 
     attacks: tuple[str, ...] = ATTACKS
-    targets: tuple[str, ...] | None = None  #: None: half of the nodes, drawn
-    sources: tuple[str, ...] | None = None  #: of attacks that are not direct; None: drawn
+    targets: Sequence[Any] | None = None  #: None: half of the nodes, drawn
+    sources: Sequence[Any] | None = None  #: of attacks that are not direct; None: drawn
     bound: bool = True
 
 

@@ -41,7 +41,7 @@ def _make_parser() -> argparse.ArgumentParser:
     what.add_argument("table", nargs="?", type=_nonempty, metavar="TABLE", help=TABLE_HELP)
     what.add_argument("--dataset", choices=DATASETS, help="a data set; flights without a TABLE")
     _add_table_options(report.add_argument_group("of a TABLE"))
-    several = {"nargs": "+", "action": "extend"}
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--attack", **several, choices=ATTACKS, help="attacks that are tried; None: all of them")
     add("--targets", **several, metavar="NODE", help="nodes to be hurt; None: half of them, drawn")
     add(

@@ -76,12 +76,12 @@ def plan_table(
     threat = _check_threat(threat, np.unique(nodes))
     settings = settings._replace(loss="hinge" if is_classification(y) else "squared_error")
     notes = own.notes
+    with threadpool_limits(1):
+        split = split_rows(X, y, nodes, split_seeds(settings, 0)[0], own)
+        lambda1, lambda2 = choose_penalties(split, settings, *penalties)
     if None in penalties:
-        with threadpool_limits(1):
-            split = split_rows(X, y, nodes, split_seeds(settings, 0)[0], own)
-            penalties = choose_penalties(split, settings, *penalties)
         notes += (f"penalties chosen by {N_FOLDS}-fold cross-validation of training rows",)
-    settings = settings._replace(lambda1=penalties[0], lambda2=penalties[1])
+    settings = settings._replace(lambda1=lambda1, lambda2=lambda2)
     title = f"{own.target} in {name}"
     if own.classes is not None:
         title = f"{own.target} in {name}, {own.classes[1]!r} against {own.classes[0]!r}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skfedmtl._report.by_node import NO_NODE, Row, node_rows
+from skfedmtl._report.by_node import NO_NODE, Row, node_rows, ratio_of
 from skfedmtl._report.experiment import (
     ATTACKS,
     BASELINES,
@@ -17,7 +17,6 @@ from skfedmtl._report.experiment import (
     Result,
     Settings,
 )
-from skfedmtl._tools.figures import as_drawn
 
 Rows = list[Row]  #: of the CSV file
 
@@ -169,43 +168,9 @@ def _share(constant: Mask | None, mask: Mask) -> float:
     return np.nan if constant is None else float(np.mean(constant[mask]))
 
 
-def ratio_of(metric: str, value: float, reference: float) -> float:
-    return value / reference if metric != "auc" and reference > 0.0 else np.nan
-
-
 def select(rows: Rows, **wanted: Any) -> Rows:
     """The rows that have all the wanted entries."""
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
-
-
-def print_tables(rows: Rows, header: Sequence[str], classify: bool) -> None:
-    """Print what was done, the models without an attack, the attacks, and the worst case.
-
-    Parameters
-    ----------
-    rows : list of dict
-        What `summarise` returns.
-    header : sequence of str
-        Lines to print first.
-    classify : bool
-        Whether the target is a class.
-    """
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)  # names are text
-    plus_minus = "±" if (console.encoding or "").lower().startswith("utf") else "+-"
-    rows = select(rows, level="aggregate")
-    console.print("\n".join(map(as_drawn, header)), end="\n\n", soft_wrap=True)
-    tested = [row for row in rows if row["metric"] in NAMES]
-    console.print(_models_table(tested, classify, plus_minus))
-    console.print(_attacks_table(tested, plus_minus))
-    if select(rows, kind=CERTIFIED):
-        console.print(_worst_case_table(rows, plus_minus))
-        console.print(worst_case_caption(rows), soft_wrap=True)
-    if any(not np.isnan(row["se"]) for row in rows):
-        console.print(f"{plus_minus}: standard error over the repetitions; ratio: of the means")
-    for line in constant_lines(tested):
-        console.print(line, soft_wrap=True)
 
 
 def attacks_of(rows: Rows) -> list[str]:
@@ -213,117 +178,16 @@ def attacks_of(rows: Rows) -> list[str]:
     return [attack for attack in ATTACKS if select(rows, attack=attack)]
 
 
-def _models_table(rows: Rows, classify: bool, plus_minus: str) -> Any:
-    from rich.table import Table
-
-    metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    table = Table(title="Without an attack: test rows, mean over nodes", title_justify="left")
-    table.add_column("model")
-    for metric in metrics:
-        for nodes in ("all nodes", "target nodes"):
-            table.add_column(f"{quantity(rows, metric)}\n{nodes}", justify="right", overflow="fold")
-    for attack, name in MODELS[classify].items():
-        model = select(rows, attack=attack)
-        cells = [
-            cell(select(model, metric=metric, nodes=nodes)[0], plus_minus)
-            for metric in metrics
-            for nodes in ("all", "targets")
-        ]
-        table.add_row(name, *cells)
-    return table
-
-
-def _attacks_table(rows: Rows, plus_minus: str) -> Any:
-    from rich.table import Table
-
-    table = Table(title="Under attack: test rows, mean over target nodes", title_justify="left")
-    first, *others = (quantity(rows, m) for m in dict.fromkeys(row["metric"] for row in rows))
-    table.add_column("attack")
-    for name in (first, "ratio to clean", *others, "seconds"):
-        table.add_column(name, justify="right", overflow="fold")
-    names = [(attack, kind, f"{kind} {attack}") for attack in attacks_of(rows) for kind in KINDS]
-    for attack, kind, name in [("none", "clean", "clean"), *names]:
-        model = select(rows, attack=attack, kind=kind, nodes="targets")
-        first, *others = (cell(row, plus_minus) for row in model)
-        ratio, seconds = number(model[0]["ratio"]), f"{model[0]['seconds']:.1f}"
-        table.add_row(name, first, ratio, *others, seconds)
-    return table
-
-
-def _worst_case_table(rows: Rows, plus_minus: str) -> Any:
-    """Found and certified losses of training rows; test rows have a column of their own."""
-    from rich.table import Table
-
-    losses = [row for row in rows if row["metric"] in LOSSES]
-    unit = losses[0]["unit"]
-    in_unit = f"\n({as_drawn(unit)})" if unit else ""
-    metric = rows[0]["metric"]
-    table = Table(
-        title="Worst case: clean training rows, mean over target nodes", title_justify="left"
-    )
-    table.add_column("attack")
-    for name in (
-        f"best found{in_unit}",
-        f"certified{in_unit}",
-        "certified\n/ found",
-        f"test {quantity(rows, metric)}\nof best found",
-    ):
-        table.add_column(name, justify="right", overflow="fold")
-    (clean,) = select(losses, kind="clean")
-    (tested,) = select(rows, kind="clean", metric=metric, nodes="targets")
-    table.add_row("clean", cell(clean, plus_minus), "-", "-", cell(tested, plus_minus))
-    for attack in attacks_of(rows):
-        (found,) = select(losses, attack=attack, kind=FOUND)
-        (certified,) = select(losses, attack=attack, kind=CERTIFIED)
-        (tested,) = select(rows, attack=attack, kind=FOUND, metric=metric)
-        ratio = number(ratio_of(metric, certified["mean"], found["mean"]))
-        cells = (cell(row, plus_minus) for row in (found, certified))
-        table.add_row(attack, *cells, ratio, cell(tested, plus_minus))
-    return table
-
-
-def worst_case_caption(rows: Rows) -> str:
-    """What is certified, in words."""
-    loss = rows[0]["loss"].replace("_", " ")
-    what = "root of the mean squared error" if loss == "squared error" else f"{loss} loss"
-    return f"found, certified: {what}, training rows; no attack exceeds what is certified"
-
-
-def constant_lines(rows: Rows) -> Iterator[str]:
-    """What models are the same for every row, in words."""
-    metric = rows[0]["metric"]
-    for row in select(rows, nodes="targets", metric=metric):
-        if row["constant"] > 0.0 and row["kind"] != FOUND:  # it is one of the others
-            name = "clean" if row["kind"] == "clean" else f"{row['kind']} {row['attack']}"
-            auc = ", with an AUC of 0.5" if metric != "rmse" else ""
-            yield (
-                f"constant: the models of {100 * row['constant']:.0f} % of the target nodes"
-                f"{auc} ({name})"
-            )
-
-
-def quantity(rows: Rows, metric: str) -> str:
-    unit = select(rows, metric=metric)[0]["unit"]
-    return f"{NAMES[metric]} ({as_drawn(unit)})" if unit else NAMES[metric]
-
-
-def cell(row: Row, plus_minus: str) -> str:
-    digits = DIGITS.get(row["metric"], 2)
-    if np.isnan(row["se"]):
-        return number(row["mean"], digits)
-    return f"{row['mean']:.{digits}f} {plus_minus} {row['se']:.{digits}f}"
-
-
-def number(value: float, digits: int = 2) -> str:
-    return "-" if np.isnan(value) else f"{value:.{digits}f}"
-
-
 def to_csv(rows: Rows) -> bytes:
     """The rows as CSV; an empty field is a value that does not exist.
 
     Words that a spreadsheet would run get an apostrophe before them.
     """
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return as_csv([list(rows[0]), *(list(row.values()) for row in rows)])
+
+
+def as_csv(lines: Sequence[Sequence[Any]]) -> bytes:
+    """Lines of cells as CSV."""
     return "".join(f"{','.join(map(_field, line))}\n" for line in lines).encode()
 
 

@@ -1,0 +1,207 @@
+"""A report as one page that needs nothing else: no script, no style sheet, no address."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from skfedmtl._report.by_node import FEW_ROWS
+from skfedmtl._report.experiment import CERTIFIED, Result
+from skfedmtl._report.grids import (
+    Grid,
+    attacks_grid,
+    constant_lines,
+    models_grid,
+    nodes_grid,
+    worst_case_caption,
+    worst_case_grid,
+)
+from skfedmtl._report.injected import injected_grid
+from skfedmtl._report.plan import Plan
+from skfedmtl._report.tables import NAMES, Rows, select
+from skfedmtl._tools.figures import as_drawn
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c1c1c; --soft: #5f5f5f; --line: #d4d4d4;
+  --paper: #ffffff; --band: #f4f4f4; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --soft: #a8a8a8; --line: #444444;
+  --paper: #181818; --band: #242424; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; color: var(--ink);
+  background: var(--paper); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+p, li { max-width: 46rem; }
+.soft { color: var(--soft); font-size: .92rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
+  vertical-align: bottom; }
+th { white-space: pre-line; font-weight: 600; }
+td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; white-space: pre-line; min-width: 8rem; }
+.words td { text-align: left; white-space: normal; overflow-wrap: normal; }
+.words th { text-align: left; }
+tbody tr:nth-child(even) { background: var(--band); }
+figure { margin: 0; background: #ffffff; border-radius: 4px; }
+img { display: block; width: 100%; height: auto; }
+pre { padding: .7rem; background: var(--band); white-space: pre-wrap; font-size: .88rem; }
+@media print {
+  :root { --ink: #000000; --soft: #444444; --line: #bbbbbb; --paper: #ffffff; --band: #f4f4f4; }
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  .wide { overflow: visible; }
+  table { font-size: 8pt; }
+  th, td { padding: .15rem .4rem; }
+  section, figure, tr { break-inside: avoid; }
+}
+"""
+
+
+def page(
+    plan: Plan,
+    rows: Rows,
+    lines: Sequence[str],
+    results: Sequence[Result],
+    png: bytes,
+    call: str,
+) -> bytes:
+    """Write the page.
+
+    Parameters
+    ----------
+    plan : Plan
+        What was asked for.
+    rows : list of dict
+        What `summarise` returns.
+    lines : sequence of str
+        Title and what was done.
+    results : sequence of Result
+        All models of all repetitions.
+    png : bytes
+        The figure.
+    call : str
+        What makes the same report again.
+
+    Returns
+    -------
+    page : bytes
+        HTML in UTF-8.
+    """
+    title, *done = lines
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in done) + "</ul>",
+        *_tables(plan, rows),
+        _section("The target nodes", f"{_figure(png, title)}"),
+        *_by_node(rows),
+        *_injected(plan, results),
+        *_warnings(results),
+        _section(
+            "Make it again",
+            f"<pre>{_text(call)}</pre>"
+            f'<p class="soft">skfedmtl {_text(version("skfedmtl"))}, seed {plan.settings.seed}. '
+            "The seconds aside, the numbers do not depend on the number of processes.</p>",
+        ),
+    ]
+    text = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _text(value: Any) -> str:
+    """Words as words, whatever they hold."""
+    return escape(as_drawn(value))
+
+
+def _section(title: str, *content: str) -> str:
+    return f"<section>\n<h2>{_text(title)}</h2>\n" + "\n".join(content) + "\n</section>"
+
+
+def _note(text: str) -> str:
+    return f'<p class="soft">{_text(text)}</p>'
+
+
+def _table(grid: Grid, kind: str = "") -> str:
+    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in grid.head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in line) + "</tr>\n"
+        for line in grid.lines
+    )
+    return (
+        f'<div class="wide {kind}"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}</tbody>\n</table></div>"
+    )
+
+
+def _figure(png: bytes, title: str) -> str:
+    code = base64.b64encode(png).decode("ascii")
+    return f'<figure><img alt="{_text(title)}" src="data:image/png;base64,{code}"></figure>'
+
+
+def _tables(plan: Plan, rows: Rows) -> Iterator[str]:
+    """The tables that the terminal shows."""
+    rows = select(rows, level="aggregate")
+    tested = [row for row in rows if row["metric"] in NAMES]
+    has_errors = any(not np.isnan(row["se"]) for row in rows)
+    note = "±: standard error over the repetitions; ratio: of the means."
+    models = models_grid(tested, plan.classify, "±")
+    yield _section(models.title, _table(models))
+    attacks = attacks_grid(tested, "±")
+    what = (
+        "Random: as many rows, not optimised. Direct attacks inject into the targets, indirect ones "
+        "into other nodes, hybrid ones into both."
+    )
+    constant = [_note(line) for line in constant_lines(tested)]
+    notes = [_note(what), *([_note(note)] if has_errors else []), *constant]
+    yield _section(attacks.title, _table(attacks), *notes)
+    if select(rows, kind=CERTIFIED):
+        worst = worst_case_grid(rows, "±")
+        caption = [_note(worst_case_caption(rows))]
+        if plan.own is not None:
+            caption.append(
+                _note(
+                    "Certified for all rows in a ball around the mean that holds the ranges of all "
+                    "columns; rows that keep those ranges stand below it."
+                )
+            )
+        yield _section(worst.title, _table(worst), *caption)
+
+
+def _by_node(rows: Rows) -> Iterator[str]:
+    if not select(rows, level="node"):
+        return
+    grid = nodes_grid(rows)
+    notes = [
+        "Alone: a model of the node's own rows. Under attack: means of the repetitions in which the "
+        "node was a target; - where it never was."
+    ]
+    if any("†" in line[2] for line in grid.lines):
+        notes.append(f"† fewer than {FEW_ROWS} test rows, whose error says little.")
+    yield _section(grid.title, _table(grid), *map(_note, notes))
+
+
+def _injected(plan: Plan, results: Sequence[Result]) -> Iterator[str]:
+    if plan.own is None:
+        return
+    grid = injected_grid(results, plan.own)
+    note = (
+        "Optimised attacks: rows of all repetitions beside training rows of the same nodes; the "
+        "columns whose means or shares moved most. Every column keeps the clean range of its node, "
+        "whole numbers stay whole, and a row has one of the categories."
+    )
+    yield _section(grid.title, _table(grid, "words"), _note(note))
+
+
+def _warnings(results: Sequence[Result]) -> Iterator[str]:
+    messages = dict.fromkeys(text for result in results for text in result.warnings)
+    if messages:
+        items = "".join(f"<li>{_text(one)}</li>" for one in messages)
+        yield _section("Warnings", f"<ul>{items}</ul>")
