@@ -17,6 +17,7 @@ MODULES = (
     "skfedmtl.metrics",
     "skfedmtl.model_selection",
     "skfedmtl.relationships",
+    "skfedmtl.report",
 )
 #: what numpydoc finds missing, and may be: longer summaries, see-also lists, examples of methods,
 #: names of returned values; or what numpydoc 1.8 alone does, a summary on a line of its own

@@ -1,7 +1,6 @@
 """The console command ``skfedmtl``; ``skfedmtl report`` measures attacks and shows what they do."""
 
 import argparse
-import io
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,13 +13,13 @@ from typing import BinaryIO
 from skfedmtl._report.data import TableError
 from skfedmtl._report.experiment import ATTACKS, Result, Settings, Threat
 from skfedmtl._report.injected import poisoned_csv
+from skfedmtl._report.made import finish
 from skfedmtl._report.options import parse
 from skfedmtl._report.own_table import read_table
-from skfedmtl._report.page import page
-from skfedmtl._report.plan import Plan, header, plan_dataset, plan_table, run
+from skfedmtl._report.plan import Plan, plan_dataset, plan_table, run
 from skfedmtl._report.prepare import Asked, prepare, split_table
 from skfedmtl._report.printed import print_tables
-from skfedmtl._report.tables import Rows, summarise, to_csv
+from skfedmtl._report.tables import to_csv
 from skfedmtl._tools.files import write_whole
 
 
@@ -56,20 +55,18 @@ def _report(options: argparse.Namespace, call: str) -> int:
         return _fail(f"{error}\nThe option for the folder is --data-home.", 2)
     except TableError as error:
         return _fail(str(error), 2)
-    results = _run(plan, options.n_jobs)
-    rows = summarise(results, plan.settings, plan.unit)
-    lines = header(plan, results)
-    print_tables(rows, lines, plan.classify)
-    for message in dict.fromkeys(text for result in results for text in result.warnings):
+    made = finish(plan, _run(plan, options.n_jobs))
+    print_tables(made.rows, made.lines, plan.classify)
+    for message in dict.fromkeys(text for result in made.results for text in result.warnings):
         print(f"warning: {message}", file=sys.stderr)
-    image = _png(rows, lines)
+    image = made.png()
     contents = {
-        "report.csv": to_csv(rows),
+        "report.csv": to_csv(made.rows),
         "report.png": image,
-        "report.html": page(plan, rows, lines, results, image, call),
+        "report.html": made.page(image, call),
     }
-    if options.poisoned:
-        contents["poisoned.csv"] = poisoned_csv(results, plan.own)
+    if options.poisoned and plan.own is not None:
+        contents["poisoned.csv"] = poisoned_csv(made.results, plan.own)
     try:
         paths = write_files(Path(options.output).expanduser(), contents)
     except OSError as error:
@@ -139,14 +136,6 @@ def _run(plan: Plan, n_jobs: int) -> list[Result]:
 
 
 # -- files --------------------------------------------------------------------------------
-
-
-def _png(rows: Rows, lines: Sequence[str]) -> bytes:
-    from skfedmtl._report.figure import draw
-
-    image = io.BytesIO()
-    draw(rows, lines[:3]).savefig(image, format="png", dpi=150)
-    return image.getvalue()
 
 
 def write_files(folder: Path, contents: dict[str, bytes]) -> list[Path]:

@@ -156,8 +156,8 @@ def _tables(plan: Plan, rows: Rows) -> Iterator[str]:
     yield _section(models.title, _table(models))
     attacks = attacks_grid(tested, "±")
     what = (
-        "Random: as many rows, not optimised. Direct attacks inject into the targets, indirect ones "
-        "into other nodes, hybrid ones into both."
+        "Random: as many rows, not optimised. Direct attacks inject into the targets, indirect "
+        "ones into other nodes, hybrid ones into both."
     )
     constant = [_note(line) for line in constant_lines(tested)]
     notes = [_note(what), *([_note(note)] if has_errors else []), *constant]
@@ -180,8 +180,8 @@ def _by_node(rows: Rows) -> Iterator[str]:
         return
     grid = nodes_grid(rows)
     notes = [
-        "Alone: a model of the node's own rows. Under attack: means of the repetitions in which the "
-        "node was a target; - where it never was."
+        "Alone: a model of the node's own rows. Under attack: means of the repetitions in which "
+        "the node was a target; - where it never was."
     ]
     if any("†" in line[2] for line in grid.lines):
         notes.append(f"† fewer than {FEW_ROWS} test rows, whose error says little.")

@@ -94,10 +94,10 @@ def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
     by_word = {str(label): label for label in labels.tolist()}
     for option in ("targets", "sources"):
         for word in getattr(threat, option) or ():
-            if word not in by_word:
+            if str(word) not in by_word:
                 raise TableError(f"{option}: no node {word!r} among {listing(labels)}")
     targets, sources = (
-        None if some is None else tuple(by_word[word] for word in dict.fromkeys(some))
+        None if some is None else tuple(by_word[word] for word in dict.fromkeys(map(str, some)))
         for some in (threat.targets, threat.sources)
     )
     if "indirect" in threat.attacks and targets is not None:

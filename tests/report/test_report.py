@@ -20,6 +20,7 @@ from skfedmtl.attack import DamageBound
 from skfedmtl.model_selection import train_test_split_nodes
 
 ATTACKS = ["direct", "indirect", "hybrid"]
+OLD = ("report.csv", "report.png", "report.html")
 KINDS = ["random", "optimised"]
 NUMBERS = ("mean", "se", "ratio", "seconds")
 
@@ -57,12 +58,12 @@ def arguments(output, *more):
     return ["report", *options, "--n-jobs", "1", "--output", str(output), *more]
 
 
-def read(output):
+def read(output, by_node=False):
     with open(output / "report.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         row.update({key: float(row[key] or "nan") for key in NUMBERS})
-    return rows
+    return [row for row in rows if (row["level"] == "node") == by_node]
 
 
 def select(rows, **wanted):
@@ -144,7 +145,9 @@ def test_the_tables_hold_the_numbers_of_the_file(tmp_path, capsys):
         assert line.split()[3::2] == [f"{value:.2f}" for value in (*numbers, tested["mean"])]
     (caption,) = (line for line in out.splitlines() if line.startswith("found, certified: "))
     assert "root of the mean squared error" in caption and "training rows" in caption
-    assert out.splitlines()[-2:] == [str(tmp_path / name) for name in ("report.csv", "report.png")]
+    assert out.splitlines()[-3:] == [
+        str(tmp_path / name) for name in ("report.csv", "report.png", "report.html")
+    ]
     assert err == ""
 
 
@@ -393,7 +396,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, capsys, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_png", interrupt)
+    monkeypatch.setattr(command, "to_csv", interrupt)
     assert main(arguments(tmp_path / "report")) == 130
     assert "interrupted" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
@@ -412,14 +415,14 @@ def full_disk(monkeypatch, name):
     monkeypatch.setattr(command, "_write", write_half)
 
 
-@pytest.mark.parametrize("name", ["report.csv", "report.png"])
+@pytest.mark.parametrize("name", ["report.csv", "report.png", "report.html"])
 def test_a_failed_write_leaves_the_old_files(name, tmp_path, capsys, monkeypatch):
-    for old in ("report.csv", "report.png"):
+    for old in OLD:
         (tmp_path / old).write_text("old")
     full_disk(monkeypatch, name)
     assert main(arguments(tmp_path)) == 1
     assert "--output: no space left" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.csv", "report.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(OLD)
     assert all(path.read_text() == "old" for path in tmp_path.iterdir())
 
 
