@@ -293,10 +293,10 @@ def summary(rows):
 
 def draw_figure(lines, path):
     """From clean to attacked errors, a panel a data set and attack."""
-    figure, axes = plt.subplots(
-        len(ATTACKS), len(DATA), figsize=(11, 5), layout="constrained", squeeze=False
-    )
-    for (row, attack), (column, data) in product(enumerate(ATTACKS), enumerate(DATA)):
+    shown = list(dict.fromkeys(line["data"] for line in lines))
+    size = {"figsize": (1.0 + 3.2 * len(shown), 5.0), "layout": "constrained", "squeeze": False}
+    figure, axes = plt.subplots(len(ATTACKS), len(shown), **size)
+    for (row, attack), (column, data) in product(enumerate(ATTACKS), enumerate(shown)):
         axis = axes[row, column]
         own = [line for line in lines if (line["data"], line["attack"]) == (data, attack)]
         heights = -np.arange(len(own))
