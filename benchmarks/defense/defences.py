@@ -163,7 +163,7 @@ class Bench:
         decision = model.decision_function(rows.X, nodes=rows.nodes)
         sign = np.where(rows.y == model.classes_[1], 1.0, -1.0)
         hinge = np.maximum(0.0, 1.0 - sign * decision)
-        value = np.square(hinge) / 2.0 if model.loss == "squared_hinge" else hinge
+        value = np.square(hinge) if model.loss == "squared_hinge" else hinge
         return float(np.mean(self._by_target(rows, value)))
 
     def _missed(self, model, rows):

@@ -71,8 +71,7 @@ def craft(
             attempts.append(ascend("polished", best.start, settings.legs[0], beside))
     if climbs and (settings.init != "weights" or len(attempts) == 1):
         attempts += _climb(attempts[0], legs, ascend, checkpoint)
-    if climbs:
-        attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
+    attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
     task.end()
     return _crafted(judge.decide(attempts))
 
@@ -108,7 +107,7 @@ def _through_selection(
     ascend: Callable[..., Attempt],
     checkpoint: Checkpoint | None,
 ) -> list[Attempt]:
-    """Ascents from the best so far, each with the rows that its victim goes by held.
+    """Ascents from the best so far, if asked for, each with the rows held that its victim goes by.
 
     Rows that went too far are left out by the victim; the next ascent takes shorter steps then.
     """

@@ -54,6 +54,7 @@ class Settings(NamedTuple):
         climbs = given["max_iter"] != 0 and given["inner_iter"] is None
         init = given["init"]
         legs = _legs(given["max_iter"], given["inner_iter"], scenario.threat)
+        selects = given["max_iter"] != 0 and not scenario.victim.model._goes_by_all
         return cls(
             init="clean" if init == "auto" and not (climbs and chooses) else init,
             gradient=given["gradient"],
@@ -62,7 +63,7 @@ class Settings(NamedTuple):
             line_search=given["line_search"],
             legs=legs,
             legs_beside=LEGS_BESIDE if given["max_iter"] is None else legs,
-            n_selections=0 if scenario.victim.model._goes_by_all else _SELECTIONS,
+            n_selections=_SELECTIONS if selects else 0,
             inner_iter=given["inner_iter"],
             tol=float(given["tol"]),
             victim_tol=scenario.parameters.tol,
