@@ -24,7 +24,7 @@ import numpy as np
 
 from skfedmtl._model.common import JointResponse, WithCommon
 from skfedmtl._model.learned import Learned
-from skfedmtl._model.regulariser import Curved, Proximal, ProximalResponse
+from skfedmtl._model.regulariser import Curved, ExactResponse, Proximal, ProximalResponse
 from skfedmtl._model.shrinkage import mixing_weights, shrink, shrunk, singular
 from skfedmtl._typing import Array
 
@@ -37,6 +37,7 @@ _MULTIPLIERS = 40  #: rounds of the method of multipliers
 _GROWTH = 10.0  #: of rho, from one to the next
 _FIRST = 10.0  #: rho, as a multiple of the stiffness
 _APART = 1e-13  #: relative distance from W that ends them
+_KNOWN = 4  #: weights whose common part is remembered
 
 
 class _Point:
@@ -123,16 +124,16 @@ class _SmoothedSum:
                 break
 
     def _place(self, u: Array) -> None:
-        self._u, self._here = u, self._tied.curved(self._W - u, self._root)
+        self.u, self._here = u, self._tied.curved(self._W - u, self._root)
         self.value = self._here.value + self._lambda0 * float(u @ u)
         self.slope = self._here.slope
 
     def _slope_of_u(self) -> Array:
-        own: Array = 2.0 * self._lambda0 * self._u - self.slope.sum(axis=0)
+        own: Array = 2.0 * self._lambda0 * self.u - self.slope.sum(axis=0)
         return own
 
     def _search(self, step: Array, promise: float) -> bool:
-        u, before, length = self._u, self.value, 1.0
+        u, before, length = self.u, self.value, 1.0
         for _ in range(_TRIALS):
             self._place(u - length * step)
             if self.value <= before - _FALL * length * promise:
@@ -173,9 +174,22 @@ class CommonLearned(WithCommon):
         super().__init__(tied, lambda0)
         self._learned = tied
         self._last = np.zeros(0)  #: u of the last proximal step, from which the next one begins
+        self._smooth = np.zeros(0)  #: of the last smoothed one
+        self._known: tuple[tuple[Array, Array], ...] = ()  #: weights and their u, the last ones
 
     def common_part(self, W: Array) -> Array:
-        """By the method of multipliers."""
+        """By the method of multipliers, where no step has told it."""
+        for weights, u in self._known:
+            if np.array_equal(weights, W):
+                return u
+        u = self._find_common(W)
+        self._remember(W, u)
+        return u
+
+    def _remember(self, W: Array, u: Array) -> None:
+        self._known = ((W, u), *self._known[: _KNOWN - 1])
+
+    def _find_common(self, W: Array) -> Array:
         V, rho = np.zeros_like(W), _FIRST * self.stiffness(W.shape[1])
         u = np.zeros(W.shape[1])
         size = float(np.linalg.norm(W))
@@ -192,7 +206,14 @@ class CommonLearned(WithCommon):
     def proximal(self, T: Array, rho: float) -> Proximal:
         now = self._least(T, rho, self._last if self._last.shape == T.shape[1:] else 0.0 * T[0])
         self._last = now.u
-        return Proximal(now.weights(), now.penalty)
+        W = now.weights()
+        self._remember(W, now.u)
+        return Proximal(W, now.penalty)
+
+    def respond(self, V: Array) -> ExactResponse:
+        response = super().respond(V)
+        self._remember(response.W, V.sum(axis=0) / (2.0 * self.lambda0))
+        return response
 
     def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
         now = self._least(T, rho, np.zeros(T.shape[1]))
@@ -219,4 +240,7 @@ class CommonLearned(WithCommon):
 
     def curved(self, W: Array, root: float) -> Curved:
         """R smoothed, and the best parts for it."""
-        return _SmoothedSum(self._learned, self.lambda0, W, root, self.common_part(W))
+        begin = self._smooth if self._smooth.shape == W.shape[1:] else self.common_part(W)
+        smoothed = _SmoothedSum(self._learned, self.lambda0, W, root, begin)
+        self._smooth = smoothed.u
+        return smoothed

@@ -47,7 +47,7 @@ def optimum(lambda0, task, m, *, fit_intercept, kappa):
     """P*, or None unless the solver calls it optimal."""
     X, y, codes, weight, lambda1, lambda2, loss, relationship = task
     share = row_weights(codes, weight, m)
-    extra = fit_intercept and not RECORD_OF[loss].is_regression
+    extra = fit_intercept and not RECORD_OF[loss].has_free_intercept
     features = np.column_stack([X, np.full(len(y), kappa)]) if extra else X
     d = features.shape[1]
     Z, penalty = _weights_and_regulariser(m, d, lambda1, lambda2, relationship)
