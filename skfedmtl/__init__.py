@@ -5,12 +5,15 @@ from importlib.metadata import version
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
 from skfedmtl._input import from_nodes
 from skfedmtl.attack import LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
+from skfedmtl.model_selection import FMTLClassifierCV, FMTLRegressorCV
 
 __version__ = version("skfedmtl")
 
 __all__ = [
     "FMTLClassifier",
+    "FMTLClassifierCV",
     "FMTLRegressor",
+    "FMTLRegressorCV",
     "LabelFlipPoisoner",
     "PoisoningAttacker",
     "RandomPoisoner",

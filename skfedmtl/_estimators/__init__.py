@@ -2,6 +2,8 @@
 
 from skfedmtl._estimators.base import BaseFMTL
 from skfedmtl._estimators.classifier import FMTLClassifier
+from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
+from skfedmtl._estimators.probabilities import ProbabilityMixin
 from skfedmtl._estimators.regressor import FMTLRegressor
 from skfedmtl._estimators.whole import whole_or_not_at_all
 
@@ -9,5 +11,7 @@ __all__ = [
     "BaseFMTL",
     "FMTLClassifier",
     "FMTLRegressor",
+    "NodeCovarianceMixin",
+    "ProbabilityMixin",
     "whole_or_not_at_all",
 ]

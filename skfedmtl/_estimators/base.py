@@ -42,7 +42,7 @@ from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
 from skfedmtl._tools.callbacks import CallbackSupportMixin
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions
-from skfedmtl._tools.task import Task
+from skfedmtl._tools.task import NO_TASK, Task
 
 _NAMED = 5  #: columns that a warning lists
 NO_NODE = 0  #: the one label of a model fitted without nodes
@@ -175,6 +175,16 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
 
     # -- fit ------------------------------------------------------------------------------
 
+    def _fit_path(self, points, X, y, *, nodes, sample_weight):
+        """Fit with the parameters of one point after the other; yields the solutions of each.
+
+        The rows are checked once, and with `warm_start` every fit goes on from the one before.
+        """
+        checked = self._check_fit(X, y, nodes, sample_weight)
+        for point in points:
+            self.set_params(**point)
+            yield self._fit_checked(*checked, lambda n_subtasks: NO_TASK)
+
     def _encode(self, nodes, n_samples):
         """`nodes_` and the position of every row's node, from labels that have been read."""
         if nodes is None:
@@ -235,6 +245,7 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
         self._iterate = None
         if self._keeps_iterate and isinstance(solver, SplittingSolver):
             self._iterate = problem.iterate_to_keep(solver.iterate)
+            self._iterate["penalties"] = self._penalties()
         for name, value in attributes(solution).items():
             setattr(self, name, value)
         return solution
@@ -263,7 +274,15 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
         kept = getattr(self, "_iterate", None)
         if not isinstance(kept, dict) or not np.array_equal(self.nodes_, labels):
             return None
-        return problem.iterate_from(kept, self.coef_, self.intercept_)
+        iterate = problem.iterate_from(kept, self.coef_, self.intercept_)
+        if iterate is None or np.array_equal(kept["penalties"], self._penalties()):
+            return iterate
+        # rho is to be found anew; other penalties' best common part is dear, and not the best here
+        return iterate._replace(age=0, W=iterate.W if self.lambda0 is None else None)
+
+    def _penalties(self):
+        given = np.inf if self.lambda0 is None else self.lambda0
+        return np.array([given, self.lambda1, self.lambda2], dtype=float)
 
     def _warn_if_short(self, solutions, X):
         """Say so where a fit, or one of a class, ended by its number of rounds."""

@@ -1,5 +1,6 @@
 """The public classifier: validate, solve, set attributes."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -243,24 +244,28 @@ default="learned"
             Fitted.
         """
         with whole_or_not_at_all(self):
-            rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
-            self.classes_ = self._check_classes(targets)
-            weight = self._row_weights(targets, weight)
-            if not weight.any():
-                raise ValueError(
-                    f"class_weight={self.class_weight!r} leaves no row a weight above zero."
-                )
-            many = len(self.classes_) > 2
-            n_subtasks = len(self.classes_) if many else self._most_rounds
-            task = begin_fit(self, n_subtasks, X, y, nodes=nodes, sample_weight=sample_weight)
-            if many:
-                solutions = self._fit_one_vs_rest(rows, targets, codes, labels, weight, task)
-            else:
-                signed_y = self._solver_targets(targets)
-                solutions = [self._fit_rows(rows, signed_y, codes, labels, weight, task)]
-            task.end(dict)
-        self._warn_if_short(solutions, rows)
+            checked = self._check_fit(X, y, nodes, sample_weight)
+            begin = partial(begin_fit, self, X=X, y=y, nodes=nodes, sample_weight=sample_weight)
+            solutions = self._fit_checked(*checked, begin)
+        self._warn_if_short(solutions, checked[0])
         return self
+
+    def _fit_checked(self, X, y, labels, codes, sample_weight, begin):
+        self.classes_ = self._check_classes(y)
+        weight = self._row_weights(y, sample_weight)
+        if not weight.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no row a weight above zero."
+            )
+        many = len(self.classes_) > 2
+        task = begin(len(self.classes_) if many else self._most_rounds)
+        if many:
+            solutions = self._fit_one_vs_rest(X, y, codes, labels, weight, task)
+        else:
+            signed_y = self._solver_targets(y)
+            solutions = [self._fit_rows(X, signed_y, codes, labels, weight, task)]
+        task.end(dict)
+        return solutions
 
     def _check_classes(self, y):
         check_classification_targets(y)

@@ -1,5 +1,6 @@
 """The public regressor: validate, solve, set attributes."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -234,16 +235,19 @@ default="learned"
             Fitted.
         """
         with whole_or_not_at_all(self):
-            rows, targets, labels, codes, weight = self._check_fit(X, y, nodes, sample_weight)
-            task = begin_fit(
-                self, self._most_rounds, X, y, nodes=nodes, sample_weight=sample_weight
-            )
-            given = rows, self._solver_targets(targets), codes, labels, weight
-            self.huber_delta_ = self._find_delta(*given)
-            solution = self._fit_rows(*given, task)
-            task.end(dict)
-        self._warn_if_short([solution], rows)
+            checked = self._check_fit(X, y, nodes, sample_weight)
+            begin = partial(begin_fit, self, X=X, y=y, nodes=nodes, sample_weight=sample_weight)
+            solutions = self._fit_checked(*checked, begin)
+        self._warn_if_short(solutions, checked[0])
         return self
+
+    def _fit_checked(self, X, y, labels, codes, sample_weight, begin):
+        task = begin(self._most_rounds)
+        given = X, self._solver_targets(y), codes, labels, sample_weight
+        self.huber_delta_ = self._find_delta(*given)
+        solution = self._fit_rows(*given, task)
+        task.end(dict)
+        return [solution]
 
     @property
     def _intercept_kind(self):
