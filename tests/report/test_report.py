@@ -20,7 +20,7 @@ from skfedmtl.attack import DamageBound
 from skfedmtl.model_selection import train_test_split_nodes
 
 ATTACKS = ["direct", "indirect", "hybrid"]
-OLD = ("report.csv", "report.png", "report.html")
+FILES = ("report.csv", "report.png", "report.html")
 KINDS = ["random", "optimised"]
 NUMBERS = ("mean", "se", "ratio", "seconds")
 
@@ -417,12 +417,12 @@ def full_disk(monkeypatch, name):
 
 @pytest.mark.parametrize("name", ["report.csv", "report.png", "report.html"])
 def test_a_failed_write_leaves_the_old_files(name, tmp_path, capsys, monkeypatch):
-    for old in OLD:
+    for old in FILES:
         (tmp_path / old).write_text("old")
     full_disk(monkeypatch, name)
     assert main(arguments(tmp_path)) == 1
     assert "--output: no space left" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(OLD)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
     assert all(path.read_text() == "old" for path in tmp_path.iterdir())
 
 
