@@ -39,20 +39,21 @@ p, li { max-width: 46rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
-  vertical-align: bottom; }
-th { white-space: pre-line; font-weight: 600; }
-td { white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: pre-line; min-width: 8rem; }
-.words td { text-align: left; white-space: normal; overflow-wrap: normal; }
-.words th { text-align: left; }
+  vertical-align: top; white-space: pre; overflow-wrap: normal; }
+th { vertical-align: bottom; font-weight: 600; }
+th:first-child, td:first-child { text-align: left; }
+td:first-child { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 8rem; }
+.words th, .words td { text-align: left; }
+.words td:nth-child(3), .words td:nth-child(4) { white-space: pre-wrap; min-width: 11rem; }
 tbody tr:nth-child(even) { background: var(--band); }
-figure { margin: 0; background: #ffffff; border-radius: 4px; }
-img { display: block; width: 100%; height: auto; }
+figure { margin: 0; background: #ffffff; border-radius: 4px; overflow-x: auto; }
+img { display: block; width: 100%; min-width: 44rem; height: auto; }
 pre { padding: .7rem; background: var(--band); white-space: pre-wrap; font-size: .88rem; }
 @media print {
   :root { --ink: #000000; --soft: #444444; --line: #bbbbbb; --paper: #ffffff; --band: #f4f4f4; }
   body { max-width: none; padding: 0; font-size: 10pt; }
-  .wide { overflow: visible; }
+  .wide, figure { overflow: visible; }
+  img { min-width: 0; }
   table { font-size: 8pt; }
   th, td { padding: .15rem .4rem; }
   section, figure, tr { break-inside: avoid; }
@@ -129,14 +130,14 @@ def _note(text: str) -> str:
     return f'<p class="soft">{_text(text)}</p>'
 
 
-def _table(grid: Grid, kind: str = "") -> str:
+def _table(grid: Grid, kind: str = "wide") -> str:
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in grid.head)
     body = "".join(
         "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in line) + "</tr>\n"
         for line in grid.lines
     )
     return (
-        f'<div class="wide {kind}"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f'<div class="{kind}"><table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}</tbody>\n</table></div>"
     )
 
@@ -197,7 +198,7 @@ def _injected(plan: Plan, results: Sequence[Result]) -> Iterator[str]:
         "columns whose means or shares moved most. Every column keeps the clean range of its node, "
         "whole numbers stay whole, and a row has one of the categories."
     )
-    yield _section(grid.title, _table(grid, "words"), _note(note))
+    yield _section(grid.title, _table(grid, "wide words"), _note(note))
 
 
 def _warnings(results: Sequence[Result]) -> Iterator[str]:
