@@ -163,8 +163,8 @@ def read_nodes(series: Any) -> Values:
         whole = series.dropna()
         if (whole == whole.round()).all():
             series = series.astype("Int64")
-    labels = series.astype(object).where(series.notna(), None)
-    return _objects([None if one is None else (str(one).strip() or None) for one in labels])
+    pairs = zip(series, series.isna(), strict=True)
+    return _objects([None if gone else (str(one).strip() or None) for one, gone in pairs])
 
 
 def _words(series: Any) -> Values:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -39,7 +40,9 @@ def hospitals():
     table["outcome"] = np.where(risk > 0.3, "died", "alive")
     table["cost"] = (1000.0 + 300.0 * risk).round(2)
     for name in ("Ålder (år)", "bmi", "<b>ward", "outcome"):
-        table[name] = table[name].astype(object).where(rng.random(n) > 0.05, None)
+        known = rng.random(n) > 0.05
+        values = table[name].tolist()
+        table[name] = pd.Series([v if k else None for v, k in zip(values, known, strict=True)])
     return table
 
 
@@ -349,6 +352,16 @@ def test_options_that_do_not_go_together(options, message, capsys):
         main(["report", *options])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_table_needs_pandas(tmp_path, capsys, monkeypatch):
+    path = write(tmp_path, hospitals())
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert main(["report", path, "--target", "outcome", "--node", "site"]) == 2
+    error = capsys.readouterr().err
+    assert "the report needs pandas" in error and "pip install" in error
+    with pytest.raises(ImportError, match="pip install pandas"):
+        attack_report(np.eye(4), np.arange(4.0), list("aabb"))
 
 
 def test_a_file_that_is_not_there(tmp_path, capsys):
