@@ -9,8 +9,8 @@ from hypothesis import settings
 #: Whether invariants are searched through, and cases repeated that the others imply.
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
-#: Whether every value of a parametrised test is met once, not every combination.
-IS_SHORT = os.environ.get("HYPOTHESIS_PROFILE") == "few"
+#: How many values of a test's parameters meet in every combination; None: all.
+STRENGTH = {"few": 1, "long": None}.get(os.environ.get("HYPOTHESIS_PROFILE"), 2)
 
 
 def examples(share):
@@ -34,17 +34,34 @@ def covering(strength, *axes):
     return [tuple(axis[i] for axis, i in zip(axes, case, strict=True)) for case in chosen]
 
 
-def one_of_each(items):
-    """Of collected tests those that are the first with some value of a parameter.
+def some_of(items, strength):
+    """Of collected tests those that are the first in which so many values of parameters meet.
 
-    A test of 4 x 3 x 2 cases keeps between 4 and 7 of them, and each of its 9 values.
+    A test of 4 x 3 x 2 cases keeps 7 of them with strength 1, each of its 9 values, and 18 with
+    strength 2, every pair of values. With more than one, parameters that are listed together are
+    one: what is listed is kept.
     """
     met, kept = defaultdict(set), []
     for item in items:
-        case = getattr(item, "callspec", None)
-        values = set() if case is None else {(name, id(it)) for name, it in case.params.items()}
+        values = _values(item, together=strength > 1)
+        meetings = set(combinations(values, min(strength, len(values))))
         test = item.nodeid.partition("[")[0]
-        if not values or values - met[test]:
+        if not values or meetings - met[test]:
             kept.append(item)
-        met[test] |= values
+        met[test] |= meetings
     return kept
+
+
+def _values(item, *, together):
+    """What tells the values of a test's parameters from others."""
+    if not hasattr(item, "callspec"):
+        return []
+    place = {name: name for name in item.callspec.params}
+    for mark in item.iter_markers("parametrize") if together else ():
+        names = mark.args[0]
+        names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+        place.update(dict.fromkeys(names, ",".join(names)))
+    values = defaultdict(tuple)
+    for name, value in sorted(item.callspec.params.items()):
+        values[place[name]] += (id(value),)
+    return sorted(values.items())

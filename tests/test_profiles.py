@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 import profiles
-from profiles import covering, one_of_each
+from profiles import covering, some_of
 
 AXES = ("abcd", "xyz", (1, 2, 3), (True, False), (0.1, 0.2))
 
@@ -25,18 +25,25 @@ def test_a_long_run_has_every_case(monkeypatch):
     assert covering(2, *AXES) == list(product(*AXES))
 
 
-def test_a_short_run_meets_every_value():
-    def item(test, **values):
-        case = SimpleNamespace(params=values) if values else None
-        return SimpleNamespace(nodeid=f"{test}[{values}]", callspec=case)
+@pytest.mark.parametrize(("strength", "n_kept"), [(1, 7 + 3 + 1), (2, 18 + 5 + 1), (3, 24 + 5 + 1)])
+def test_a_run_meets_every_value_or_pair(strength, n_kept):
+    def item(test, *marks, **values):
+        found = SimpleNamespace(nodeid=f"{test}[{values}]", iter_markers=lambda name: marks)
+        found.callspec = SimpleNamespace(params=values)
+        return found
 
-    items = [item("pairs", first=a, second=b) for a in "abcd" for b in (1, 2, 3)]
-    items += [item("listed", first=a, second=b) for a, b in (("a", 1), ("a", 2), ("b", 2))]
-    items += [item("alone")]
-    kept = one_of_each(items)
+    axes = {"first": "abcd", "second": (1, 2, 3), "third": (True, False)}
+    every = [dict(zip(axes, case, strict=True)) for case in product(*axes.values())]
+    items = [item("crossed", **case) for case in every]
+    together = SimpleNamespace(args=("first, second, third",))
+    listed = ("a", 1, "x"), ("a", 2, "y"), ("b", 1, "y"), ("b", 2, "x"), ("b", 2, "y")
+    for case in listed:
+        items.append(item("listed", together, **dict(zip(axes, case, strict=True))))
+    items.append(SimpleNamespace(nodeid="alone"))
+    kept = some_of(items, strength)
     assert kept == [one for one in items if one in kept]
-    pairs = [one.callspec.params for one in kept if one.nodeid.startswith("pairs")]
-    assert {one["first"] for one in pairs} == set("abcd")
-    assert {one["second"] for one in pairs} == {1, 2, 3}
-    assert len(pairs) == 6
-    assert len(kept) == 6 + 3 + 1
+    crossed = [one.callspec.params for one in kept if one.nodeid.startswith("crossed")]
+    for names in combinations(axes, strength):
+        found = {tuple(case[name] for name in names) for case in crossed}
+        assert found == set(product(*(axes[name] for name in names)))
+    assert len(kept) == n_kept
