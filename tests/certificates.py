@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from estimators import oracle_task
 from oracles import kernels
 from oracles.common import SumConjugate
+from oracles.losses import RECORD_OF
 from oracles.objective import loss_values, primal
 from oracles.system import build_system
 
@@ -51,9 +52,9 @@ def worth_of_nothing(problem):
     """P at weights of zero: with free intercepts, what their best values leave."""
     total = np.bincount(problem.codes, problem.weight, problem.m)
     share = problem.weight / np.where(total > 0.0, total, 1.0)[problem.codes]
-    if not problem.is_classification:
-        y = problem.y
-        if problem.fit_intercept:
-            y = y - np.bincount(problem.codes, share * y, problem.m)[problem.codes]
-        return float(share @ np.square(y))
-    return float(share.sum() * loss_values(problem.loss, 1.0, 0.0))
+    if problem.is_classification:
+        return float(share.sum() * loss_values(problem.loss, 1.0, 0.0))
+    y = problem.y
+    if problem.fit_intercept and RECORD_OF[problem.loss].has_free_intercept:
+        y = y - np.bincount(problem.codes, share * y, problem.m)[problem.codes]
+    return float(share @ loss_values(problem.loss, y, np.zeros_like(y)))

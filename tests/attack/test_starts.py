@@ -14,6 +14,7 @@ from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
 from skfedmtl.attack._contest import attempts
 from skfedmtl.attack._contest.settings import Leg
+from skfedmtl.attack._setting import Verdict
 
 INITS = ("auto", "weights", "clean", "ball")
 
@@ -162,6 +163,25 @@ def test_a_close_call_is_judged_by_solved_victims(monkeypatch):
     ]
     assert asked.count(1e-4) == len(found.attempts_)
     assert asked.count(1e-7) == len(close) >= 1
+
+
+def test_no_rough_look_beats_a_solved_victim():
+    """What a rough look had overrated falls behind attempts that it had left far behind."""
+    told = {"a": (1.0, 0.5), "b": (0.97, 0.9), "c": (0.91, 0.89), "d": (0.6, 0.1)}
+
+    class Told(attempts.Judge):
+        def __init__(self):
+            self._tol, self.asked = 1e-6, []
+
+        def _verdict(self, start, tol):
+            self.asked.append(start)
+            value = told[start][tol < 1e-4]
+            return Verdict(value, value)
+
+    judge = Told()
+    every = [judge.attempt("weights", name, []) for name in told]
+    assert [one.start for one in judge.decide(every)] == ["b", "c", "d", "a"]
+    assert judge.asked[4:] == ["a", "b", "c"]
 
 
 # -- limits ---------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ class Solvers(RuleBasedStateMachine):
     def the_dual_variables_stay_in_their_domain(self):
         alpha = self.alpha()
         assert np.all(alpha[self.system.p == 0] == 0)
-        low, high = LOSS_OF[self.problem.loss].bounds
+        low, high = LOSS_OF[self.problem.loss]().bounds
         inner = alpha * self.system.y if self.problem.is_classification else alpha
         assert np.all((inner >= low) & (inner <= high))
 

@@ -55,20 +55,24 @@ class Judge:
         return Attempt(origin, slack, start, history, verdict)
 
     def decide(self, attempts: list[Attempt]) -> list[Attempt]:
-        """The same, the best first, and those that a rough look does not tell from it judged again.
+        """The same, the best first, and none beside it that a rough look does not tell from it.
 
-        The first of equals is the best.
+        Those are judged again, until that leaves no others. The first of equals is the best.
         """
+        judged = list(attempts)
+        rough = set(range(len(judged))) if self._tol < _ROUGH else set()
+        while unsure := self._unsure(judged, rough):
+            for place in unsure:
+                start = judged[place].start
+                judged[place] = judged[place]._replace(verdict=self._verdict(start, self._tol))
+            rough -= set(unsure)
+        return sorted(judged, key=lambda one: one.verdict, reverse=True)
+
+    def _unsure(self, attempts: list[Attempt], rough: set[int]) -> list[int]:
+        """Places of the attempts of a rough look that may be the best."""
         top = max(one.verdict.criterion for one in attempts)
-        close = _CLOSE * abs(top)
-        if self._tol < _ROUGH:
-            attempts = [
-                one._replace(verdict=self._verdict(one.start, self._tol))
-                if top - one.verdict.criterion <= close
-                else one
-                for one in attempts
-            ]
-        return sorted(attempts, key=lambda one: one.verdict, reverse=True)
+        low = top - _CLOSE * abs(top)
+        return [place for place in sorted(rough) if attempts[place].verdict.criterion >= low]
 
     def selection(self, start: Start) -> list[Array]:
         """What counts of clean rows and these in victims that leave rows out."""
