@@ -36,7 +36,7 @@ class PoisonDetector(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Of rows. ``"pull"``: ``|a_i| sqrt(1 + ||x_i - mean||^2)``, the pull of the row at the
         weights of its node, with its dual variable a_i and the mean of the node's rows.
         ``"loss"``: the loss of the row under the fit. Where there are more than two classes,
-        losses are sums over them, and |a_i| is a Euclidean norm. ``"isolation"``: how soon an
+        losses are sums over them, and ``|a_i|`` is a Euclidean norm. ``"isolation"``: how soon an
         isolation forest of all distinct rows parts the row with its target from the others; no
         fit is needed for that.
     contamination : float, default=0.1

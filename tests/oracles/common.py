@@ -33,11 +33,11 @@ class SumConjugate:
         return self.tied.value(V) + total @ total / (4.0 * self.lambda0)
 
 
-def price(u, bu, W, b, lambda0, task, kappa):
+def price(u, common_b, W, b, lambda0, task, kappa):
     """P at weights and intercepts and what these have in common; `task` as of `primal`."""
     *_, lambda1, lambda2, loss, relationship = task
     own = penalised(W, b, loss, kappa)
-    shared = penalised(u[None], None if b is None else np.array([bu]), loss, kappa)[0]
+    shared = penalised(u[None], None if b is None else np.array([common_b]), loss, kappa)[0]
     whole = regulariser(own, lambda1, lambda2, relationship)
     parts = regulariser(own - shared, lambda1, lambda2, relationship) + lambda0 * shared @ shared
     return primal(W, b, *task, kappa=kappa) - whole + parts
