@@ -29,7 +29,7 @@ from _common import make_parser, print_table, write_csv
 
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._report.data import DATASETS, is_classification
-from skfedmtl._report.experiment import _constant, _scores, split_rows
+from skfedmtl._report.experiment import _constant, score_nodes, split_rows
 from skfedmtl.model_selection import NodeKFold
 
 LAMBDA1S = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -63,7 +63,7 @@ def measure(split, dataset, loss, lambda1):
     model.fit(split.X, split.y, nodes=split.nodes)
     scores = {
         "error" if name == "rmse" else name: float(np.nanmean(values))
-        for name, values in _scores(model, split).items()
+        for name, values in score_nodes(model, split).items()
     }
     return {"auc": np.nan, **scores, "constant": float(np.mean(_constant(model, split)))}
 

@@ -166,11 +166,10 @@ def run_piece(
 
 def split_rows(X: Array, y: Labels, nodes: Labels, seed: int, own: Own | None = None) -> Split:
     """Training and test rows without missing values, scaled."""
-    numbered = np.column_stack([X, np.arange(len(X))])
-    *parts, nodes_train, nodes_test = train_test_split_nodes(numbered, y, nodes, random_state=seed)
-    X_train, X_test, y_train, y_test = parts
-    rows = X_train[:, -1].astype(np.intp)
-    X_train, X_test = X_train[:, :-1], X_test[:, :-1]
+    given = np.arange(len(X)), y, nodes
+    rows, others, *parts = train_test_split_nodes(*given, random_state=seed)
+    y_train, y_test, nodes_train, nodes_test = parts
+    X_train, X_test = X[rows], X[others]
     if own is None:
         imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(X_train)
         X_train, X_test = imputer.transform(X_train), imputer.transform(X_test)
@@ -182,7 +181,7 @@ def split_rows(X: Array, y: Labels, nodes: Labels, seed: int, own: Own | None = 
     return Split(*scaled, y_train, y_test, nodes_train, nodes_test, labels, X_train, rows)
 
 
-def _victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
+def make_victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
     options = {
         "lambda1": settings.lambda1,
         "lambda2": settings.lambda2,
@@ -207,7 +206,7 @@ def _threat(piece: Piece, settings: Settings, threat: Threat, seed: int) -> dict
 def _attack(
     piece: Piece, split: Split, settings: Settings, options: dict[str, Any], own: Own | None
 ) -> Result:
-    X, victim = split.X, _victim(split, settings)
+    X, victim = split.X, make_victim(split, settings)
     if own is not None:  # rows are crafted in the units of the table
         X, victim = split.raw, make_pipeline(StandardScaler(), victim)
         # of these rows only ranges are asked: the ball, which changes with units, holds them all
@@ -225,7 +224,7 @@ def _attack(
     model = last_step(poisoner.estimator_)
     loss = _per_target(poisoner.objective_, targets, split)
     constant = _constant(model, split)
-    scores = _scores(model, split)
+    scores = score_nodes(model, split)
     result = Result(*piece, scores, targets, seconds, loss, constant=constant)
     if own is None or piece.kind == "random":
         return result
@@ -250,7 +249,7 @@ def _bound(
 ) -> Result:
     if own is not None:
         options = options | {"radius": _reach(split, own)}
-    bound = DamageBound(_victim(split, settings), max_iter=settings.bound_iter, **options)
+    bound = DamageBound(make_victim(split, settings), max_iter=settings.bound_iter, **options)
     start = time.perf_counter()
     bound.fit(split.X, split.y, nodes=split.nodes)
     seconds = time.perf_counter() - start
@@ -287,7 +286,7 @@ def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Resul
         "constant": _PerNode(constant, constant),
         "local": _PerNode(linear, constant),
         "global": _Pooled(linear),
-        "none": _victim(split, settings),
+        "none": make_victim(split, settings),
     }
     results = []
     for name, model in models.items():
@@ -296,7 +295,7 @@ def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Resul
         seconds = time.perf_counter() - start
         kind = "clean" if name == "none" else "baseline"
         constant = _constant(model, split)
-        scores = _scores(model, split)
+        scores = score_nodes(model, split)
         result = Result(repeat, name, kind, scores, None, seconds, constant=constant)
         results.append(result._replace(nodes=_nodes(split) if kind == "clean" else None))
     return results
@@ -356,7 +355,7 @@ class _PerNode:
         return answer
 
 
-def _scores(model: Any, split: Split) -> dict[str, Array]:
+def score_nodes(model: Any, split: Split) -> dict[str, Array]:
     """The scores of each node's test rows, by metric."""
     predicted = model.predict(split.X_test, nodes=split.nodes_test)
     values = predicted

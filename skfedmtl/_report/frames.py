@@ -6,6 +6,7 @@ import numpy as np
 
 from skfedmtl._input import check_dense, from_polars, refuse_lazy
 from skfedmtl._report.data import TableError
+from skfedmtl._tools.frames import import_pandas
 
 
 def read_frames(X: Any, y: Any, nodes: Any) -> tuple[Any, Any, Any]:
@@ -23,11 +24,7 @@ def read_frames(X: Any, y: Any, nodes: Any) -> tuple[Any, Any, Any]:
     TableError
         If shapes do not fit together, or two columns have the same name.
     """
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError("attack_report needs pandas: pip install pandas.") from error
-
+    pandas = import_pandas("attack_report")
     refuse_lazy(X, "X")
     X = from_polars(check_dense(X))
     frame = X.reset_index(drop=True) if hasattr(X, "iloc") else pandas.DataFrame(_array(X, 2, "X"))

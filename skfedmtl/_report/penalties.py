@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from skfedmtl._report.data import TableError
-from skfedmtl._report.experiment import Settings, Split, _scores, _victim
+from skfedmtl._report.experiment import Settings, Split, make_victim, score_nodes
 from skfedmtl.model_selection import NodeKFold
 
 LAMBDA1S = (1.0, 1e-1, 1e-2, 1e-3)
@@ -73,6 +73,6 @@ def _folds(split: Split) -> list[Split]:
 
 def _error(fold: Split, settings: Settings) -> float:
     """The mean over nodes."""
-    model = _victim(fold, settings).set_params(tol=1e-3)
+    model = make_victim(fold, settings).set_params(tol=1e-3)
     model.fit(fold.X, fold.y, nodes=fold.nodes)
-    return float(np.nanmean(next(iter(_scores(model, fold).values()))))
+    return float(np.nanmean(next(iter(score_nodes(model, fold).values()))))

@@ -99,7 +99,8 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
                 for fold in self._folds(*rows[:3])
             )
             self._warn_if_short(sum(short for _, short in found), len(found) * len(path))
-            scores = {_key(point): values for point, *values in zip(path, *_of(found), strict=True)}
+            table = np.array([scores for scores, _ in found]).T
+            scores = {_key(point): line for point, line in zip(path, table, strict=True)}
             self.cv_results_ = _results(list(ParameterGrid(grid)), scores)
             self.best_index_ = int(self.cv_results_["rank_test_score"].argmin())
             self.best_params_ = self.cv_results_["params"][self.best_index_]
@@ -200,15 +201,11 @@ def _score(model: Any, X: Any, y: Any, nodes: Any, weight: Any, scoring: Any) ->
     return float(scorer(model if nodes is None else _AtNodes(model, nodes), X, y))
 
 
-def _of(found: list[tuple[list[float], int]]) -> list[list[float]]:
-    return [scores for scores, _ in found]
-
-
 def _key(point: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(point[name] for name in ("lambda0", "lambda1", "lambda2"))
 
 
-def _results(points: list[dict[str, Any]], scores: dict[Any, list[float]]) -> dict[str, Any]:
+def _results(points: list[dict[str, Any]], scores: dict[Any, Array]) -> dict[str, Any]:
     """As those of scikit-learn's searches."""
     table = np.array([scores[_key(point)] for point in points])
     results: dict[str, Any] = {

@@ -9,7 +9,7 @@ from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl._estimators import constant
 from skfedmtl._model import row_algebra
 from skfedmtl._report.data import DATASETS
-from skfedmtl._report.experiment import Settings, Split, _scores, _victim, split_rows
+from skfedmtl._report.experiment import Settings, Split, make_victim, score_nodes, split_rows
 from skfedmtl.datasets import load_flights
 
 
@@ -34,16 +34,16 @@ def test_the_hinge_on_landmine_is_constant_whatever_the_tolerance(landmine, lamb
     model = FMTLClassifier(lambda1=lambda1, tol=tol, random_state=0)
     model.fit(landmine.X, landmine.y, nodes=landmine.nodes)
     assert model.is_constant_.all()
-    assert set(_scores(model, landmine)["auc"]) == {0.5}
+    assert set(score_nodes(model, landmine)["auc"]) == {0.5}
     assert np.ptp(landmine.X_test @ model.coef_.T) > 0.0  # what an AUC would be made of
 
 
 def test_the_settings_of_the_report_are_informative(landmine):
     data = DATASETS["landmine"]
     settings = Settings("landmine", 1, 0.2, 0, 1, data.lambda1, data.lambda2, data.loss)
-    model = _victim(landmine, settings).fit(landmine.X, landmine.y, nodes=landmine.nodes)
+    model = make_victim(landmine, settings).fit(landmine.X, landmine.y, nodes=landmine.nodes)
     assert not model.is_constant_.any()
-    assert np.nanmean(_scores(model, landmine)["auc"]) > 0.7
+    assert np.nanmean(score_nodes(model, landmine)["auc"]) > 0.7
 
 
 @pytest.mark.parametrize("convert", [np.asarray, csr_array])
@@ -138,7 +138,7 @@ def test_the_report_takes_the_auc_of_a_constant_for_what_it_is():
     y = y.astype(int)
     split = Split(X, X, y, y, nodes, nodes, np.unique(nodes), X, np.arange(len(X)))
     model = FMTLClassifier(relationship="none", lambda2=1e-2, tol=1e-8, random_state=0)
-    auc = _scores(model.fit(X, y, nodes=nodes), split)["auc"]
+    auc = score_nodes(model.fit(X, y, nodes=nodes), split)["auc"]
     assert_array_equal(auc[:2], [0.5, 0.5])
     assert auc[2] > 0.9
 
