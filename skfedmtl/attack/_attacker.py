@@ -87,6 +87,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         limits of features move such rows, and with `optimize_labels`, an ascent goes on from them.
         Where nothing can be sought, with the Huber loss or sources that are no targets of a
         regressor, an ascent begins with clean rows.
+        Of at most 20 injected and 1,000 clean rows, moves by chance that do more are kept, too.
         ``"auto"``: both ``"weights"`` and ``"clean"``; with ``max_iter=0``, an `inner_iter`, or
         `labels` that are drawn or kept, ``"clean"`` alone. What is best by `criterion` is the
         result, and never worse than the rows that an ascent begins with.
@@ -192,9 +193,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         The criterion of `estimator_`.
     attempts_ : list of dict
         What was tried: ``restart``, ``origin`` (``"start"``, ``"ascent"``, ``"weights"``,
-        ``"polished"``, ``"selection"``), ``slack`` (share of the rows that a search reckoned with,
-        NaN for others), ``objective`` and ``criterion`` of a victim fitted to the rows, to a gap of
-        1e-4 or, where that does not decide, `victim_tol`, and ``kept``.
+        ``"polished"``, ``"selection"``, ``"mutated"``), ``slack`` (share of the rows that a search
+        reckoned with, NaN for others), ``objective`` and ``criterion`` of a victim fitted to the
+        rows, to a gap of 1e-4 or, where that does not decide, `victim_tol`, and ``kept``.
     n_iter_ : int
         Steps made on the way to the result; a search among weights counts as one.
 

@@ -31,6 +31,7 @@ __all__ = ["security_curve"]
 
 #: Of a curve with bounds, beside its scores.
 CERTIFIED = ("objectives", "upper_bounds", "clean_objectives")
+UPPER = 3  #: the place of the bounds among all that is measured
 #: Parameters of attackers that bounds have as well, with the same meaning.
 SHARED = ("estimator", "attack", "budget", "radius", "node_column", "random_state")
 SCORE_NAMES = ("mean RMSE of the target nodes", "mean error rate of the target nodes")
@@ -105,8 +106,8 @@ def security_curve(
             With `bound`: the mean loss of the victim on a target's clean training rows, under the
             attack; its `objective_` divided by the number of targets.
         upper_bounds : ndarray of shape (n_values, n_repeats)
-            With `bound`: what that loss never exceeds, `per_target_` of a `DamageBound`. Neither is
-            in the unit of the scores.
+            With `bound`: what that loss never exceeds, `per_target_` of a `DamageBound`; along
+            budgets at least that of a smaller one. Neither is in the unit of the scores.
         clean_objectives : ndarray of shape (n_values, n_repeats)
             With `bound`: the same loss without the attack.
 
@@ -170,6 +171,8 @@ def security_curve(
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
     )
     measured = np.moveaxis(np.array(results).reshape(len(values), n_repeats, -1), -1, 0)
+    if bound and param_name == "budget":
+        measured[UPPER] = _never_falling(measured[UPPER], values)
     names = ("scores", "clean_scores", *(CERTIFIED if bound else ()))
     return Bunch(
         param_name=param_name,
@@ -177,6 +180,14 @@ def security_curve(
         **{name: part.copy() for name, part in zip(names, measured, strict=True)},
         score_name=SCORE_NAMES[is_classifier(last_step(attacker.estimator))],
     )
+
+
+def _never_falling(bounds, budgets):
+    """Bounds (n_values, n_repeats), none below a smaller budget's: what is larger holds, too."""
+    order = np.argsort(budgets, kind="stable")
+    risen = np.empty_like(bounds)
+    risen[order] = np.maximum.accumulate(bounds[order], axis=0)
+    return risen
 
 
 def _check(attacker, param_name, param_range, n_repeats, test_size):

@@ -150,6 +150,21 @@ def test_no_attack_exceeds_its_bound(kind, rows, quick):
     assert not {"objectives", "upper_bounds", "clean_objectives"} & plain.keys()
 
 
+def test_bounds_never_fall_along_budgets(rows, monkeypatch):
+    """A descent that ends early at a small budget may leave more than one at a larger."""
+    raw = {0.1: 2.0, 0.2: 5.0, 0.3: 3.0}
+
+    def certify(attacker, X, y, metadata):
+        return [1.0, raw[attacker.budget], 1.0]
+
+    monkeypatch.setattr("skfedmtl.model_selection._security_curve._certify", certify)
+    attacker = RandomPoisoner(FMTLRegressor(), random_state=0)
+    made = curve(attacker, rows, param_range=[0.3, 0.1, 0.2], bound=True)
+    assert_array_equal(made.upper_bounds, [[5.0, 5.0], [2.0, 2.0], [5.0, 5.0]])
+    made = curve(attacker, rows, param_name="radius", param_range=[2.0, 1.0], bound=True)
+    assert_array_equal(made.upper_bounds, np.full((2, 2), raw[attacker.budget]))
+
+
 def test_bounds_are_of_the_training_rows_and_nodes_of_the_attack(rows, quick):
     """Those that a recorder saw, whose sources no `DamageBound` would draw by itself."""
     Recorder.seen.clear()

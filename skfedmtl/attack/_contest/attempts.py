@@ -18,7 +18,7 @@ _CLOSE = 0.02  #: share of the best criterion within which solved victims decide
 class Attempt(NamedTuple):
     """Rows, where they come from, and what they do to the victim."""
 
-    origin: str  #: "start", "ascent", "weights", "polished" or "selection"
+    origin: str  #: "start", "ascent", "weights", "polished", "selection" or "mutated"
     slack: float  #: share of the rows that a search reckoned with; NaN for other attempts
     start: Start  #: the rows, their targets and where they may lie
     history: list[float]  #: H on the way; none where there were no steps

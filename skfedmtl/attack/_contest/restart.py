@@ -23,13 +23,14 @@ from skfedmtl.attack._bilevel import (
 )
 from skfedmtl.attack._contest.attempts import Attempt, Judge
 from skfedmtl.attack._contest.case import Case
+from skfedmtl.attack._contest.mutations import is_small, mutate
 from skfedmtl.attack._contest.search import search
 from skfedmtl.attack._contest.settings import Leg, Settings
 from skfedmtl.attack._feasible import SeenThroughScalers
 from skfedmtl.attack._setting import Start, Verdict, as_targets, target_ranges
 
-#: what draws for the search and the judge, beside the seed of a restart: its own draws stay
-_SEARCH, _JUDGE = 1, 2
+#: what draws for the search, the judge and chance, beside the seed of a restart: its own stay
+_SEARCH, _JUDGE, _MUTATIONS = 1, 2, 3
 _PAYS = 0.05  #: of H, that a leg must add to be followed by a longer one
 _SHORTER = 0.1  #: stride of an ascent through a selection after one that did not pay
 _SPREADS = 2.0  #: a step's unit at most, in typical lengths of the source's rows
@@ -72,6 +73,11 @@ def craft(
     if climbs and (settings.init != "weights" or len(attempts) == 1):
         attempts += _climb(attempts[0], legs, ascend, checkpoint)
     attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
+    if settings.seeks and climbs and is_small(case, start):
+        best = max(attempts, key=lambda one: one.verdict)
+        rng = np.random.default_rng((seed, _MUTATIONS))
+        n_steps = settings.legs[0].max_iter
+        attempts += mutate(case, judge, best, _units(case, start), n_steps, rng)
     task.end()
     return _crafted(judge.decide(attempts))
 
@@ -130,10 +136,10 @@ def _crafted(attempts: list[Attempt]) -> Crafted:
     if best is first and climbed:
         logger.info("the rows that the attack begins with do more than those it ends with")
         history = climbed[0]
-    elif best.origin == "weights":
-        history = [first.verdict.objective, best.verdict.objective]
+    elif best is first:
+        history = [best.verdict.objective]
     else:
-        history = best.history or [best.verdict.objective]
+        history = best.history or [first.verdict.objective, best.verdict.objective]
     return Crafted(best.start, history, best.verdict, attempts)
 
 

@@ -20,11 +20,11 @@ n_p rows of targets ``mid + rho e_i``, e_i = -1 or +1, in the ball of radius R, 
 h allows. These are the three limits::
 
     |q_b| <= n_p rho reach
-    T     <= n_p rho^2 g(|q_b| / (rho n_p))
-    |q_w| <= R rho sum of beta_i       (behind scalers: of q_w as users' rows give it)
+    |q_w| <= n_p rho reach R           (behind scalers: of q_w as users' rows give it)
+    T     <= n_p rho^2 g(max(|q_b|, |q_w| / R) / (rho n_p))
 
-Conversely two kinds of rows with equal pulls attain all that if R is large (`rows`). Without an
-intercept q_b is the rows' own choice: the peak is open to them.
+Conversely two kinds of rows with equal pulls attain nearly all that (`rows`). Without an
+intercept q_b is the rows' own choice, and asks for no pull.
 """
 
 from __future__ import annotations
@@ -84,26 +84,26 @@ class Price:
         asked = q[:, -1] if self._balanced else np.zeros(len(q))
         sign = np.sign(asked)
         pull = np.abs(asked) / (half * n_rows)
-        hull, fall = law.hull(pull)
         exerted = self._space.exerted(q[:, :-1], asked if self._balanced else self._own_choice)
         length = np.sqrt(np.einsum("kj,kj->k", exerted, exerted)) + _TINY
-        least = np.maximum(law.peak, pull)
+        within = _WITHIN * budget.radii * half * n_rows
+        haul = length / within
+        hull, fall = law.hull(np.maximum(pull, haul))
         product_share = 1.0 / (clean * half**2 * law.top)
         excess = np.empty((len(q), 3))
         excess[:, 0] = n_rows * (pull - slack * law.reach) / clean
         product = np.einsum("kj,kj->k", q, theta)
         excess[:, 1] = (product - slack * n_rows * half**2 * hull) * product_share
-        reach = _WITHIN * n_rows * half * least
-        length_share = 1.0 / (clean * half * law.peak)
-        excess[:, 2] = (length / budget.radii - reach) * length_share
+        excess[:, 2] = n_rows * (haul - law.reach) / clean
         slopes = np.zeros((len(q), 3, q.shape[1]))
         slopes[:, 0, -1] = sign / (half * clean)
-        slopes[:, 1] = theta
-        slopes[:, 1, -1] -= slack * half * fall * sign
-        slopes[:, 1] *= product_share[:, None]
-        along = exerted * (length_share / (length * budget.radii))[:, None]
-        slopes[:, 2, :-1] = along / self._space.scale
-        slopes[:, 2, -1] = -_WITHIN * np.where(pull > law.peak, sign, 0.0) * length_share
+        along = exerted / (length * within)[:, None]
+        hauled = np.column_stack([along / self._space.scale, np.zeros(len(q))])
         if self._balanced:
-            slopes[:, 2, -1] += along @ self._space.shift
+            hauled[:, -1] = along @ self._space.shift
+        slopes[:, 2] = hauled * (n_rows / clean)[:, None]
+        pulled = slopes[:, 0] * (clean / n_rows)[:, None]
+        steepest = np.where((haul > pull)[:, None], hauled, pulled)
+        limit = slack * n_rows * half**2 * fall
+        slopes[:, 1] = (theta - limit[:, None] * steepest) * product_share[:, None]
         return excess, slopes, product_share

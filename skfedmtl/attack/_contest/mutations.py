@@ -1,0 +1,99 @@
+"""Rows moved by chance, kept where a hard victim suffers more: the last word on small problems.
+
+What a search among weights promises it realises by whole rows of two or three kinds, and what it
+raises is smooth. Where a node injects a row or two, and a target has few rows to be wrong on, both
+are coarse; and a victim is fitted in milliseconds. Three (1 + 1) evolution strategies, from the
+best attempt, from rows drawn at random and from one row repeated, find what chance alone would.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfedmtl._typing import Array
+from skfedmtl.attack._contest.attempts import Attempt, Judge
+from skfedmtl.attack._contest.case import Case
+from skfedmtl.attack._setting import Start, as_targets, target_ranges
+
+_MOST_INJECTED, _MOST_CLEAN = 20, 1000  #: rows of a problem that is small
+_NAME = "mutated"
+_N_DRAWS, _N_MUTATIONS = 1, 2  #: a start, for every step of an ascent
+_MOVED, _TOLD_OTHERWISE = 0.3, 0.2  #: shares of the rows that move, and of these in their targets
+_STRIDE = 0.6  #: of the first move, in units of the ascents; then within
+_LEAST_STRIDE, _MOST_STRIDE = 0.02, 1.0
+_WIDER, _NARROWER = 1.5, 0.93  #: after a move that did more damage, and after another
+
+
+def is_small(case: Case, start: Start) -> bool:
+    """Whether chance may be tried."""
+    return 0 < len(start.codes) <= _MOST_INJECTED and len(case.clean.codes) <= _MOST_CLEAN
+
+
+def mutate(
+    case: Case, judge: Judge, best: Attempt, unit: Array, n_steps: int, rng: np.random.Generator
+) -> list[Attempt]:
+    """Attempts of chance, rows and targets, those that did more; `n_steps` are an ascent's."""
+    starts = [best]
+    for alike in (False, True):
+        drawn = [_drawn(case, best.start, rng, alike=alike) for _ in range(_N_DRAWS * n_steps)]
+        tried = [judge.attempt(_NAME, one, []) for one in drawn]
+        starts.append(max(tried, key=lambda one: one.verdict))
+    n_moves = _N_MUTATIONS * n_steps
+    found = [_raised(case, judge, start, unit, n_moves, rng) for start in starts]
+    return [one for one in found if one is not best]
+
+
+def _raised(
+    case: Case,
+    judge: Judge,
+    best: Attempt,
+    unit: Array,
+    n_moves: int,
+    rng: np.random.Generator,
+) -> Attempt:
+    """What moves lead to that did more damage than what they moved."""
+    stride = _STRIDE
+    for _ in range(n_moves):
+        other = judge.attempt(_NAME, _moved(case, best.start, stride * unit, rng), [])
+        if other.verdict > best.verdict:
+            best, stride = other, min(_WIDER * stride, _MOST_STRIDE)
+        else:
+            stride = max(_NARROWER * stride, _LEAST_STRIDE)
+    return best
+
+
+def _drawn(case: Case, start: Start, rng: np.random.Generator, *, alike: bool) -> Start:
+    """Rows from all over the feasible set, half of them told otherwise; or all of them alike."""
+    X = start.feasible.sample(rng, start.X.shape[1])
+    if alike:
+        X = start.feasible.project(np.tile(X[rng.integers(len(X))], (len(X), 1)))
+    turned = rng.random(len(X)) < 0.5
+    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng))
+
+
+def _moved(case: Case, start: Start, length: Array, rng: np.random.Generator) -> Start:
+    """Some of the rows, at least one, about so far away, and a few of those told otherwise."""
+    n, d = start.X.shape
+    moving = rng.random(n) < _MOVED
+    moving[rng.integers(n)] = True
+    direction = np.asarray(case.spread) * rng.normal(size=(n, d)) / np.sqrt(d)
+    X = start.feasible.project(start.X + (moving * length)[:, None] * direction)
+    turned = moving & (rng.random(n) < _TOLD_OTHERWISE)
+    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng))
+
+
+def _told_otherwise(case: Case, start: Start, turned: Array, rng: np.random.Generator) -> Array:
+    """Targets of which these are others: another class, or the farther end of the node's range."""
+    y = start.y.copy()
+    if not turned.any():
+        return y
+    codes = start.codes[turned]
+    if case.is_classification:
+        step = rng.integers(1, len(case.classes), size=len(codes))
+        place = np.searchsorted(case.classes, y[turned])
+        y[turned] = case.classes[(place + step) % len(case.classes)]
+        return y
+    low, high = target_ranges(case.clean, codes)
+    is_high = y[turned].astype(float) > 0.5 * (low + high)
+    y[turned] = as_targets(case.clean, codes, np.where(is_high, low, high))
+    return y
