@@ -1,12 +1,14 @@
 """`poison` and `fit_resample`: clean rows first and untouched, in the container they came in."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from estimators import any_range, make_rows
+from estimators import any_range, climber, make_rows
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -26,7 +28,7 @@ def poisoner(make, estimator=FMTLRegressor, **params):
     """A short attack through the nodes 0 and 2."""
     victim = estimator(lambda1=0.05, lambda2=0.1, random_state=0)
     if make is PoisoningAttacker:
-        params.setdefault("max_iter", 3)
+        make = partial(climber, max_iter=3)
     return make(victim, target_nodes=0.7, budget=0.4, **{"random_state": 0, **params})
 
 
