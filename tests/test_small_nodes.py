@@ -1,5 +1,7 @@
 """Nodes of one row, from the split to the curve: trained on, never tested, not drawn as targets."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -7,11 +9,11 @@ from sklearn import config_context
 from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, cross_validate
 
+from estimators import climber
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
     LabelFlipPoisoner,
-    PoisoningAttacker,
     RandomPoisoner,
 )
 from skfedmtl.metrics import make_node_scorer, node_errors, robustness_scorer
@@ -24,7 +26,7 @@ both = pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
 every_poisoner = pytest.mark.parametrize(
     "make",
     [
-        lambda victim, **options: PoisoningAttacker(victim, max_iter=1, **options),
+        partial(climber, max_iter=1),
         RandomPoisoner,
         LabelFlipPoisoner,
     ],
