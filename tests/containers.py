@@ -4,6 +4,7 @@ A spelling is a function of plain values: it makes the container under test. The
 that every dtype holds them exactly, so that a spelling gives what float64 arrays give.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, mean_squared_error
 
+from estimators import climber
 from skfedmtl import (
     FMTLClassifier,
     LabelFlipPoisoner,
@@ -391,7 +393,7 @@ class Data(NamedTuple):
 
     def poisoner(self, make, **params):
         if make is PoisoningAttacker:
-            params = {"max_iter": 1, **params}
+            make = partial(climber, max_iter=1)
         params = {"target_nodes": 1.0, "budget": 0.3, "victim_tol": 1e-3, **params}
         return make(self.estimator(), random_state=0, **params)
 
