@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from estimators import climber
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -86,7 +87,7 @@ def test_rows_are_held_out_within_every_node(rows):
 
 
 def test_scores_are_those_of_the_attacker(classes):
-    attacker = PoisoningAttacker(
+    attacker = climber(
         FMTLClassifier(lambda2=0.01), target_nodes=[0, 2], max_iter=3, random_state=0
     )
     made = curve(attacker, classes)
