@@ -16,6 +16,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from estimators import climber, make_rows
 from interruptions import fit_in_pieces
+from profiles import IS_LONG
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl.attack._bilevel.checkpoint import fingerprint
 from skfedmtl.attack._contest.restart import craft
@@ -101,12 +102,12 @@ if after > 0:
 
 
 def test_a_killed_attack_resumes_to_the_same_bits(tmp_path):
-    """Killed at ten random moments, one after another, and then left to its end."""
+    """Killed at random moments, one after another, and then left to its end."""
     X, y, nodes = make_rows(FMTLClassifier, (40, 30, 35), n_features=5)
     np.savez(tmp_path / "data.npz", X=X, y=y, nodes=nodes)
     whole = attack(FMTLClassifier, max_iter=600).fit(X, y, nodes=nodes)
     folder, rng, killed = tmp_path / "files", np.random.default_rng(0), 0
-    for moment in rng.uniform(0.02, 0.6, size=10):
+    for moment in rng.uniform(0.02, 0.6, size=10 if IS_LONG else 4):
         command = [sys.executable, "-c", VICTIM, str(tmp_path / "data.npz"), str(folder)]
         done = subprocess.run([*command, str(moment)], check=False, env=dict(os.environ))
         assert done.returncode in (0, -signal.SIGKILL)
