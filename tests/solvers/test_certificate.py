@@ -37,7 +37,7 @@ def test_the_optimum_lies_between_the_objectives(loss, kind, intercept):
     counts = {"drawn": 0, "discarded": 0}
 
     @settings(max_examples=examples(2 / 5))
-    @given(problems(losses=(loss,)))
+    @given(problems(losses=(loss,), max_nodes=5, max_rows=8, max_features=6))
     def check(problem):
         problem = replace(problem, fit_intercept=intercept)
         counts["drawn"] += 1
