@@ -42,7 +42,7 @@ def test_the_optimum_is_that_of_the_laboratory(loss, schedule, kind):
     """Also with half the nodes a round and parts of an epoch, and one node in ten a round."""
 
     @settings(max_examples=examples(1 / 4))
-    @given(problem=problems((loss,)))
+    @given(problem=problems((loss,), max_nodes=5, max_rows=8, max_features=6))
     def check(problem):
         params = {"solver": "mocha", "tol": 9e-7, "max_iter": 5000, **SCHEDULES[schedule]}
         found = fit(problem, kind, **params)
