@@ -42,7 +42,10 @@ def check_objectives(model, problem, kind, lambda0):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_optimum_lies_between_the_objectives(loss, kind, solver):
     @settings(max_examples=examples(1 / 5))
-    @given(problems(losses=(loss,), max_nodes=4, max_features=4, lambda2=(0.1, 1e-2)), lambda0s)
+    @given(
+        problems(losses=(loss,), max_nodes=4, max_rows=8, max_features=4, lambda2=(0.1, 1e-2)),
+        lambda0s,
+    )
     def check(problem, lambda0):
         intercept = {"fit_intercept": problem.fit_intercept, "kappa": problem.kappa}
         best = common.optimum(lambda0, oracle_task(problem, kind), problem.m, **intercept)
