@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from estimators import ESTIMATOR_OF, Watched, climber, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from oracles.victim import solve_victim
+from profiles import IS_LONG
 from skfedmtl import FMTLClassifier, FMTLRegressor
 from skfedmtl.attack._bilevel.lower_level import WithTargets
 from skfedmtl.attack._setting.start import Evaluation, target_ranges
@@ -71,7 +72,7 @@ def compare(loss, make_H, make_options, labels=False):
     """Gradients of several draws, in both intercepts; some must not be near a kink."""
     compared, sizes = 0, []
     for intercept in (True, False):
-        for seed in range(4):
+        for seed in range(4 if IS_LONG else 3):
             poisoner = watched(loss, intercept, seed)
             start = poisoner.start_
             y = start.y.astype(float) * (1.0 if not labels else 0.7)
