@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, mean_squared_error
 
-from estimators import climber
+from estimators import quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     LabelFlipPoisoner,
@@ -393,7 +393,7 @@ class Data(NamedTuple):
 
     def poisoner(self, make, **params):
         if make is PoisoningAttacker:
-            make = partial(climber, max_iter=1)
+            make = partial(quick_attacker, max_iter=1)
         params = {"target_nodes": 1.0, "budget": 0.3, "victim_tol": 1e-3, **params}
         return make(self.estimator(), random_state=0, **params)
 

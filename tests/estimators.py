@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oracles.losses import RECORD_OF
+from profiles import IS_LONG
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl._model.common import CommonQuadratic
 from skfedmtl._model.common_learned import CommonLearned
@@ -137,6 +138,10 @@ def climber(victim, **params):
     """An attack by an ascent from clean rows alone, judged by what it climbs."""
     given = {"init": "clean", "criterion": "loss", "max_iter": 50, **params}
     return PoisoningAttacker(victim, **given)
+
+
+#: An attack where its start does not matter: under the long profile with the start that users get.
+quick_attacker = PoisoningAttacker if IS_LONG else climber
 
 
 class Watched(PoisoningAttacker):

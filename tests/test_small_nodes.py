@@ -9,7 +9,7 @@ from sklearn import config_context
 from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, cross_validate
 
-from estimators import climber
+from estimators import quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -26,7 +26,7 @@ both = pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
 every_poisoner = pytest.mark.parametrize(
     "make",
     [
-        partial(climber, max_iter=1),
+        partial(quick_attacker, max_iter=1),
         RandomPoisoner,
         LabelFlipPoisoner,
     ],

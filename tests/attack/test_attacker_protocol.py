@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
-from estimators import ESTIMATORS, climber, make_rows
+from estimators import ESTIMATORS, make_rows, quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -34,7 +34,7 @@ def poisoner(make, estimator, victim_params=None, **params):
     """A short attack on a victim that is quick to fit."""
     victim = estimator(lambda1=0.05, lambda2=0.1, random_state=0).set_params(**victim_params or {})
     if make is PoisoningAttacker:
-        make = partial(climber, max_iter=3)
+        make = partial(quick_attacker, max_iter=3)
     return make(victim, **{"random_state": 0, **params})
 
 

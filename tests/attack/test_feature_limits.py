@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
-from estimators import any_range, climber, make_rows
+from estimators import any_range, make_rows, quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -46,7 +46,7 @@ def people(estimator=FMTLRegressor, dtype=np.float64):
 def poisoner(make, estimator=FMTLRegressor, **params):
     victim = estimator(lambda1=0.05, lambda2=0.1, random_state=0)
     if make is PoisoningAttacker:
-        make = partial(climber, max_iter=3)
+        make = partial(quick_attacker, max_iter=3)
     given = {"target_nodes": 0.7, "attack": "hybrid", "budget": 0.5, "random_state": 0, **params}
     return make(victim, **given)
 

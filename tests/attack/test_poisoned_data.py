@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from estimators import any_range, climber, make_rows
+from estimators import any_range, make_rows, quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -28,7 +28,7 @@ def poisoner(make, estimator=FMTLRegressor, **params):
     """A short attack through the nodes 0 and 2."""
     victim = estimator(lambda1=0.05, lambda2=0.1, random_state=0)
     if make is PoisoningAttacker:
-        make = partial(climber, max_iter=3)
+        make = partial(quick_attacker, max_iter=3)
     return make(victim, target_nodes=0.7, budget=0.4, **{"random_state": 0, **params})
 
 

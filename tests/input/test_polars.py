@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from estimators import any_range, climber, make_rows
+from estimators import any_range, make_rows, quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -68,7 +68,7 @@ def test_poisoned_data_are_polars(kind, column, strings):
         where, there = {"nodes": ours["node"]}, {"nodes": theirs["node"]}
         ours, theirs = ours.drop("node"), theirs.drop(columns="node")
     poisoners = [RandomPoisoner(kind(), **options)]
-    poisoners.append(climber(kind(), max_iter=3, **options))
+    poisoners.append(quick_attacker(kind(), max_iter=3, **options))
     if kind is FMTLClassifier:
         poisoners.append(LabelFlipPoisoner(kind(), **options))
     for poisoner in poisoners:

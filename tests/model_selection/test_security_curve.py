@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from estimators import climber
+from estimators import quick_attacker
 from skfedmtl import (
     FMTLClassifier,
     FMTLRegressor,
@@ -87,7 +87,7 @@ def test_rows_are_held_out_within_every_node(rows):
 
 
 def test_scores_are_those_of_the_attacker(classes):
-    attacker = climber(
+    attacker = quick_attacker(
         FMTLClassifier(lambda2=0.01), target_nodes=[0, 2], max_iter=3, random_state=0
     )
     made = curve(attacker, classes)
