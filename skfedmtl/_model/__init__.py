@@ -2,7 +2,7 @@
 
 from skfedmtl._model import row_algebra
 from skfedmtl._model.common import CommonQuadratic
-from skfedmtl._model.common_learned import CommonLearned
+from skfedmtl._model.common_learned import CommonLearned, SmoothedSum
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
 from skfedmtl._model.quadratic import Fixed, Independent
@@ -33,6 +33,7 @@ __all__ = [
     "Relationship",
     "Response",
     "SmoothLoss",
+    "SmoothedSum",
     "Spectral",
     "SquaredError",
     "row_algebra",

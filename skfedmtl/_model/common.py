@@ -96,7 +96,7 @@ class JointResponse:
     ) -> None:
         self._tied, self._rho, self._lambda0, self._solve = tied, rho, lambda0, solve
         self.W = tied.W + u
-        self.rank = min(tied.rank + 1, *self.W.shape)
+        self.rank = tied.rank + 1
 
     def product(self, dV: Array) -> Array:
         tied = self._tied.product(dV)
@@ -116,6 +116,7 @@ class WithCommon(ABC):
     """R0: what the kinds of R have in common."""
 
     own_rho: float | None = None
+    last: Array | None = None
 
     def __init__(self, tied: Relationship, lambda0: float) -> None:
         self._tied, self.lambda0 = tied, lambda0

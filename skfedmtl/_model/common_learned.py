@@ -20,6 +20,8 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from skfedmtl._model.common import JointResponse, WithCommon
@@ -111,22 +113,30 @@ class _Point:
         return J
 
 
-class _SmoothedSum:
-    """The smoothed R0 at ``W``."""
+class SmoothedSum(ABC):
+    """A smoothed R0 at ``W``: its best parts, by Newton's method from a first ``u``."""
 
-    def __init__(self, tied: Learned, lambda0: float, W: Array, root: float, u: Array) -> None:
-        self._tied, self._lambda0, self._W, self._root = tied, lambda0, W, root
+    def __init__(self, lambda0: float, W: Array, u: Array) -> None:
+        self._lambda0, self._W = lambda0, W
         self._place(u)
         for _ in range(_STEPS):
-            step: Array = np.linalg.solve(self._between(), self._slope_of_u())  # type: ignore[assignment]
+            step = self._divide(self._slope_of_u())
             promise = float(self._slope_of_u() @ step)
             if not promise > _NOISE * self.value or not self._search(step, promise):
                 break
 
+    @abstractmethod
+    def _tied_at(self, Z: Array) -> tuple[float, Array]:
+        """The smoothed R and its slope, once `_divide` is ready for the same Z."""
+
+    @abstractmethod
+    def _divide(self, g: Array) -> Array:
+        """By the second derivative in u."""
+
     def _place(self, u: Array) -> None:
-        self.u, self._here = u, self._tied.curved(self._W - u, self._root)
-        self.value = self._here.value + self._lambda0 * float(u @ u)
-        self.slope = self._here.slope
+        self.u = u
+        value, self.slope = self._tied_at(self._W - u)
+        self.value = value + self._lambda0 * float(u @ u)
 
     def _slope_of_u(self) -> Array:
         own: Array = 2.0 * self._lambda0 * self.u - self.slope.sum(axis=0)
@@ -141,6 +151,22 @@ class _SmoothedSum:
             length *= 0.5
         self._place(u)
         return False
+
+
+class _DenseSum(SmoothedSum):
+    """With a Hessian as a dense matrix."""
+
+    def __init__(self, tied: Learned, lambda0: float, W: Array, root: float, u: Array) -> None:
+        self._tied, self._root = tied, root
+        super().__init__(lambda0, W, u)
+
+    def _tied_at(self, Z: Array) -> tuple[float, Array]:
+        self._here = self._tied.curved(Z, self._root)
+        return self._here.value, self._here.slope
+
+    def _divide(self, g: Array) -> Array:
+        step: Array = np.linalg.solve(self._between(), g)  # type: ignore[assignment]
+        return step
 
     def _alike(self, H: Array) -> Array:
         """Rows, summed over the nodes."""
@@ -170,10 +196,12 @@ class CommonLearned(WithCommon):
         Above 0.
     """
 
+    last: Array
+
     def __init__(self, tied: Learned, lambda0: float) -> None:
         super().__init__(tied, lambda0)
-        self._learned = tied
-        self._last = np.zeros(0)  #: u of the last proximal step, from which the next one begins
+        self.learned = tied
+        self.last = np.zeros(0)
         self._smooth = np.zeros(0)  #: of the last smoothed one
         self._known: tuple[tuple[Array, Array], ...] = ()  #: weights and their u, the last ones
 
@@ -204,8 +232,8 @@ class CommonLearned(WithCommon):
         return u
 
     def proximal(self, T: Array, rho: float) -> Proximal:
-        now = self._least(T, rho, self._last if self._last.shape == T.shape[1:] else 0.0 * T[0])
-        self._last = now.u
+        now = self._least(T, rho, self.last if self.last.shape == T.shape[1:] else 0.0 * T[0])
+        self.last = now.u
         W = now.weights()
         self._remember(W, now.u)
         return Proximal(W, now.penalty)
@@ -222,14 +250,14 @@ class CommonLearned(WithCommon):
 
     def _least(self, T: Array, rho: float, u: Array) -> _Point:
         """The proximal step's, from a first ``u``."""
-        now = _Point(self._learned, self.lambda0, T, rho, u)
+        now = _Point(self.learned, self.lambda0, T, rho, u)
         for _ in range(_STEPS):
             if now.is_least:
                 break
             step = now.divide(now.slope)
             promise, length = float(now.slope @ step), 1.0
             for _ in range(_TRIALS):
-                after = _Point(self._learned, self.lambda0, T, rho, now.u - length * step)
+                after = _Point(self.learned, self.lambda0, T, rho, now.u - length * step)
                 if after.follows(now, length * promise):
                     break
                 length *= 0.5
@@ -241,6 +269,6 @@ class CommonLearned(WithCommon):
     def curved(self, W: Array, root: float) -> Curved:
         """R smoothed, and the best parts for it."""
         begin = self._smooth if self._smooth.shape == W.shape[1:] else self.common_part(W)
-        smoothed = _SmoothedSum(self._learned, self.lambda0, W, root, begin)
+        smoothed = _DenseSum(self.learned, self.lambda0, W, root, begin)
         self._smooth = smoothed.u
         return smoothed

@@ -104,6 +104,7 @@ class Learned:
     """R(W) = lambda1 ||W||_*^2 + lambda2 ||W||_F^2: the best Sigma for every W."""
 
     own_rho: float | None = None
+    last: Array | None = None
     is_quadratic = False
 
     def __init__(self, n_nodes: int, lambda1: float, lambda2: float) -> None:

@@ -49,6 +49,7 @@ class _Quadratic(ABC):
     """What the regularisers without a kink have in common: W is linear in V."""
 
     own_rho: float | None = None
+    last: Array | None = None
     is_quadratic = True
 
     @abstractmethod

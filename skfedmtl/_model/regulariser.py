@@ -26,6 +26,8 @@ n_nodes                 m                                                       
 is_quadratic            whether R is, so that no step changes Sigma             bool
 own_rho                 of a splitting that leaves every node its own problem,  float, None
                         if there is one
+last                    u of the last proximal step, where the next one begins  (d,), None
+                        to look for its own; None where none is looked for
 penalty(W)              R(W)                                                    float
 conjugate(V)            R*(V)                                                   float
 respond(V)              W(V) and what follows from it                           `ExactResponse`
@@ -65,7 +67,8 @@ rounded(excess)         R* with kinks rounded off that change it by about       
 of a `ProximalResponse`  what                                                   gives
 =======================  =====================================================  ===========
 W                        the proximal step from T                               (m, d)
-rank                     of W, decided from T; of a quadratic min(m, d)         int
+rank                     of W, decided from T; of a quadratic min(m, d);        int
+                         beside a common part that of what is tied, and one
 product(dV)              derivative of W with respect to ``rho T``              as dV
 frozen_product(dV)       the same, Sigma held                                   (m, d)
 =======================  =====================================================  ===========
@@ -155,6 +158,7 @@ class Relationship(Protocol):
     n_nodes: int
     is_quadratic: bool
     own_rho: float | None
+    last: Array | None
 
     def penalty(self, W: Array) -> float: ...
     def conjugate(self, V: Array) -> float: ...

@@ -331,6 +331,12 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
                 f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
                 "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
             )
+        lambda0 = getattr(last_step(self.estimator), "lambda0", None)
+        if lambda0 is not None:
+            raise ValueError(
+                f"`estimator` has lambda0={lambda0!r}: DamageBound takes no victim with a common "
+                "part, only lambda0=None."
+            )
         class_weight = getattr(last_step(self.estimator), "class_weight", None)
         if class_weight is not None:
             raise ValueError(

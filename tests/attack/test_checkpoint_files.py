@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,12 +22,14 @@ from skfedmtl.attack._bilevel.generator import as_text, is_state, set_state
 N_FLIPS = examples(4)
 rng = np.random.default_rng(0)
 X, NODES = rng.normal(size=(30, 2)), np.repeat([0, 1, 2], 10)
-# what is stored differs: smoothed, as it is, with moving targets, one game a class, one loop
+# what is stored differs: smoothed, as it is, with moving targets, one game a class, a common part,
+# one loop
 ATTACKS = {
     "smoothed": (FMTLClassifier, X[:, 0] > 0, {}),
     "hard": (FMTLClassifier, X[:, 0] > 0, {"smoothing": 0.0}),
     "targets": (FMTLRegressor, X[:, 0], {"smoothing": 0.0, "optimize_labels": True}),
     "classes": (FMTLClassifier, np.digitize(X[:, 0], [-0.5, 0.5]), {"smoothing": 0.0}),
+    "common": (partial(FMTLRegressor, lambda0=0.1), X[:, 0], {"smoothing": 0.0}),
     "plain": (FMTLRegressor, X[:, 0], {"step": "plain", "eta": 1.0, "inner_iter": 1}),
 }
 every_attack = pytest.mark.parametrize("kind", ATTACKS)

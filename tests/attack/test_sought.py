@@ -6,8 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
 
-from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, OMEGA, make_rows
+from estimators import ESTIMATOR_OF, INTERCEPT_OF, OMEGA, make_rows, with_common
+from estimators import KINDS as TIED_KINDS
 from estimators import LOSSES as ALL_LOSSES
 from oracles.losses import RECORD_OF
 from skfedmtl import _model
@@ -23,6 +25,9 @@ from skfedmtl.attack._sought.search import STAGES, Search
 
 INTERCEPTS = [True, False]
 SEEDS = st.integers(0, 2**32 - 1)
+LAMBDA0 = 0.05  #: of victims with a common part
+BESIDE = " + common"
+KINDS = (*TIED_KINDS, *(kind + BESIDE for kind in TIED_KINDS))
 FAR = 1e6  #: a radius that limits nothing
 
 LOSSES = [name for name in ALL_LOSSES if RECORD_OF[name].is_scale_free]
@@ -177,6 +182,10 @@ def test_rows_supply_what_the_price_allows(name, seed):
 
 
 def relationship_of(kind, m):
+    """What the estimator is asked for, and the solver's; beside a common part, if asked."""
+    if kind.endswith(BESIDE):
+        asked, tied = relationship_of(kind.removesuffix(BESIDE), m)
+        return asked, with_common(tied, LAMBDA0)
     if kind == "none":
         return "none", _model.Independent(m, 0.1)
     if kind == "learned":
@@ -199,6 +208,7 @@ def made_problem(name, kind, intercept, seed=0, scaling=1.0):
         lambda1=0.02,
         lambda2=0.1,
         relationship=asked,
+        lambda0=LAMBDA0 if kind.endswith(BESIDE) else None,
         fit_intercept=intercept,
         tol=1e-9,
         random_state=0,
@@ -245,10 +255,11 @@ def test_a_victim_has_the_weights_that_were_promised(
     if is_scaled:
         space = Space(rng.normal(size=3), rng.uniform(0.5, 2.0, 3))
     everyone = np.arange(3)
+    root = 1e-7 if kind == "learned + common" else 0.0
     for n_rows in (2, 4, 8, 16, 32, 64):
         sources = Sources(everyone, np.full(3, n_rows), np.full(3, FAR), row_weight)
         budget = read_budget(rows, model, everyone, sources)
-        point = Demand(rows, model, budget).at(W, model.loss, 0.0)
+        point = Demand(rows, model, budget).at(W, model.loss, root)
         price = Price(law_of(model.loss), budget, space, balanced=model.balanced)
         # whole rows cannot always do what shares of a row can
         slack = min(0.9, 1.0 - 1.5 / n_rows)
@@ -287,6 +298,30 @@ def test_the_smoothed_penalty(shape, rank):
         assert_allclose(penalty.value, curved.value, rtol=1e-12)
         assert_allclose(penalty.slope, curved.slope, atol=1e-12)
         assert_allclose(product.ravel(), curved.hessian() @ dW.ravel(), atol=1e-10)
+
+
+@pytest.mark.parametrize("root", [0.3, 0.01])
+@pytest.mark.parametrize("lambda0", [1e-3, 0.1, 10.0])
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4), (1, 3), (4, 1)])
+def test_the_smoothed_penalty_beside_a_common_part(shape, lambda0, root):
+    """The least over u of the parts', and its slopes and products by differences."""
+    rng = np.random.default_rng(0)
+    W, dW = rng.normal(size=(2, *shape))
+    tied = _model.Learned(shape[0], 0.3, 0.2)
+    smoothed = SmoothedPenalty(_model.CommonLearned(tied, lambda0))
+
+    def value(u):
+        return lambda0 * u @ u + SmoothedPenalty(tied).at(W - u, root).value
+
+    penalty, step = smoothed.at(W, root), 1e-3 * root
+    found = minimize(value, W.mean(axis=0), method="BFGS", options={"gtol": 1e-9})
+    assert_allclose(penalty.value, found.fun, rtol=1e-9)
+    assert penalty.value <= found.fun * (1.0 + 1e-12)
+    before, after = (smoothed.at(W + way * step * dW, root) for way in (-1.0, 1.0))
+    slope = (after.value - before.value) / (2 * step)
+    assert_allclose(np.vdot(penalty.slope, dW), slope, rtol=1e-5)
+    product = (after.slope - before.slope) / (2 * step)
+    assert_allclose(penalty.product(dW), product, rtol=1e-5, atol=1e-5 * np.abs(product).max())
 
 
 def make_search(name, kind, intercept, targets, upper=None, own=True):
@@ -396,7 +431,7 @@ def test_candidates_are_within_the_threat_and_do_damage(name, kind, intercept):
     assert max(harms) > 1.1 * damage(W)
 
 
-@pytest.mark.parametrize("kind", ["none", "omega"])
+@pytest.mark.parametrize("kind", ["none", "omega", "none + common", "omega + common"])
 @pytest.mark.parametrize("name", [name for name in LOSSES if name != "hinge"])
 def test_candidates_keep_their_promise(name, kind):
     """Where nothing was smoothed, every node is a source, and the ball is large."""

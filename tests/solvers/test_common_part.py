@@ -12,14 +12,7 @@ from estimators import ESTIMATORS, KINDS, LOSSES, fit, make_rows, oracle_task
 from oracles import common
 from oracles.strategies import problems
 from profiles import examples
-from skfedmtl import (
-    FMTLClassifier,
-    FMTLRegressor,
-    LabelFlipPoisoner,
-    PoisoningAttacker,
-    RandomPoisoner,
-)
-from skfedmtl.attack import DamageBound
+from skfedmtl import FMTLClassifier, FMTLRegressor
 
 TOL = 1e-8
 FLOOR = 1e-10
@@ -143,15 +136,3 @@ def test_no_common_model_without_a_common_part(Estimator):
     for lambda0 in (0.0, -1.0, "large"):
         with pytest.raises(ValueError, match="lambda0"):
             Estimator(lambda0=lambda0).fit(X, y, nodes=nodes)
-
-
-@pytest.mark.parametrize(
-    "Attack", [PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner, DamageBound]
-)
-def test_attacks_and_bounds_refuse_a_common_part(Attack):
-    X, y, nodes = make_rows(FMTLClassifier)
-    with pytest.raises(ValueError, match=r"lambda0=0\.1.*common"):
-        Attack(FMTLClassifier(lambda0=0.1)).fit(X, y, nodes=nodes)
-    if Attack is PoisoningAttacker:
-        with pytest.raises(ValueError, match=r"lambda0=0\.1.*common"):
-            Attack(FMTLClassifier(lambda0=0.1)).check_gradient(X, y, nodes=nodes)

@@ -133,6 +133,7 @@ class FollowedBilevel(Bilevel):
             "near": np.array(self._is_near),
             "adjoint": self._adjoint.last,
             "rng": np.array(as_text(self._rng)),
+            **self._common(),
         }
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
@@ -144,6 +145,7 @@ class FollowedBilevel(Bilevel):
         self._solved = self._follower.place(T, alpha, rho, moved)._replace(W=state["W"])
         self._adjoint.last = state["adjoint"]
         set_state(self._rng, str(state["rng"]))
+        self._problem.server.relationship.last = state.get("common")
 
     def layout(self) -> Layout:
         """What a `state` is."""
@@ -156,4 +158,5 @@ class FollowedBilevel(Bilevel):
             "near": Field((), "bool"),
             "adjoint": like(self._adjoint.last),
             "rng": state_field(self._rng),
+            **{name: like(self._follower.T[0]) for name in self._common()},
         }

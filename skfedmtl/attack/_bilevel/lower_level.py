@@ -199,7 +199,13 @@ class Bilevel:
             "dual_coef": self._problem.dual_coef(),
             "adjoint": self._adjoint.last,
             "rng": np.array(as_text(self._rng)),
+            **self._common(),
         }
+
+    def _common(self) -> dict[str, Array]:
+        """The common part that the next victim's is looked for from, if it is looked for."""
+        last = self._problem.server.relationship.last
+        return {} if last is None else {"common": last}
 
     def restore(self, state: dict[str, Array], rows: Array, y: Array | None = None) -> None:
         """Be where a `state` was taken, with the rows of that moment."""
@@ -211,6 +217,7 @@ class Bilevel:
         self._solved = Solved.at(nodes, state["W"], rho)
         self._adjoint.last = state["adjoint"]
         set_state(self._rng, str(state["rng"]))
+        problem.server.relationship.last = state.get("common")
 
     def layout(self) -> Layout:
         """What a `state` is."""
@@ -223,6 +230,7 @@ class Bilevel:
             "dual_coef": like(self._problem.dual_coef()),
             "adjoint": like(self._adjoint.last),
             "rng": state_field(self._rng),
+            **{name: like(self._iterate.T[0]) for name in self._common()},
         }
 
 

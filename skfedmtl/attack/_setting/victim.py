@@ -32,12 +32,11 @@ _ALLOWED = (
 
 
 def check_victim(estimator: Any, owner: str) -> None:
-    """Refuse a Pipeline that is more than scalers before an FMTL estimator, and a common part.
+    """Refuse a Pipeline that is more than scalers before an FMTL estimator.
 
     `owner` is what the message calls the poisoner.
     """
     if not isinstance(estimator, Pipeline):
-        _refuse_common(estimator, owner)
         return
     if not isinstance(estimator.steps, list | tuple) or len(estimator.steps) == 0:
         raise ValueError(
@@ -69,15 +68,6 @@ def check_victim(estimator: Any, owner: str) -> None:
             f"`estimator`: the last step {name!r} of the Pipeline has node_column="
             f"{model.node_column!r}, a column that the steps before it would scale; set "
             f"`node_column` of {owner} instead, which takes the column off before the Pipeline."
-        )
-    _refuse_common(model, owner)
-
-
-def _refuse_common(model: Any, owner: str) -> None:
-    if getattr(model, "lambda0", None) is not None:
-        raise ValueError(
-            f"`estimator` has lambda0={model.lambda0!r}: {owner} takes no victim with a common "
-            "part, only lambda0=None."
         )
 
 
