@@ -36,6 +36,7 @@ from skfedmtl._model import (
     Learned,
     Loss,
     Relationship,
+    least_ridge,
 )
 from skfedmtl._protocol import FederatedProblem, Watch
 from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
@@ -265,7 +266,7 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
         lambda2 = float(self.lambda2)
         if self.lambda0 is None:
             return lambda2
-        return 1.0 / (1.0 / lambda2 + n_nodes / float(self.lambda0))
+        return least_ridge(lambda2, float(self.lambda0), n_nodes)
 
     def _last_iterate(self, problem, labels):
         """Where the last fit has ended, as far as it suits this problem; None without one."""

@@ -1,7 +1,7 @@
 """The model: losses, regularisers, and the algebra of rows. It knows of no nodes and no solver."""
 
 from skfedmtl._model import row_algebra
-from skfedmtl._model.common import CommonQuadratic
+from skfedmtl._model.common import CommonQuadratic, least_ridge
 from skfedmtl._model.common_learned import CommonLearned, SmoothedSum
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
@@ -36,5 +36,6 @@ __all__ = [
     "SmoothedSum",
     "Spectral",
     "SquaredError",
+    "least_ridge",
     "row_algebra",
 ]

@@ -35,6 +35,14 @@ from skfedmtl._model.regulariser import (
 from skfedmtl._typing import Array
 
 
+def least_ridge(lambda2: float, lambda0: float, n_nodes: int) -> float:
+    """The most of ``||W||_F^2`` that lambda2 and a common part charge of any W.
+
+    ``min over u of lambda0 ||u||^2 + lambda2 ||W - 1 u'||_F^2`` is that where all nodes agree.
+    """
+    return 1.0 / (1.0 / lambda2 + n_nodes / lambda0)
+
+
 class _Sum:
     """A response and what is common, at one ``V``."""
 

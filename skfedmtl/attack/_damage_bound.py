@@ -1,6 +1,6 @@
 """Certified damage as an estimator."""
 
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -298,7 +298,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         if self.weight_centre_ is None:
             raise ValueError(
                 "certify_rows needs a classifier of two classes with relationship='learned' or "
-                "'none'; nothing is known of the rows of other victims."
+                "'none' and lambda0=None; nothing is known of the rows of other victims."
             )
         refuse_masked(X=X)
         victim = Victim(self.clean_estimator_)
@@ -330,12 +330,6 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
             raise ValueError(
                 f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
                 "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
-            )
-        lambda0 = getattr(last_step(self.estimator), "lambda0", None)
-        if lambda0 is not None:
-            raise ValueError(
-                f"`estimator` has lambda0={lambda0!r}: DamageBound takes no victim with a common "
-                "part, only lambda0=None."
             )
         class_weight = getattr(last_step(self.estimator), "class_weight", None)
         if class_weight is not None:
@@ -417,6 +411,7 @@ def _more_rows(setting, times, norms):
 
 
 def _bound(setting, max_iter, tol):
+    setting = setting._replace(model=deepcopy(setting.model))  # which remembers common parts
     return with_gap(damage_bound(setting, max_iter, tol), setting, tol)
 
 

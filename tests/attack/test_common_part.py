@@ -14,6 +14,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack import DamageBound
 from skfedmtl.attack._bilevel.checkpoint import Checkpoint
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
 
@@ -163,3 +164,69 @@ def test_a_killed_attack_goes_on_to_the_same_bits(estimator, smoothing, tmp_path
     resumed = climber(victim, checkpoint=tmp_path, **given).fit(X, y, nodes=nodes)
     assert_array_equal(resumed.poison_X_, whole.poison_X_)
     assert_array_equal(resumed.objective_history_, whole.objective_history_)
+
+
+# -- certified damage -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "attack", "lambda0"),
+    covering(2, LOSSES, KINDS, ("direct", "hybrid", "indirect"), (1e-3, 0.1)),
+)
+def test_no_attack_exceeds_the_bound(loss, kind, attack, lambda0):
+    X, y, nodes = make_rows(ESTIMATOR_OF[loss], SIZES)
+    victim = ESTIMATOR_OF[loss](
+        loss=loss,
+        lambda0=lambda0,
+        lambda1=0.1,
+        lambda2=0.02,
+        relationship=OMEGA if kind == "omega" else kind,
+    )
+    threat = {"attack": attack, "target_nodes": 0.4, "budget": 0.3, "random_state": 0}
+    bound = DamageBound(victim, max_iter=6, **threat).fit(X, y, nodes=nodes)
+    assert bound.theorem_ == ("T3" if loss == "squared_error" and kind != "learned" else "T1")
+    assert np.isnan(bound.cap_)
+    assert bound.weight_centre_ is None
+    assert bound.clean_objective_ < bound.upper_bound_
+    attackers = (
+        RandomPoisoner(victim, init="ball", **threat),
+        climber(victim, init="ball", smoothing=0.0, max_iter=5, **threat),
+        climber(victim, smoothing=0.0, max_iter=5, **threat),
+    )
+    for attacker in attackers:
+        assert attacker.fit(X, y, nodes=nodes).objective_ <= bound.upper_bound_
+
+
+def test_of_a_common_part_no_row_is_certified():
+    X, y, nodes = make_rows(FMTLClassifier, SIZES)
+    victim = FMTLClassifier(lambda0=0.1, relationship="none")
+    bound = DamageBound(victim, max_iter=2, random_state=0).fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="lambda0=None"):
+        bound.certify_rows(X, nodes=nodes)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "hinge"])
+def test_the_bound_of_a_common_part_at_any_price_is_that_without_one(loss):
+    """Of victims whose other inequality, of learned relationships, has no say."""
+    X, y, nodes = make_rows(ESTIMATOR_OF[loss], SIZES)
+    given = {"loss": loss, "lambda1": 0.1, "lambda2": 0.02}
+    threat = {"target_nodes": [0], "budget": 0.3, "random_state": 0, "max_iter": 8}
+    bounds = [
+        DamageBound(ESTIMATOR_OF[loss](lambda0=lambda0, **given), **threat).fit(X, y, nodes=nodes)
+        for lambda0 in (None, 1e7)
+    ]
+    assert [one.theorem_ for one in bounds] == ["T1", "T1"]
+    assert_allclose(bounds[1].upper_bound_, bounds[0].upper_bound_, rtol=1e-3)
+
+
+def test_the_same_bound_for_any_number_of_jobs():
+    X, y, nodes = make_rows(FMTLRegressor, SIZES)
+    with parallel_config("threading"):
+        one, two = (
+            DamageBound(FMTLRegressor(lambda0=0.1), max_iter=4, n_jobs=n_jobs, random_state=0).fit(
+                X, y, nodes=nodes
+            )
+            for n_jobs in (1, 2)
+        )
+    assert one.upper_bound_ == two.upper_bound_
+    assert_array_equal(one.reference_coef_, two.reference_coef_)

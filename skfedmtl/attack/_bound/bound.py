@@ -8,6 +8,10 @@ T2 `Conditional`, cap       learned                squared error; the others,
                                                    `ConditionalMargins`
 T3 `Given`                  given, or none         squared error
 ==========================  =====================  ============================
+
+A common part is in R for T1 and T3: R0 is convex, and a quadratic if R is one. T2 and the cap have
+none: they compare the nodes that inject nothing with other weights of theirs, whose penalty is
+bounded by the norms of both groups, and u, which the sources pull at too, is in neither of them.
 """
 
 from __future__ import annotations
@@ -68,7 +72,7 @@ def _of_squares(setting: Setting, max_iter: int) -> Iterator[Bound]:
             yield conditional.descend(max_iter)
         if not setting.strikes_sources:
             yield conditional.cap()
-    elif joint.moments.e.size <= MOST_WEIGHTS:
+    elif relationship.is_quadratic and joint.moments.e.size <= MOST_WEIGHTS:
         yield Given(setting).descend(max_iter)
 
 

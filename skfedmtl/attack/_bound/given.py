@@ -1,4 +1,4 @@
-"""The exact response, for squared error and a quadratic regulariser.
+"""The exact response, for squared error and a quadratic regulariser, with a common part or not.
 
 The poisoned optimum answers what the injected rows exert linearly: with W0 the optimum and C the
 inverse Hessian of ``sum of theta f + R``, in all weights and intercepts,

@@ -16,6 +16,15 @@ the worst W::
 for every V and every tau > 1 / (2 theta) of the targets, below which there is no minimum. The
 minimum is a weighted fit, of which a dual value will do. The right side is jointly convex in tau
 and tau V: `descend` looks for the best.
+
+Beside a common part R0 takes the place of R, ``R0(W) = min over u of lambda0 ||u||^2 + R(W - 1 u')``.
+The proof asks no more of it than that it is convex, which a least over some variables of a convex
+function is, and that its tangents lie below it by some ``mu ||W - V||^2``. Of a slope S of R0 at W
+and the best parts (u, Z) there, S is a slope of R at Z and ``1'S = 2 lambda0 u``, so that with those
+of V, (r, Y), the tangent of either part gives ``<S, W - V> >= R0(W) - R0(V) + lambda0 ||u - r||^2 +
+lambda2 ||Z - Y||^2``. Of all parts that add up to ``W - V`` those two are least together, a share
+``1 / (1 + m lambda2 / lambda0)`` of ``lambda2 ||W - V||^2`` or more, where all nodes agree. A
+quadratic R0 is what it is, a quadratic.
 """
 
 from __future__ import annotations
@@ -24,13 +33,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfedmtl._model import Learned
+from skfedmtl._model import CommonLearned, Learned, least_ridge
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.descent import Limits, search
 from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
 from skfedmtl.attack._bound.injection import Pull, Pulls
 from skfedmtl.attack._bound.moments import Moments, Quadratic, Reference, turn, turn_back
 from skfedmtl.attack._bound.setting import Bound, Setting
+from skfedmtl.attack._bound.slopes import Slopes
 
 _ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last one
 _LEAST_TAU, _MOST_TAU = 1e-5, 6.0  #: logarithms of tau over its limit
@@ -62,6 +72,7 @@ class Joint:
     def __init__(self, setting: Setting) -> None:
         self.setting, self.left, self.on = setting, setting.left, setting.on_targets
         self.relationship = setting.model.relationship
+        self._slopes = Slopes(self.relationship)
         self.moments = Moments(setting.rows, setting.model)
         self.pull = Pull(setting.model.loss, setting.injection)
         self.limit = 0.5 / float(self.left[setting.targets].min())
@@ -104,21 +115,28 @@ class Joint:
     def penalty_slope(self, V: Array) -> Array:
         """That of R, its kinks rounded off; it leads the descent and enters no bound."""
         root = _KINK * float(np.abs(V).max()) + 1e-12
-        return self.relationship.curved(V, root).slope
+        return self._slopes.at(V, root)
+
+    def ridge(self) -> float:
+        """mu of an R that is no quadratic."""
+        relationship = self.relationship
+        if isinstance(relationship, CommonLearned):
+            lambda2, lambda0 = relationship.learned.lambda2, relationship.lambda0
+            return least_ridge(lambda2, lambda0, relationship.n_nodes)
+        return relationship.lambda2 if isinstance(relationship, Learned) else 0.0
 
     def least(self, tau: float, V: Array, residual: Array, tol: float) -> tuple[Fit, Array, float]:
         """The fit, its slopes in V and the targets' losses there."""
         moments, left, relationship = self.moments, self.left, self.relationship
         turned, a = turn(self.moments.basis, V), left - self.on / tau
-        is_learned = isinstance(relationship, Learned)
-        lambda2 = relationship.lambda2 if isinstance(relationship, Learned) else 0.0
+        ridge = self.ridge()
         everyone = np.arange(len(V))
         reference = Reference(turned, residual, left, np.ones(len(V)))
-        quadratic = moments.combine(everyone, a, lambda2, [reference])
-        if is_learned:
+        quadratic = moments.combine(everyone, a, ridge, [reference])
+        if not relationship.is_quadratic:
             fit = fit_quadratic(quadratic, relationship, tol, self._start)
             self._start, W = fit.start, fit.W
-            by_v = 2.0 * lambda2 * (V - W)
+            by_v = 2.0 * ridge * (V - W)
         else:
             half = fit_quadratic(_halved(quadratic, turned), relationship, tol, self._start)
             more = 0.5 * relationship.penalty(V)

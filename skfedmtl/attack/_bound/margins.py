@@ -6,7 +6,7 @@ from V fall away, so that V enters K alone::
     H <= tau (K - min over W of [sum of (theta - [l in T]/tau) f + R(W)]),     tau >= 1 / theta
 
 The best V is the least of K, what a victim would choose who expects the worst rows [1]_. The right
-side is convex in tau.
+side is convex in tau. A common part changes nothing but R, which stays convex.
 
 References
 ----------
@@ -23,6 +23,7 @@ from skfedmtl.attack._bound.descent import along, search
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.injection import Pull
 from skfedmtl.attack._bound.setting import Bound, Setting
+from skfedmtl.attack._bound.slopes import Slopes
 
 _ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the last one
 _LOOSE, _TIGHT = 1e-3, 1e-9  #: of the first reference; where nothing is injected it is the last one
@@ -37,6 +38,7 @@ class JointMargins:
         self.setting, self.left, self.on = setting, setting.left, setting.on_targets
         model, rows = setting.model, setting.rows
         self.model, self.relationship = model, model.relationship
+        self._slopes = Slopes(self.relationship)
         self.pull = Pull(model.loss, setting.injection)
         self.limit = 1.0 / float(self.left[setting.targets].min())
         self._constant = model.intercept_scaling if model.intercept == "feature" else 0.0
@@ -86,7 +88,7 @@ class JointMargins:
         push = self._of_row * smooth.derivative(rows.y, f)
         np.add.at(by_v, rows.codes, push[:, None] * self.seen)
         root = 1e-2 * width * float(np.abs(V).max()) + 1e-9
-        by_v += self.relationship.curved(V, root).slope
+        by_v += self._slopes.at(V, root)
         by_v[codes, :n_slopes] += injection.share[:, None] * pulls.by_v
         by_v[codes, n_slopes:] += (injection.share * pulls.by_b)[:, None] * self._constant
         return value, by_v

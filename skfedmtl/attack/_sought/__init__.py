@@ -2,6 +2,16 @@
 
 from skfedmtl.attack._sought.budget import Sources
 from skfedmtl.attack._sought.clean_rows import CleanRows, Model, Space, Wanted
+from skfedmtl.attack._sought.penalty import SmoothedPenalty
 from skfedmtl.attack._sought.seek import Candidate, seek
 
-__all__ = ["Candidate", "CleanRows", "Model", "Sources", "Space", "Wanted", "seek"]
+__all__ = [
+    "Candidate",
+    "CleanRows",
+    "Model",
+    "SmoothedPenalty",
+    "Sources",
+    "Space",
+    "Wanted",
+    "seek",
+]
