@@ -73,6 +73,12 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     the least tau, learned relationships a second inequality of the nodes that inject nothing, and
     given ones the exact response of the weights; the least of all is the result.
 
+    Beside a common part, with `lambda0`, R is what the best parts cost: the least over u of
+    ``lambda0 ||u||^2`` and R of what is left. That is convex, all that the inequality asks for, and
+    a quadratic where R is one, all that the exact response asks for. The second inequality, the
+    cap and certified rows take each group of nodes by itself, which u, at which all of them pull,
+    does not allow: none is known there.
+
     Parameters
     ----------
     estimator : FMTLClassifier, FMTLRegressor or Pipeline
@@ -117,7 +123,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Its mean over the targets.
     cap_ : float
         What no injection exceeds, of any number of rows, radius and targets: for learned
-        relationships, of nodes that inject nothing. NaN where there is none.
+        relationships without a common part, of nodes that inject nothing. NaN where there is none.
     theorem_ : str or list of str
         Where the bound comes from: ``"T1"`` the inequality above, ``"T2"`` with that of the nodes
         that inject nothing, ``"cap"`` that alone, ``"T3"`` the exact response. A list with an
@@ -134,8 +140,8 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         The victim fitted on the clean rows.
     weight_centre_ : ndarray of shape (n_nodes, n_weights) or None
         Weights of every node, as the victim sees features, behind them that of its constant feature
-        if it fits intercepts; for two classes and relationships that are learned or none, else
-        None.
+        if it fits intercepts; for two classes and relationships that are learned or none, without a
+        common part, else None.
     weight_radius_ : ndarray of shape (n_nodes,) or None
         How far from them those of no poisoned victim lie.
 
@@ -279,7 +285,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For a regressor, more than two classes, and a given relationship.
+            For a regressor, more than two classes, a given relationship, and a common part.
 
         Examples
         --------

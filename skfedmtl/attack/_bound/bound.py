@@ -9,9 +9,9 @@ T2 `Conditional`, cap       learned                squared error; the others,
 T3 `Given`                  given, or none         squared error
 ==========================  =====================  ============================
 
-A common part is in R for T1 and T3: R0 is convex, and a quadratic if R is one. T2 and the cap have
-none: they compare the nodes that inject nothing with other weights of theirs, whose penalty is
-bounded by the norms of both groups, and u, which the sources pull at too, is in neither of them.
+A common part is a part of R for T1 and T3, for which R has to be convex, and a quadratic. T2 and
+the cap take the norms of both groups of nodes apart, which u, at which all of them pull, does not
+allow: there is neither.
 """
 
 from __future__ import annotations

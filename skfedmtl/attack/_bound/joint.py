@@ -17,14 +17,20 @@ for every V and every tau > 1 / (2 theta) of the targets, below which there is n
 minimum is a weighted fit, of which a dual value will do. The right side is jointly convex in tau
 and tau V: `descend` looks for the best.
 
-Beside a common part R0 takes the place of R, ``R0(W) = min over u of lambda0 ||u||^2 + R(W - 1 u')``.
-The proof asks no more of it than that it is convex, which a least over some variables of a convex
-function is, and that its tangents lie below it by some ``mu ||W - V||^2``. Of a slope S of R0 at W
-and the best parts (u, Z) there, S is a slope of R at Z and ``1'S = 2 lambda0 u``, so that with those
-of V, (r, Y), the tangent of either part gives ``<S, W - V> >= R0(W) - R0(V) + lambda0 ||u - r||^2 +
-lambda2 ||Z - Y||^2``. Of all parts that add up to ``W - V`` those two are least together, a share
-``1 / (1 + m lambda2 / lambda0)`` of ``lambda2 ||W - V||^2`` or more, where all nodes agree. A
-quadratic R0 is what it is, a quadratic.
+Beside a common part R0 takes the place of R::
+
+    R0(W) = min over u of lambda0 ||u||^2 + R(W - 1 u')
+
+The proof asks no more of it than that it is convex, which the least over some variables of a convex
+function is, and that it lies above its tangents by some ``mu ||W - V||^2``. Let (u, Z) be the best
+parts of W and (p, Y) those of V. A slope S of R0 at W is one of R at Z, and ``1'S = 2 lambda0 u``,
+so that tangents of both parts give::
+
+    <S, W - V>  >=  R0(W) - R0(V) + lambda0 ||u - p||^2 + lambda2 ||Z - Y||^2
+
+Both parts add up to ``W - V``, and the least that any such parts cost is
+``||W - V||^2 / (1/lambda2 + m/lambda0)``, where all nodes agree. A quadratic R0 lies above its
+tangents by ``R0(W - V)``, as any quadratic does.
 """
 
 from __future__ import annotations
