@@ -29,6 +29,7 @@ _CONSTRAINTS = {
     "target_nodes": [None, list, tuple],
     "source_nodes": [None, list, tuple],
     "budget": [Interval(Real, 0, None, closed="left")],
+    "lambda0": [None, Interval(Real, 0, None, closed="neither")],
     "lambda1": [None, Interval(Real, 0, None, closed="left")],
     "lambda2": [None, Interval(Real, 0, None, closed="neither")],
     "repeats": [Interval(Integral, 1, None, closed="left")],
@@ -54,6 +55,7 @@ def attack_report(
     target_nodes=None,
     source_nodes=None,
     budget=0.2,
+    lambda0=None,
     lambda1=None,
     lambda2=None,
     repeats=3,
@@ -94,6 +96,8 @@ def attack_report(
         The nodes that indirect and hybrid attacks inject rows into; None draws them.
     budget : float, default=0.2
         Rows injected into a source node, as a share of its rows.
+    lambda0 : float or None, default=None
+        Penalty of what the nodes' models have in common; None: they have no common part.
     lambda1, lambda2 : float or None, default=None
         Penalties of the model; None: chosen by 3-fold cross-validation of training rows.
     repeats : int, default=3
@@ -149,7 +153,8 @@ def attack_report(
     asked = Asked(task, positive, (), *(list(map(str, s)) for s in (categorical, integer, frozen)))
     prepared = prepare(*read_frames(X, y, nodes), asked)
     seed = int(random_state)
-    settings = Settings("X", repeats, budget, seed, max_iter, 0.0, 0.0, bound_iter=bound_iter)
+    given = {"bound_iter": bound_iter, "lambda0": lambda0}
+    settings = Settings("X", repeats, budget, seed, max_iter, 0.0, 0.0, **given)
     ordered = tuple(one for one in ATTACKS if one in attacks)
     threat = Threat(ordered, target_nodes, source_nodes, bound)
     made = make("X", prepared, settings, threat, (lambda1, lambda2), n_jobs)

@@ -105,6 +105,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         0.0,
         0.0,
         bound_iter=options.bound_iter,
+        lambda0=options.lambda0,
     )
     attacks = tuple(one for one in ATTACKS if one in (options.attack or ATTACKS))
     threat = Threat(attacks, options.targets, options.sources, not options.no_bound)

@@ -50,6 +50,7 @@ class Settings(NamedTuple):
     lambda2: float
     loss: str = "hinge"  #: of the victim
     bound_iter: int = 200
+    lambda0: float | None = None
 
 
 class Threat(NamedTuple):
@@ -183,6 +184,7 @@ def split_rows(X: Array, y: Labels, nodes: Labels, seed: int, own: Own | None = 
 
 def make_victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
     options = {
+        "lambda0": settings.lambda0,
         "lambda1": settings.lambda1,
         "lambda2": settings.lambda2,
         "tol": 1e-8,

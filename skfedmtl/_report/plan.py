@@ -130,6 +130,7 @@ def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
     X, _, nodes = plan.data
     settings = plan.settings
     n_targets = next(int(r.targets.sum()) for r in results if r.targets is not None)
+    common = "" if settings.lambda0 is None else f"lambda0 = {settings.lambda0:g}, "
     repetitions = "1 repetition" if settings.repeats == 1 else f"{settings.repeats} repetitions"
     return (
         f"Data poisoning: {plan.title}",
@@ -137,6 +138,6 @@ def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
         f"{X.shape[0]} rows, {X.shape[1]} features",
         f"budget {100 * settings.budget:g} % of the sources' rows, {repetitions}, "
         f"{settings.loss.replace('_', ' ')}, "
-        f"lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
+        f"{common}lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
         *plan.notes,
     )

@@ -272,6 +272,20 @@ def test_penalties_can_be_given(tmp_path):
     assert {(row["lambda1"], row["lambda2"]) for row in read(tmp_path)} == {("0.0", "0.5")}
 
 
+def test_a_common_part(tmp_path, capsys):
+    """Of the victims that are attacked and bounded."""
+    assert main(arguments(tmp_path, "--lambda0", "0.1", "--bound-iter", "2")) == 0
+    assert "lambda0 = 0.1, lambda1 = " in capsys.readouterr().out
+    rows = read(tmp_path)
+    assert {row["lambda0"] for row in rows} == {"0.1"}
+    losses = (select(rows, metric="root_loss", kind=kind) for kind in ("found", "certified"))
+    pairs = list(zip(*losses, strict=True))
+    assert pairs
+    for found, certified in pairs:
+        assert found["attack"] == certified["attack"]
+        assert float(found["mean"]) < float(certified["mean"])
+
+
 def test_warnings_of_the_fits_are_said_once(tmp_path, capsys, monkeypatch):
     def run(*args):
         return [result._replace(warnings=("slow",)) for result in original(*args)]
