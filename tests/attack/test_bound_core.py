@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from bounds import Case
-from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, LOSSES, make_relationship
+from estimators import ESTIMATOR_OF, INTERCEPT_OF, KINDS, LOSSES, make_relationship, with_common
 from oracles.losses import RECORD_OF
 from oracles.objective import row_weights
 from profiles import IS_LONG
@@ -30,6 +30,8 @@ from skfedmtl.attack._sought import CleanRows, Model
 
 SEEDS = st.integers(0, 2**32 - 1)
 MARGINS = sorted(name for name, record in RECORD_OF.items() if not record.is_regression)
+BESIDE = " + common"
+ALL_KINDS = (*KINDS, *(kind + BESIDE for kind in KINDS))
 ATTACKS = ["direct", "indirect", "hybrid"]
 few = settings(max_examples=12)
 
@@ -46,7 +48,12 @@ def make_case(name, kind, intercept, attack, seed, *, m=4, d=2, budget=None):
     if not loss.is_regression:
         y = np.where(y > np.median(y), 1.0, -1.0)
     lambda1, lambda2 = 10.0 ** rng.uniform(-2.0, 0.0), 10.0 ** rng.uniform(-2.0, -0.5)
-    relationship, as_asked = make_relationship(kind, rng, m, lambda1, lambda2, ridge=0.1)
+    tied = kind.removesuffix(BESIDE)
+    relationship, as_asked = make_relationship(tied, rng, m, lambda1, lambda2, ridge=0.1)
+    lambda0 = None
+    if kind != tied:
+        lambda0 = 10.0 ** rng.uniform(-2.0, 0.0)
+        relationship = with_common(relationship, lambda0)
     sources = {"direct": [0, 1], "indirect": [2, 3], "hybrid": [1, 2]}[attack]
     sources = np.array(sources[: m // 2])
     counts = rng.integers(1, 4, size=len(sources))
@@ -66,6 +73,7 @@ def make_case(name, kind, intercept, attack, seed, *, m=4, d=2, budget=None):
     model = Model(loss, relationship, place if intercept else "none", scaling)
     estimator = ESTIMATOR_OF[name](
         loss=name,
+        lambda0=lambda0,
         lambda1=lambda1,
         lambda2=lambda2,
         relationship=as_asked,
@@ -116,7 +124,7 @@ def worst_found(case, seed, hows):
 cases = st.builds(
     make_case,
     st.sampled_from(sorted(LOSSES)),
-    st.sampled_from(KINDS),
+    st.sampled_from(ALL_KINDS),
     st.booleans(),
     st.sampled_from(ATTACKS),
     SEEDS,
@@ -284,7 +292,7 @@ def test_at_one_place_more_rows_never_bring_less(case, times, seed):
     assert fewer <= more + 1e-6 * abs(more)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("intercept", [True, False])
 def test_slopes_are_those_of_the_bound(kind, intercept):
     joint = Joint(make_case("squared_error", kind, intercept, "hybrid", 3).setting)

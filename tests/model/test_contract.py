@@ -80,6 +80,12 @@ def check_own_rho(case):
         assert_allclose(2.0 * Z - case.V, 0.0, atol=1e-12 * np.abs(case.V).max())
 
 
+def check_last(case):
+    """Nothing is looked for without a common part."""
+    proximal_of(case)
+    assert case.relationship.last is None
+
+
 def check_penalty(case):
     assert_allclose(case.relationship.penalty(case.D), case.penalty(case.D), rtol=1e-9)
 
@@ -344,6 +350,7 @@ CHECKS = {
         "n_nodes": check_n_nodes,
         "is_quadratic": check_is_quadratic,
         "own_rho": check_own_rho,
+        "last": check_last,
         "penalty": check_penalty,
         "conjugate": check_conjugate,
         "respond": check_respond,
