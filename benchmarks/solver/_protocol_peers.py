@@ -106,11 +106,9 @@ def plain_round(server, nodes, which, epochs, rng, *, capped=False):
     W, V = server.response.W, server.V.copy()
     curvature = safe_curvature(server, which, capped=capped).tolist()
     # as `MochaSolver` asks nodes, but what they answer is adopted whole
+    nodes.reseed(int(rng.integers(2**63)))
     nodes.greet(Greeting(W))
-    orders = [
-        Order(W[l], c, passes, int(rng.integers(2**63)))
-        for l, c, passes in zip(which, curvature, epochs, strict=True)
-    ]
+    orders = [Order(W[l], c, passes) for l, c, passes in zip(which, curvature, epochs, strict=True)]
     answers = nodes.answer(which, orders, lambda work, parts: [work(*part) for part in parts])
     t = np.zeros((len(nodes), MEMORY))
     t[which, -1] = 1.0

@@ -107,7 +107,7 @@ class _Recorder:
         which, speed = self.plan.draw(rng)
         epochs = self.plan.deadline(which, speed, self.epochs)
         self.drawn.append((which, speed, epochs))
-        return Draws(which, epochs.tolist(), rng.integers(2**63, size=len(which)).tolist())
+        return Draws(which, epochs.tolist())
 
 
 def _ours(epochs, problem, plan, max_rounds, least):

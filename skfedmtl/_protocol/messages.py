@@ -81,7 +81,6 @@ class Order(NamedTuple):
     w: Array  #: (d,)
     curvature: float
     epochs: float
-    seed: int
 
 
 class Answer(NamedTuple):
@@ -106,7 +105,6 @@ class StepOrder(NamedTuple):
     asked: Array  #: (d,) weights to be priced; (0,): those found
     rho: float
     epochs: float
-    seed: int
 
 
 class StepAnswer(NamedTuple):

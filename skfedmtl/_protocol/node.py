@@ -15,6 +15,7 @@ Sums run in the order of the rows and use no BLAS: the same bits in any worker, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +73,8 @@ class Node:
         "_live",
         "_loss",
         "_mean",
+        "_n_orders",
+        "_seed",
         "_squared_norm",
         "_v",
         "_waiting",
@@ -100,6 +103,7 @@ class Node:
         self._draft = self._alpha  #: the dual variables that steps go on from,
         self._v = np.zeros(0)  #: their moment,
         self._waiting = self._alpha  #: and the same, shifted for the best
+        self.reseed((0,))
 
     # -- messages ---------------------------------------------------------------------------
 
@@ -148,7 +152,8 @@ class Node:
         """Improve the dual variables of a proximal step."""
         alpha = self._draft.copy()
         w = order.base + self._v / order.rho
-        self._pass_over(1.0 / order.rho, order.epochs, order.seed, alpha, w)
+        self._pass_over(1.0 / order.rho, order.epochs, alpha, w)
+        self._n_orders += 1
         self._draft = alpha
         self._waiting = self._tight(alpha)
         self._v = self._moment(alpha)
@@ -169,9 +174,9 @@ class Node:
 
     def attempt(self, order: Order) -> Attempt:
         """What `answer` finds; changes nothing, so that any worker may be asked."""
-        w, curvature, epochs, seed = order
+        w, curvature, epochs = order
         alpha, local = self._alpha.copy(), np.array(w)
-        self._pass_over(curvature, epochs, seed, alpha, local)
+        self._pass_over(curvature, epochs, alpha, local)
         dv = row_algebra.accumulate(self._X, self._weight * (alpha - self._alpha))
         alpha = self._tight(alpha)
         local = w + curvature * dv  # as the server reckons it
@@ -188,12 +193,17 @@ class Node:
         """Keep what an `attempt` has found, in the place of the oldest answer."""
         self._kept = [*self._kept[1:], attempt.alpha]
         self._mean = attempt.mean
+        self._n_orders += 1
 
     # -- at home ----------------------------------------------------------------------------
 
     def _start(self) -> Array:
         """The dual variables to begin with."""
         return np.where(self._weight > 0, self._loss.start(self._y), 0.0)
+
+    def reseed(self, seed: Sequence[int]) -> None:
+        """Draw the orders of rows from this seed and the number of the order to work."""
+        self._seed, self._n_orders = tuple(seed), 0
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""
@@ -213,11 +223,9 @@ class Node:
         n_moved: int = self._X.visit(self._loss.kernel, *parts)
         return n_moved
 
-    def _pass_over(
-        self, curvature: float, epochs: float, seed: int, alpha: Array, w: Array
-    ) -> None:
+    def _pass_over(self, curvature: float, epochs: float, alpha: Array, w: Array) -> None:
         """So many passes over the rows, in drawn orders; `alpha` and `w` change in place."""
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng([*self._seed, self._n_orders])
         whole = int(epochs)
         part = int(np.ceil((epochs - whole) * len(self._heavy)))
         for count, n_passes in ((part, 1), (len(self._heavy), whole)):

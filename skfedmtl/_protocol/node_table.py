@@ -55,6 +55,7 @@ class Nodes(Protocol):
     def __len__(self) -> int: ...
     @property
     def loss(self) -> Loss: ...
+    def reseed(self, seed: int) -> None: ...
     def greet(self, greeting: Greeting) -> Greeted: ...
     def tell(self, question: Question) -> Told: ...
     def price(self, weights: Weights) -> Price: ...
@@ -80,6 +81,11 @@ class NodeGroup:
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def reseed(self, seed: int) -> None:
+        """Give every node a seed of its own; one that is far away has chosen it itself."""
+        for l, node in enumerate(self._nodes):
+            node.reseed((seed, l))
 
     def greet(self, greeting: Greeting) -> Greeted:
         """Begin a fit."""

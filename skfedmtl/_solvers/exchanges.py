@@ -67,8 +67,8 @@ class Exchanges:
         which = self.which = draws.which
         self.n_answers = len(which)
         orders = [
-            StepOrder(base[l], _NOT_ASKED if asked is None else asked[l], rho, epochs, seed)
-            for l, epochs, seed in zip(*draws, strict=True)
+            StepOrder(base[l], _NOT_ASKED if asked is None else asked[l], rho, epochs)
+            for l, epochs in zip(*draws, strict=True)
         ]
         answers = self._nodes.step(which, orders, self._workers.map)
         for l, answer in zip(which, answers, strict=True):

@@ -82,6 +82,7 @@ class MochaSolver:
         self, server: Server, nodes: Nodes, rng: np.random.Generator, watch: Watch = NOBODY
     ) -> Solution:
         """Improve the nodes' dual variables from where they are."""
+        nodes.reseed(int(rng.integers(2**63)))
         log = Log(server, nodes, watch)
         log.offer_nothing(server, nodes)
         greeted = nodes.greet(Greeting(server.response.W))
@@ -138,8 +139,7 @@ def _run_block(work: Callable[..., Any], parts: list[tuple[Any, ...]]) -> list[A
 def _orders(W: Array, curvature: Array, draws: Draws) -> list[Order]:
     """What the nodes that take part are told."""
     return [
-        Order(W[l].copy(), float(curvature[l]), epochs, seed)
-        for l, epochs, seed in zip(*draws, strict=True)
+        Order(W[l].copy(), float(curvature[l]), epochs) for l, epochs in zip(*draws, strict=True)
     ]
 
 

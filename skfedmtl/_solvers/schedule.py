@@ -17,11 +17,10 @@ _ALLOWED = (
 
 
 class Draws(NamedTuple):
-    """One round: positions of the nodes that answer, their epochs and seeds."""
+    """One round: positions of the nodes that answer, and their epochs."""
 
     which: NDArray[np.intp]
     epochs: list[float]
-    seeds: list[int]
 
 
 class Schedule:
@@ -50,9 +49,8 @@ class Schedule:
         m = len(self._low)
         which = np.sort(rng.permutation(m)[: self._count])
         epochs = rng.uniform(self._low, self._high)
-        seeds = rng.integers(2**63, size=m)
         which = which[self._high[which] > 0.0]
-        return Draws(which, epochs[which].tolist(), seeds[which].tolist())
+        return Draws(which, epochs[which].tolist())
 
 
 def make_schedule(local_epochs: Any, participation: float, labels: NDArray[Any]) -> Schedule:

@@ -47,7 +47,7 @@ from skfedmtl._solvers.schedule import Schedule
 from skfedmtl._solvers.workers import Workers
 from skfedmtl._typing import Array
 
-_SCALARS = 7  #: beside vectors: rho, epochs, a seed and a share down; a loss and two sums up
+_SCALARS = 6  #: beside vectors: rho, epochs and a share down; a loss and two sums up
 _SHARPENING, _SHARP = 200, 1e-13  #: iterations for the last digits, and the residual that ends them
 MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
 
@@ -157,6 +157,7 @@ class SplittingSolver:
         rng: np.random.Generator,
     ) -> _Run:
         """By messages, to nodes that a schedule draws."""
+        nodes.reseed(int(rng.integers(2**63)))
         start = self._start
         if start is not None and isinstance(nodes, NodeTable):
             nodes.draft = start.alpha.copy()

@@ -105,7 +105,7 @@ def test_a_row_without_weight_never_moves(loss, data, seed):
     X, y, share, _, w, _ = make_visit(problem, seed)
     node = Node(X, y, share, LOSSES[loss](), centred=False)
     before = node.greet(Greeting(w)).v
-    found = node.attempt(Order(w, 0.1, 5.0, seed))
+    found = node.attempt(Order(w, 0.1, 5.0))
     assert_array_equal(node.tell(Question(tighten=False)).v, before)  # not yet adopted
     assert np.all(found.alpha[share == 0] == 0)
     assert_allclose(found.answer.dv, X.T @ (share * found.alpha) - before, atol=1e-12)

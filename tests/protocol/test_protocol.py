@@ -98,7 +98,7 @@ def test_a_workers_bits_do_not_depend_on_blas_threads(loss):
     centred = INTERCEPT_OF[loss] == "centred"
     node = Node(X, y, np.full(n, 1.0 / n), LOSS_OF[loss](), centred=centred)
     node.greet(Greeting(np.zeros(d)))
-    order = Order(np.zeros(d), 2.0, 1.5, 7)
+    order = Order(np.zeros(d), 2.0, 1.5)
     found = []
     for limit in (1, 2):
         with threadpool_limits(limit):
@@ -232,7 +232,7 @@ def test_the_servers_books_are_right(problem, kind, seed):
     rng = np.random.default_rng(seed)
     for _ in range(14):
         for l in np.flatnonzero(rng.random(len(nodes)) < 0.6):
-            order = Order(server.response.W[l].copy(), 0.2, rng.uniform(0.2, 2), int(l))
+            order = Order(server.response.W[l].copy(), 0.2, rng.uniform(0.2, 2))
             kept.add([l], nodes.answer([l], [order], run_here))
         before = -kept.conjugate.sum() - server.response.value
         t = kept.combine(server.relationship)
@@ -260,10 +260,10 @@ def test_adding_the_answers_up_lowers_the_dual():
     problem = estimator._problem(X, y, nodes, np.arange(6), np.ones(len(y)))
     server, parts = problem.server, problem.nodes
     duals = [server.price(parts).dual_objective]
-    for seed in range(4):
+    for _ in range(4):
         W, curvature = server.response.W.copy(), server.response.curvature()
         parts.greet(Greeting(W))
-        orders = [Order(w, c, 20.0, seed) for w, c in zip(W, curvature, strict=True)]
+        orders = [Order(w, c, 20.0) for w, c in zip(W, curvature, strict=True)]
         parts.answer(range(6), orders, run_here)
         parts.settle(Mixture(np.tile(np.eye(MEMORY)[-1], (6, 1))))
         duals.append(server.price(parts).dual_objective)

@@ -54,6 +54,7 @@ class FarNode:
     """Nothing but messages reaches the node behind it."""
 
     def __init__(self, node):
+        self.reseed = node.reseed
         for name in MESSAGES:
             setattr(self, name, self._make(node, name))
 
