@@ -20,7 +20,7 @@ FLOORS = (
     ("_protocol",),
     ("_solvers", "_victim"),
     ("_estimators",),
-    ("attack._feasible", "defense"),
+    ("attack._feasible", "defense", "federation"),
     ("attack._setting",),
     ("attack._sought",),
     ("attack._bound",),

@@ -1,5 +1,6 @@
 """Nodes with walls, the server, and the messages between them."""
 
+from skfedmtl._protocol import messages
 from skfedmtl._protocol.messages import (
     AVERAGING,
     MEMORY,
@@ -10,9 +11,13 @@ from skfedmtl._protocol.messages import (
     Greeting,
     Mixture,
     Order,
+    Price,
+    Question,
     Share,
     Solution,
+    StepAnswer,
     StepOrder,
+    Told,
     Weights,
 )
 from skfedmtl._protocol.node_table import Nodes, NodeTable
@@ -36,10 +41,15 @@ __all__ = [
     "NodeTable",
     "Nodes",
     "Order",
+    "Price",
+    "Question",
     "Server",
     "Share",
     "Solution",
+    "StepAnswer",
     "StepOrder",
+    "Told",
     "Watch",
     "Weights",
+    "messages",
 ]

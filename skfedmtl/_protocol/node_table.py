@@ -50,7 +50,10 @@ class OwnRows(NamedTuple):
 
 
 class Nodes(Protocol):
-    """All nodes, as a server speaks with them: messages with one more axis in front."""
+    """All nodes, as a server speaks with them: messages with one more axis in front.
+
+    Who has not answered an order in time, over a network, has None in its place.
+    """
 
     def __len__(self) -> int: ...
     @property
@@ -59,9 +62,11 @@ class Nodes(Protocol):
     def greet(self, greeting: Greeting) -> Greeted: ...
     def tell(self, question: Question) -> Told: ...
     def price(self, weights: Weights) -> Price: ...
-    def answer(self, which: Any, orders: list[Order], run: Runner) -> list[Answer]: ...
+    def answer(self, which: Any, orders: list[Order], run: Runner) -> Sequence[Answer | None]: ...
     def settle(self, mixture: Mixture) -> None: ...
-    def step(self, which: Any, orders: list[StepOrder], run: Runner) -> list[StepAnswer]: ...
+    def step(
+        self, which: Any, orders: list[StepOrder], run: Runner
+    ) -> Sequence[StepAnswer | None]: ...
     def keep(self, share: Share) -> None: ...
 
 
@@ -232,6 +237,10 @@ class NodeTable(NodeGroup):
     def each(self) -> list[OwnRows]:
         """What lies at every node."""
         return [OwnRows(node._X, node._y, node._weight, node._alpha) for node in self._nodes]
+
+    def party(self, l: int) -> Node:
+        """A node, to be asked by messages of its own."""
+        return self._nodes[l]
 
     def rows(self, l: int) -> Any:
         """The rows of a node: a view of the table, or `SparseRows`."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from skfedmtl._model import Relationship
 from skfedmtl._protocol import Greeted, Nodes, NodeTable, Share, StepOrder
 from skfedmtl._solvers.pricing import Bound, best_bound
-from skfedmtl._solvers.schedule import Schedule
+from skfedmtl._solvers.schedule import Schedule, heard
 from skfedmtl._solvers.workers import Workers
 from skfedmtl._typing import Array
 
@@ -64,13 +64,14 @@ class Exchanges:
     ) -> None:
         """One exchange."""
         draws = self._schedule.draw(rng)
-        which = self.which = draws.which
-        self.n_answers = len(which)
+        self.n_answers = len(draws.which)
         orders = [
             StepOrder(base[l], _NOT_ASKED if asked is None else asked[l], rho, epochs)
             for l, epochs in zip(*draws, strict=True)
         ]
-        answers = self._nodes.step(which, orders, self._workers.map)
+        replies = self._nodes.step(draws.which, orders, self._workers.map)
+        which, answers = heard(draws.which, replies)
+        self.which = which
         for l, answer in zip(which, answers, strict=True):
             self.V[l] = answer.v
             self.W[l] = base[l] + answer.v / rho

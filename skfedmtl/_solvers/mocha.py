@@ -49,7 +49,7 @@ from skfedmtl._protocol import (
 )
 from skfedmtl._solvers.bundle import Answers, combine
 from skfedmtl._solvers.progress import Log
-from skfedmtl._solvers.schedule import Draws, Schedule
+from skfedmtl._solvers.schedule import Draws, Schedule, heard
 from skfedmtl._typing import Array
 
 _BRAVER, _WARIER = 1.0 / 1.3, 1.3  #: change of a node's curvature after a good, a poor answer
@@ -94,19 +94,17 @@ class MochaSolver:
                 gaps.append(log.best.gap)
                 curvature = _cut(log, gaps) * _curvature(server, daring)
                 draws = self.schedule.draw(rng)
-                answers = nodes.answer(
-                    draws.which,
-                    _orders(server.response.W, curvature, draws),
-                    self._runner(parallel),
-                )
-                kept.add(draws.which, answers)
-                points.add(draws.which, server.response.W, curvature, answers)
+                orders = _orders(server.response.W, curvature, draws)
+                replies = nodes.answer(draws.which, orders, self._runner(parallel))
+                which, answers = heard(draws.which, replies)
+                kept.add(which, answers)
+                points.add(which, server.response.W, curvature, answers)
                 t = kept.combine(server.relationship)
                 kept.settle(t)
                 nodes.settle(Mixture(t))
                 server.set_moments(kept.V.copy())
                 server.count(len(answers), vectors=2, scalars=kept.n_scalars)
-                _learn(daring, draws.which, t[draws.which, -1])
+                _learn(daring, which, t[which, -1])
                 points.enter(log, server, float(kept.conjugate.sum()))
                 closed = log.meets(self.tol) or log.rounds == self.max_iter
                 if closed:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._typing import Array
+
+T = TypeVar("T")
 
 _ALLOWED = (
     "a positive number, a pair (low, high) with 0 < low <= high, or a dict that gives every "
@@ -21,6 +24,12 @@ class Draws(NamedTuple):
 
     which: NDArray[np.intp]
     epochs: list[float]
+
+
+def heard(which: NDArray[np.intp], answers: Sequence[T | None]) -> tuple[NDArray[np.intp], list[T]]:
+    """The nodes that have answered, and what."""
+    is_here = np.array([answer is not None for answer in answers], dtype=bool)
+    return which[is_here], [answer for answer in answers if answer is not None]
 
 
 class Schedule:

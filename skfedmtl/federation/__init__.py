@@ -1,0 +1,28 @@
+"""The protocol over a real wire: nodes in processes of their own, and the server that asks them.
+
+What a node needs loads no scikit-learn: names are looked up when they are first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skfedmtl.federation._local import LocalTransport
+    from skfedmtl.federation._node import FederatedNode
+    from skfedmtl.federation._remote_nodes import FederationError
+    from skfedmtl.federation._server import FederatedServer
+
+__all__ = ["FederatedNode", "FederatedServer", "FederationError", "LocalTransport"]
+
+_HOMES = {
+    "FederatedNode": "_node",
+    "FederatedServer": "_server",
+    "FederationError": "_remote_nodes",
+    "LocalTransport": "_local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,288 @@
+"""The node's half: rows that stay at home, and what is asked of them by bytes."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skfedmtl._model import LOSSES, Huber, Independent
+from skfedmtl._protocol import (
+    MEMORY,
+    FederatedProblem,
+    Greeting,
+    Mixture,
+    Order,
+    Question,
+    Share,
+    StepOrder,
+    Weights,
+)
+from skfedmtl.federation._codec import Frame, WireError, decode, encode
+from skfedmtl.federation._messages import (
+    Code,
+    Concluded,
+    Conclusion,
+    Hello,
+    Hosted,
+    Refusal,
+)
+
+__all__ = ["FederatedNode"]
+
+_LOG = logging.getLogger("skfedmtl.federation")
+
+
+class Refused(Exception):
+    """A message that is not answered."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class FederatedNode:
+    """A party of a federation: its rows, and its answers to a server.
+
+    Rows, targets and dual variables never leave it. It answers bytes with bytes, whoever carries
+    them, and enforces its own limits: what it refuses is answered with a code, never with text.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows, scaled as all nodes have agreed.
+    y : array-like of shape (n_samples,)
+        Targets: numbers, or -1 and +1 for the classes.
+    loss : {"hinge", "squared_hinge", "logistic", "squared_error"}
+        As all nodes and the server have agreed.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, at least 0.
+    fit_intercept : bool, default=True
+        Whether the node has an intercept.
+    intercept_scaling : float or None, default=1.0
+        The intercept is the weight of a constant feature of this size. None: it is free, with
+        ``loss="squared_error"``; else the same as 1.0.
+    min_rows : int, default=20
+        Rows of some weight that there must be: what few rows answer gives them away.
+    min_epochs : float, default=1.0
+        Passes over the rows that an order must ask for: what answers to parts of a pass say about
+        single rows gives them away.
+    max_row_norm : float or None, default=None
+        No row may be longer, its constant feature included. None: any.
+    random_state : int, sequence of int or None, default=None
+        Draws the order of rows. None: another one each time.
+
+    Raises
+    ------
+    ValueError
+        For rows or parameters that are not allowed; the message names the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl.federation import FederatedNode
+    >>> X = np.random.default_rng(0).normal(size=(30, 2))
+    >>> node = FederatedNode(X, np.sign(X[:, 0]), loss="hinge", random_state=0)
+    >>> isinstance(node.handle(b"no message"), bytes)
+    True
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: str,
+        sample_weight: Any = None,
+        fit_intercept: bool = True,
+        intercept_scaling: float | None = 1.0,
+        min_rows: int = 20,
+        min_epochs: float = 1.0,
+        max_row_norm: float | None = None,
+        random_state: int | Sequence[int] | None = None,
+    ) -> None:
+        X, y, weight = _checked(X, y, loss, sample_weight, min_rows)
+        made = LOSSES[loss]()
+        is_free = intercept_scaling is None and made.constant_curvature > 0.0
+        kind = "centred" if is_free else "feature"
+        self._problem = FederatedProblem(
+            X,
+            y,
+            np.zeros(len(y), dtype=np.int64),
+            weight,
+            loss=made,
+            relationship=Independent(1, 1.0),
+            intercept=kind if fit_intercept else "none",  # type: ignore[arg-type]
+            intercept_scaling=1.0 if intercept_scaling is None else float(intercept_scaling),
+        )
+        longest = float(np.sqrt(self._problem.nodes.squared_norm.max()))
+        if max_row_norm is not None and longest > max_row_norm:
+            raise ValueError(
+                f"max_row_norm={max_row_norm:g}, but X has a row of length {longest:g}."
+            )
+        self._loss, self._min_epochs = loss, min_epochs
+        self._n_coordinates = len(self._problem.server.V[0])
+        self._cold = self._problem.nodes.party(0)
+        self._cold.reseed(_seed(random_state))
+        self._begin(0)
+        self._doing: dict[type, Callable[[Any], Any]] = {
+            Greeting: lambda message: self._node.greet(message),
+            Question: lambda message: self._node.tell(message),
+            Weights: lambda message: self._node.price(message),
+            Order: lambda message: self._node.answer(message),
+            Mixture: lambda message: self._node.settle(message),
+            StepOrder: lambda message: self._node.step(message),
+            Share: lambda message: self._node.keep(message),
+            Conclusion: self._conclude,
+        }
+
+    def handle(self, message: bytes) -> bytes:
+        """Answer a message.
+
+        Parameters
+        ----------
+        message : bytes
+            From the server.
+
+        Returns
+        -------
+        answer : bytes
+            To the server. The same message again has the same answer.
+        """
+        exchange = 0
+        try:
+            frame = decode(message)
+            exchange = frame.exchange
+            return self._reply(frame)
+        except WireError:
+            return _refusal(exchange, Code.MALFORMED)
+        except Refused as refused:
+            return _refusal(exchange, refused.code)
+        except Exception:  # whatever it says may hold numbers of rows, which stay here
+            _LOG.exception("an exchange failed")
+            return _refusal(exchange, Code.FAILED)
+
+    # -- exchanges --------------------------------------------------------------------------
+
+    def _begin(self, exchange: int) -> None:
+        """Count exchanges from here."""
+        self._node = copy.copy(self._cold)
+        self._last, self._answer = exchange, b""
+        self._before, self._known = self._node, exchange
+
+    def _reply(self, frame: Frame) -> bytes:
+        """Take the messages of a frame in turn, all or none; the answer to the last."""
+        if isinstance(frame.messages[-1], Hello):
+            return self._welcome(frame)
+        if frame.exchange == self._last:
+            return self._answer
+        if frame.exchange < self._last:
+            raise Refused(Code.STALE)
+        node = self._node_known(frame.known)
+        self._before, self._known, self._node = node, frame.known, copy.copy(node)
+        self._last = frame.known
+        try:
+            for message in frame.messages:
+                self._check(message)
+                answer = self._doing[type(message)](message)
+            if answer is None:
+                raise Refused(Code.MALFORMED)
+        except Exception:
+            self._node = copy.copy(node)
+            raise
+        self._last = frame.exchange
+        self._answer = encode(Frame(frame.exchange, 0, (answer,)))
+        return self._answer
+
+    def _node_known(self, known: int) -> Any:
+        """The node as it was when the server last heard of it."""
+        if known == self._last:
+            return self._node
+        if known == self._known:
+            return self._before
+        raise Refused(Code.FORGOTTEN)
+
+    def _welcome(self, frame: Frame) -> bytes:
+        hello = frame.messages[-1]
+        if len(frame.messages) > 1 or hello.loss != list(LOSSES).index(self._loss):
+            raise Refused(Code.OTHER_LOSS)
+        node = self._node
+        self._begin(frame.exchange)
+        if hello.resume:
+            self._node = self._before = node
+        hosted = Hosted(self._problem.n_features, self._n_coordinates)
+        self._answer = encode(Frame(frame.exchange, 0, (hosted,)))
+        return self._answer
+
+    def _conclude(self, message: Conclusion) -> Concluded:
+        """What the weights' intercepts are."""
+        _, (intercept,) = self._problem.coefficients(message.w[None])
+        if not len(message.common):
+            return Concluded(intercept, 0.0)
+        _, (common,) = self._problem.coefficients(message.common[None])
+        return Concluded(intercept, common)
+
+    # -- what is allowed --------------------------------------------------------------------
+
+    def _check(self, message: Any) -> None:
+        """Refuse what no server of this protocol sends, and what would give rows away."""
+        if type(message) not in self._doing:
+            raise Refused(Code.MALFORMED)
+        fields = message._asdict()
+        for name in ("w", "base", "asked", "common"):
+            may_lack = name in ("asked", "common")
+            vector = fields.get(name)
+            if vector is None or (may_lack and not len(vector)):
+                continue
+            if len(vector) != self._n_coordinates:
+                raise Refused(Code.OTHER_LENGTH)
+        if fields.get("epochs", self._min_epochs) < self._min_epochs:
+            raise Refused(Code.FEW_EPOCHS)
+        if min(fields.get("rho", 1.0), fields.get("curvature", 1.0)) <= 0.0:
+            raise Refused(Code.OUT_OF_RANGE)
+        if "t" in fields and len(fields["t"]) != MEMORY:
+            raise Refused(Code.OUT_OF_RANGE)
+        most = 1.0 if np.isfinite(self._problem.nodes.loss.bounds).all() else np.inf
+        if not 0.0 <= fields.get("share", 0.0) <= most:
+            raise Refused(Code.OUT_OF_RANGE)
+
+
+def _refusal(exchange: int, code: Code) -> bytes:
+    return encode(Frame(exchange, 0, (Refusal(float(code)),)))
+
+
+def _seed(random_state: int | Sequence[int] | None) -> tuple[int, ...]:
+    if random_state is None:
+        return (secrets.randbits(63),)
+    return tuple(np.atleast_1d(np.asarray(random_state, dtype=object)).tolist())
+
+
+def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:
+    """Rows, targets and weights that a fit can take."""
+    allowed = [name for name in LOSSES if name != Huber.name]
+    if loss not in allowed:
+        raise ValueError(f"loss must be one of {allowed}, got {loss!r}.")
+    X, y = np.array(X, dtype=np.float64, order="C"), np.array(y, dtype=np.float64)
+    weight = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=float)
+    if X.ndim != 2 or y.shape != (len(X),) or weight.shape != y.shape:
+        raise ValueError(
+            "X must be of shape (n_samples, n_features), y and sample_weight of shape "
+            f"(n_samples,), got {X.shape}, {y.shape} and {weight.shape}."
+        )
+    for name, values in (("X", X), ("y", y), ("sample_weight", weight)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinity; finite numbers are allowed.")
+    if (weight < 0.0).any():
+        raise ValueError("sample_weight must be at least 0.")
+    if not LOSSES[loss].is_regression and not np.isin(y, (-1.0, 1.0)).all():
+        raise ValueError(f"y must hold -1 and +1 with loss={loss!r}.")
+    if np.count_nonzero(weight) < max(min_rows, 1):
+        raise ValueError(
+            f"X has {np.count_nonzero(weight)} rows of some weight, fewer than "
+            f"min_rows={min_rows}: what they answer would give them away."
+        )
+    return X, y, weight

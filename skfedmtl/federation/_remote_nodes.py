@@ -1,0 +1,311 @@
+"""All nodes as a solver asks them, behind a transport that may lose what it carries.
+
+A solver's messages that need no answer wait, and travel with the next one that does. Every frame
+is numbered, and says which answer of its node was the last to arrive: a node whose answer was lost
+goes back to where it was then, so that both sides know the same.
+
+Who misses `patience` exchanges on end, or answers them wrong, is left out: the solver begins anew
+with the others, from their dual variables, and the one left out is a node without rows, of whose
+loss the certificate says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from skfedmtl._model import LOSSES, Loss
+from skfedmtl._protocol import (
+    MEMORY,
+    Answer,
+    Greeted,
+    Greeting,
+    Mixture,
+    Order,
+    Price,
+    Question,
+    Share,
+    StepAnswer,
+    StepOrder,
+    Told,
+    Weights,
+)
+from skfedmtl._typing import Array
+from skfedmtl.federation._codec import Frame, WireError, decode, encode
+from skfedmtl.federation._local import Transport
+from skfedmtl.federation._messages import (
+    FINAL,
+    REASONS,
+    Code,
+    Concluded,
+    Conclusion,
+    Hello,
+    Hosted,
+    Refusal,
+)
+
+__all__ = ["FederationError", "RemoteNodes", "Restarted"]
+
+_ROUNDING = 1.0 + 1e-9  #: what sums in another order may add to a length
+
+
+class FederationError(RuntimeError):
+    """A fit that its nodes do not allow to end; the message names the nodes and their reasons."""
+
+
+class Restarted(Exception):
+    """The nodes are no longer those that the solver began with."""
+
+
+class RemoteNodes:
+    """Nodes behind a transport.
+
+    Parameters
+    ----------
+    transport : Transport
+    loss : str
+        Its name.
+    deadline : float
+        Seconds of an exchange.
+    patience : int
+        Exchanges on end that a node may miss or answer wrong.
+    expels : bool
+        Whether who answers wrong is left out; else that is an error.
+    max_row_norm : float or None
+        That all nodes have declared.
+    report : callable
+        Told of nodes that are left out, in words.
+    """
+
+    loss: Loss
+
+    def __init__(
+        self,
+        transport: Transport,
+        labels: list[Any],
+        loss: str,
+        *,
+        deadline: float,
+        patience: int,
+        expels: bool,
+        max_row_norm: float | None,
+        report: Callable[[str], None],
+    ) -> None:
+        m = len(labels)
+        self.loss, self._labels = LOSSES[loss](), labels
+        self._transport, self._deadline = transport, deadline
+        self._patience, self._expels, self._report = patience, expels, report
+        self._exchange = 0
+        self._known = [0] * m
+        self._pending: list[list[Any]] = [[] for _ in range(m)]
+        self._faults, self._lapses = [0] * m, [0] * m
+        self._reason = [""] * m
+        self.absent: set[int] = set()  #: who has fallen silent
+        self.refused: set[int] = set()  #: who has answered wrong
+        self.n_coordinates = 0
+        self._longest = np.inf
+        if max_row_norm is not None:
+            self._longest = _ROUNDING * max_row_norm * float(np.abs(self.loss.bounds).max())
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def left(self) -> list[int]:
+        """The nodes that take part."""
+        return [l for l in range(len(self)) if l not in self.absent | self.refused]
+
+    # -- before and after a fit ---------------------------------------------------------------
+
+    def meet(self) -> int:
+        """Introduce the server to all nodes; how many features they have."""
+        hosted = self._first_meeting()
+        found = {hosts: self._labels[l] for l, hosts in hosted.items()}
+        if len(found) > 1:
+            raise FederationError(
+                "nodes must have the same features, and an intercept of the same kind; "
+                f"(features, coordinates) differ between {sorted(map(repr, found.values()))}: "
+                f"{[(int(one), int(other)) for one, other in found]}"
+            )
+        ((n_features, self.n_coordinates),) = ((int(one), int(other)) for one, other in found)
+        return n_features
+
+    def _first_meeting(self) -> dict[int, Hosted]:
+        while True:
+            try:
+                return self._persist([self._hello(resume=False)] * len(self), Hosted)
+            except Restarted:
+                continue
+
+    def conclude(self, W: Array, common: Array) -> list[Concluded | None]:
+        """Ask for the intercepts; None of who is left out."""
+        answers = self._persist([Conclusion(w, common) for w in W], Concluded)
+        return [answers.get(l) for l in range(len(self))]
+
+    def _hello(self, *, resume: bool) -> Hello:
+        return Hello(float(list(LOSSES).index(self.loss.name)), resume)
+
+    # -- what a solver says -------------------------------------------------------------------
+
+    def reseed(self, seed: int) -> None:
+        """Nodes draw from seeds of their own."""
+
+    def greet(self, greeting: Greeting) -> Greeted:
+        """Begin a fit."""
+        orders = [greeting._replace(w=w) for w in greeting.w]
+        return Greeted(*self._stacked(orders, Greeted, self._nothing(Greeted, is_cold=1.0)))
+
+    def tell(self, question: Question) -> Told:
+        """Ask for moments and conjugates."""
+        return Told(*self._stacked([question] * len(self), Told, self._nothing(Told)))
+
+    def price(self, weights: Weights) -> Price:
+        """Ask for losses."""
+        return Price(*self._stacked([Weights(w) for w in weights.w], Price, Price(0.0)))
+
+    def answer(self, which: Any, orders: list[Order], run: Any) -> list[Answer | None]:
+        """A round, of some nodes."""
+        answers = self._ask(dict(zip(map(int, which), orders, strict=True)), Answer)
+        return [answers.get(int(l)) for l in which]
+
+    def step(self, which: Any, orders: list[StepOrder], run: Any) -> list[StepAnswer | None]:
+        """A proximal step, of some nodes."""
+        answers = self._ask(dict(zip(map(int, which), orders, strict=True)), StepAnswer)
+        nothing = self._nothing(StepAnswer)
+        return [answers.get(int(l)) if l in self.left else nothing for l in which]
+
+    def settle(self, mixture: Mixture) -> None:
+        """End a round, when the nodes are next asked."""
+        for l in self.left:
+            if mixture.t[l].any():
+                self._pending[l].append(Mixture(mixture.t[l].copy()))
+
+    def keep(self, share: Share) -> None:
+        """Keep the last step of all, when they are next asked."""
+        for l in self.left:
+            self._pending[l].append(share)
+
+    # -- exchanges ----------------------------------------------------------------------------
+
+    def _nothing(self, kind: Any, **fields: float) -> Any:
+        """What a node without rows answers."""
+        zeros = dict.fromkeys(kind._fields, 0.0)
+        return kind(**{**zeros, "v": np.zeros(self.n_coordinates), **fields})
+
+    def _stacked(self, messages: list[Any], kind: Any, nothing: Any) -> list[Array]:
+        """The fields of all nodes' answers, each with one more axis in front."""
+        answers = self._persist(messages, kind)
+        every = [answers.get(l, nothing) for l in range(len(self))]
+        return [np.array(field) for field in zip(*every, strict=True)]
+
+    def _persist(self, messages: list[Any], kind: Any) -> dict[int, Any]:
+        """Ask every node until it has answered or is left out."""
+        answers: dict[int, Any] = {}
+        while missing := [l for l in self.left if l not in answers]:
+            answers.update(self._ask({l: messages[l] for l in missing}, kind))
+        return answers
+
+    def _ask(self, messages: dict[int, Any], kind: Any) -> dict[int, Any]:
+        """One exchange: the answers that have come, and are such."""
+        asked = [l for l in self.left if l in messages]
+        self._exchange += 1
+        frames = {
+            self._labels[l]: encode(
+                Frame(self._exchange, self._known[l], (*self._pending_of(l, kind), messages[l]))
+            )
+            for l in asked
+        }
+        replies = self._transport.exchange(frames, self._deadline) if frames else {}
+        answers = {}
+        lapsed = False
+        for l in asked:
+            answer = self._read(replies.get(self._labels[l]), l, kind)
+            if isinstance(answer, str):
+                self._note(l, answer, is_silent=self._labels[l] not in replies)
+            elif answer is None:
+                lapsed = True
+            else:
+                answers[l] = answer
+                self._known[l], self._faults[l], self._pending[l] = self._exchange, 0, []
+        self._expel([l for l in asked if self._faults[l] >= self._patience])
+        if lapsed:
+            self._meet_again()
+        return answers
+
+    def _pending_of(self, l: int, kind: Any) -> list[Any]:
+        """What waits for a node; a first message comes alone."""
+        return [] if kind is Hosted else self._pending[l]
+
+    def _read(self, reply: bytes | None, l: int, kind: Any) -> Any:
+        """An answer; in words what is wrong with it; or None of a node that has lost its state."""
+        if reply is None:
+            return "did not answer in time"
+        try:
+            frame = decode(reply)
+        except WireError as error:
+            return f"answered what is no message: {error}"
+        answer = frame.messages[0]
+        if isinstance(answer, Refusal):
+            return self._refusal(l, answer)
+        if frame.exchange != self._exchange or len(frame.messages) > 1:
+            return "answered another exchange"
+        if not isinstance(answer, kind):
+            return "answered another question"
+        return self._wrong_with(answer) or answer
+
+    def _refusal(self, l: int, refusal: Refusal) -> str | None:
+        known = {int(code) for code in Code}
+        code = Code(int(refusal.code)) if refusal.code in known else Code.FAILED
+        if code in FINAL:
+            raise FederationError(f"node {self._labels[l]!r} {REASONS[code]}.")
+        if code is Code.FORGOTTEN:
+            self._lapses[l] += 1
+            if self._lapses[l] <= self._patience:
+                self._known[l], self._pending[l] = -1, []
+                return None
+        return REASONS[code]
+
+    def _wrong_with(self, answer: Any) -> str:
+        """What an honest node's answer cannot be; empty if nothing."""
+        lengths = {
+            "v": self.n_coordinates,
+            "dv": self.n_coordinates,
+            "conjugates": 2,
+            "losses": 3,
+            "products": MEMORY,
+        }
+        for name, value in answer._asdict().items():
+            if name in lengths and len(value) != lengths[name]:
+                return f"answered a field {name} of another length"
+        if "v" in answer._fields and np.linalg.norm(answer.v) > self._longest:
+            return "answered a moment longer than max_row_norm allows"
+        return ""
+
+    def _note(self, l: int, reason: str, *, is_silent: bool) -> None:
+        self._faults[l] += 1
+        self._reason[l] = reason
+        if not is_silent and not self._expels:
+            raise FederationError(f"node {self._labels[l]!r} {reason}.")
+        if self._faults[l] >= self._patience:
+            (self.absent if is_silent else self.refused).add(l)
+
+    def _expel(self, which: Iterable[int]) -> None:
+        """Begin anew without these nodes."""
+        gone = list(which)
+        if not gone:
+            return
+        said = "; ".join(f"node {self._labels[l]!r} {self._reason[l]}" for l in gone)
+        self._report(f"left out: {said}")
+        if not self.left:
+            raise FederationError(f"no node is left: {said}.")
+        raise Restarted
+
+    def _meet_again(self) -> None:
+        """Introduce the server to nodes that have lost their state; a fit begins anew."""
+        lost = {l: self._hello(resume=True) for l in self.left if self._known[l] < 0}
+        while lost:
+            answers = self._ask(lost, Hosted)
+            lost = {l: hello for l, hello in lost.items() if l not in answers}
+        raise Restarted
