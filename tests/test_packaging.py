@@ -53,3 +53,22 @@ def test_a_first_fit_loads_and_looks_up_nothing():
         [sys.executable, "-c", FIRST_FIT], capture_output=True, text=True, check=True
     )
     assert run.stdout == "[] []\n"
+
+
+def test_a_node_loads_neither_scikit_learn_nor_what_only_servers_need():
+    code = (
+        "import sys; from skfedmtl.federation import FederatedNode; "
+        "print(sorted({name.split('.')[0] for name in sys.modules} & "
+        "{'sklearn', 'joblib', 'flwr', 'pandas', 'matplotlib'}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_every_public_name_and_room_is_found_and_listed():
+    code = (
+        "import skfedmtl; assert set(skfedmtl.__all__) <= set(dir(skfedmtl)); "
+        "from skfedmtl import *; print(FMTLClassifier.__name__, skfedmtl.metrics.__name__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "FMTLClassifier skfedmtl.metrics\n"

@@ -49,6 +49,11 @@ class Anderson:
         self._gram = np.zeros((0, 0))
         self._last: tuple[Array, Array] | None = None
 
+    def step_aside(self, T: Array, residual: Array) -> Array:
+        """A plain step that is no part of the iteration; it begins anew after it."""
+        self.forget()
+        return T + self._relaxation * residual
+
     def advance(self, T: Array, residual: Array) -> Array:
         """The next state."""
         plain = T + self._relaxation * residual

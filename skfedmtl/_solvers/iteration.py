@@ -41,10 +41,14 @@ class Iteration:
         """The server's step."""
         return self._relationship.proximal(self.T, self.rho)
 
-    def advance(self, Z: Array, V: Array, residual: Array) -> None:
-        """Take the next state, and the next rho, where the nodes have found these moments."""
+    def advance(self, Z: Array, V: Array, residual: Array, *, is_whole: bool = True) -> None:
+        """Take the next state, and the next rho, where the nodes have found these moments.
+
+        Without some of the nodes, whose residual is zero, it is a plain step.
+        """
         self.age += 1
-        T = self._anderson.advance(self.T, residual)
+        step = self._anderson.advance if is_whole else self._anderson.step_aside
+        T = step(self.T, residual)
         self.is_lost = not bool(np.isfinite(T).all())
         if self.is_lost:
             return

@@ -255,11 +255,12 @@ class _Run:
     def _update(self, Z: Array) -> None:
         """Take the next state."""
         steps = self._steps
-        residual = steps.W - Z
+        residual, is_whole = steps.W - Z, True
         if isinstance(steps.which, np.ndarray):  # who has not answered stays where it is
             residual[np.delete(np.arange(len(Z)), steps.which)] = 0.0
+            is_whole = len(steps.which) == len(Z)
         self._residual = float(np.linalg.norm(residual)) / np.sqrt(len(Z))
-        self._at.advance(Z, steps.V, residual)
+        self._at.advance(Z, steps.V, residual, is_whole=is_whole)
 
     def iterate(self) -> Iterate:
         """Where it stands."""

@@ -102,6 +102,7 @@ class RemoteNodes:
         self._pending: list[list[Any]] = [[] for _ in range(m)]
         self._faults, self._lapses = [0] * m, [0] * m
         self._reason = [""] * m
+        self._forgetful: set[int] = set()  #: who has lost its state, and is to be met again
         self.absent: set[int] = set()  #: who has fallen silent
         self.refused: set[int] = set()  #: who has answered wrong
         self.n_coordinates = 0
@@ -263,7 +264,8 @@ class RemoteNodes:
         if code is Code.FORGOTTEN:
             self._lapses[l] += 1
             if self._lapses[l] <= self._patience:
-                self._known[l], self._pending[l] = -1, []
+                self._forgetful.add(l)
+                self._pending[l] = []
                 return None
         return REASONS[code]
 
@@ -304,7 +306,8 @@ class RemoteNodes:
 
     def _meet_again(self) -> None:
         """Introduce the server to nodes that have lost their state; a fit begins anew."""
-        lost = {l: self._hello(resume=True) for l in self.left if self._known[l] < 0}
+        lost = {l: self._hello(resume=True) for l in self.left if l in self._forgetful}
+        self._forgetful.clear()
         while lost:
             answers = self._ask(lost, Hosted)
             lost = {l: hello for l, hello in lost.items() if l not in answers}

@@ -1,0 +1,244 @@
+"""What is lost, doubled, wrong or silent: no bit changes, or a node is left out and named."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from federations import PARAMS, make_nodes
+from skfedmtl import FMTLClassifier
+from skfedmtl._model import LOSSES
+from skfedmtl._protocol import MEMORY, Greeting, Order, Price, Share, StepOrder, Weights
+from skfedmtl.federation import FederatedNode, FederatedServer, FederationError, LocalTransport
+from skfedmtl.federation._codec import Frame, WireError, decode, encode
+from skfedmtl.federation._messages import Code, Hello, Refusal
+
+
+class Lossy(LocalTransport):
+    """Loses what `loses` says of a label and the number of an exchange; the node has worked."""
+
+    def __init__(self, nodes, loses):
+        super().__init__(nodes)
+        self._loses, self._count = loses, 0
+
+    def exchange(self, messages, deadline):
+        self._count += 1
+        answers = super().exchange(messages, deadline)
+        return {
+            label: answer
+            for label, answer in answers.items()
+            if not self._loses(label, self._count)
+        }
+
+
+class Changed:
+    """A node whose answers are changed on their way."""
+
+    def __init__(self, node, change):
+        self._node, self._change = node, change
+
+    def handle(self, message):
+        return self._change(self._node.handle(message))
+
+
+def fitted(transport, **params):
+    return FederatedServer(loss="hinge", random_state=0, **{**PARAMS, **params}).fit(transport)
+
+
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
+def test_a_lost_answer_leaves_both_sides_with_the_same_state(solver):
+    """The bound of the last round is what the nodes then tell, to rounding."""
+    *_, parties = make_nodes("hinge")
+    params = {"solver": solver, "local_epochs": 2.0, "tol": 1e-3, "max_iter": 400}
+    label = min(parties)
+    lossy = fitted(Lossy(parties, lambda one, count: one == label and count % 5 < 2), **params)
+    assert lossy.dual_gap_ <= 1e-3 * lossy.objective_
+    assert lossy.absent_ == lossy.refused_ == []
+    exact = fitted(LocalTransport(make_nodes("hinge")[-1]), **{**params, "tol": 1e-5})
+    assert exact.dual_objective_ <= lossy.objective_ * (1 + 1e-12)
+    assert lossy.dual_objective_ <= exact.objective_ * (1 + 1e-12)
+    assert np.all(np.diff(lossy.history_["dual_objective"]) >= 0)
+
+
+@pytest.mark.parametrize("when", [1, 9])
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
+def test_a_silent_node_is_left_out_and_the_others_are_certified(solver, when):
+    X, y, nodes, parties = make_nodes("hinge")
+    silent = max(parties)
+    params = {"solver": solver, "local_epochs": 5.0, "tol": 1e-3, "max_iter": 400}
+    server = fitted(Lossy(parties, lambda one, count: one == silent and count >= when), **params)
+    assert server.absent_ == [silent]
+    assert_array_equal(server.nodes_, sorted(set(parties) - {silent}))
+    rest = nodes != silent
+    model = FMTLClassifier(**{**PARAMS, "tol": 1e-9, "max_iter": 1000}, random_state=0)
+    model.fit(X[rest], y[rest], nodes=nodes[rest])
+    assert server.dual_objective_ <= model.objective_ <= server.objective_ * (1 + 1e-9)
+    assert server.dual_gap_ <= 1e-3 * server.objective_
+
+
+WRONG = {
+    "noise": lambda answer: b"noise",
+    "cut": lambda answer: answer[:-1],
+    "NaN": lambda answer: answer[:-8] + np.array([np.nan]).tobytes(),
+    "stale": lambda answer: encode(decode(answer)._replace(exchange=0)),
+    "other": lambda answer: encode(decode(answer)._replace(messages=(Share(0.5),))),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_answer_is_refused_and_named(name):
+    *_, parties = make_nodes("hinge")
+    wrong = min(parties)
+    parties[wrong] = Changed(parties[wrong], WRONG[name])
+    params = {"local_epochs": 20.0, "tol": 1e-2}
+    server = fitted(LocalTransport(parties), **params)
+    assert server.refused_ == [wrong]
+    assert wrong not in server.nodes_
+    with pytest.raises(FederationError, match=wrong):
+        fitted(LocalTransport(parties), on_refused="error", **params)
+
+
+def test_a_moment_too_long_for_the_declared_rows_is_refused():
+    *_, parties = make_nodes("hinge")
+    for limit, refused in ((1e3, []), (1e-3, sorted(parties))):
+        params = {"local_epochs": 20.0, "tol": 1e-2, "max_row_norm": limit}
+        if refused:
+            with pytest.raises(FederationError, match="no node is left"):
+                fitted(LocalTransport(parties), **params)
+        else:
+            assert fitted(LocalTransport(parties), **params).refused_ == []
+
+
+def test_a_node_that_has_lost_its_state_is_welcomed_again():
+    *_, parties = make_nodes("hinge")
+    label = min(parties)
+
+    class Restarting(LocalTransport):
+        count = 0
+
+        def exchange(self, messages, deadline):
+            self.count += 1
+            if self.count == 9:
+                self._nodes_by_label[label] = make_nodes("hinge")[-1][label]
+            return super().exchange(messages, deadline)
+
+    server = fitted(Restarting(parties), local_epochs=10.0, tol=1e-3, max_iter=200)
+    assert server.absent_ == server.refused_ == []
+    assert server.dual_gap_ <= 1e-3 * server.objective_
+
+
+# -- what a node refuses ----------------------------------------------------------------------
+
+
+def ask(node, *messages, exchange, known=1):
+    return decode(node.handle(encode(Frame(exchange, known, messages)))).messages[0]
+
+
+@pytest.fixture
+def node():
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    node = FederatedNode(X, np.sign(X[:, 0]), loss="hinge", random_state=0)
+    assert (
+        ask(
+            node, Hello(float(list(LOSSES).index("hinge")), False), exchange=1, known=0
+        ).n_coordinates
+        == 3
+    )
+    return node
+
+
+ZEROS = np.zeros(3)
+REFUSED = [
+    ((StepOrder(ZEROS, np.zeros(0), 1.0, 1e-9),), Code.FEW_EPOCHS),
+    ((Order(ZEROS, 1.0, 0.5),), Code.FEW_EPOCHS),
+    ((Order(np.zeros(4), 1.0, 2.0),), Code.OTHER_LENGTH),
+    ((StepOrder(ZEROS, np.zeros(2), 1.0, 2.0),), Code.OTHER_LENGTH),
+    ((Order(ZEROS, 0.0, 2.0),), Code.OUT_OF_RANGE),
+    ((Share(1.5), Weights(ZEROS)), Code.OUT_OF_RANGE),
+    ((Share(0.5),), Code.MALFORMED),
+    ((Price(0.5),), Code.MALFORMED),
+]
+
+
+@pytest.mark.parametrize(("messages", "code"), REFUSED)
+def test_a_node_refuses_by_a_code(node, messages, code):
+    assert ask(node, *messages, exchange=2) == Refusal(code)
+    assert isinstance(ask(node, Weights(ZEROS), exchange=3), Price)
+
+
+def test_a_doubled_message_has_the_same_answer_and_an_old_one_none(node):
+    ask(node, Greeting(ZEROS), exchange=2)
+    order = encode(Frame(3, 2, (Order(ZEROS, 1.0, 2.0),)))
+    first = node.handle(order)
+    assert node.handle(order) == first
+    assert len(decode(first).messages[0].products) == MEMORY
+    assert ask(node, Weights(ZEROS), exchange=4, known=3) == Price(1.0)
+    assert ask(node, Weights(ZEROS), exchange=3) == Refusal(Code.STALE)
+    assert ask(node, Weights(ZEROS), exchange=9, known=7) == Refusal(Code.FORGOTTEN)
+
+
+def test_few_rows_and_long_ones_are_refused_at_home():
+    X = np.ones((19, 2))
+    with pytest.raises(ValueError, match="min_rows=20"):
+        FederatedNode(X, X[:, 0], loss="hinge")
+    with pytest.raises(ValueError, match="max_row_norm=1"):
+        FederatedNode(np.ones((20, 2)), np.ones(20), loss="hinge", max_row_norm=1.0)
+    with pytest.raises(ValueError, match=r"-1 and \+1"):
+        FederatedNode(np.ones((20, 2)), np.arange(20), loss="hinge")
+    with pytest.raises(ValueError, match="loss must be one of"):
+        FederatedNode(np.ones((20, 2)), np.ones(20), loss="huber")
+
+
+def test_what_an_exception_says_stays_at_home(node, caplog):
+    order = Order(ZEROS, 1.0, 1e300)  # more passes than numbers can count
+    assert ask(node, order, exchange=2) == Refusal(Code.FAILED)
+    assert "Traceback" in caplog.text
+
+
+# -- bytes ------------------------------------------------------------------------------------
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    w=st.lists(numbers, max_size=5), curvature=numbers, epochs=numbers, exchange=st.integers(0, 9)
+)
+def test_bytes_carry_every_number(w, curvature, epochs, exchange):
+    frame = Frame(exchange, 3, (Share(curvature), Order(np.array(w), curvature, epochs)))
+    arrived = decode(encode(frame))
+    assert arrived[:2] == frame[:2]
+    assert arrived.messages[0] == frame.messages[0]
+    assert_array_equal(arrived.messages[1].w, w)
+    assert arrived.messages[1][1:] == (curvature, epochs)
+
+
+@given(data=st.data())
+def test_changed_bytes_are_read_or_refused_by_the_one_error(data):
+    good = encode(Frame(1, 0, (Share(0.5), Order(np.ones(3), 1.0, 2.0))))
+    place = data.draw(st.integers(0, len(good) - 1))
+    changed = bytearray(good)
+    changed[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(good)))
+    for bad in (bytes(changed), good[:cut], good + good[:cut]):
+        try:
+            frame = decode(bad)
+        except WireError:
+            continue
+        for message in frame.messages:
+            assert all(np.isfinite(field).all() for field in message)
+
+
+def test_the_certificate_of_the_lossy_fit_is_that_of_the_rows():
+    """Weights priced at home cost what the server says."""
+    X, y, nodes, parties = make_nodes("hinge")
+    y = np.where(y == y.max(), 1.0, -1.0)
+    lossy = Lossy(parties, lambda label, count: count % 3 == 0)
+    server = fitted(lossy, local_epochs=5.0, tol=1e-3, max_iter=300)
+    decision = server.model_.decision_function(X, nodes=nodes)
+    losses = np.maximum(0.0, 1.0 - y * decision)
+    loss = sum(losses[nodes == label].mean() for label in server.nodes_)
+    W = np.column_stack([server.coef_, server.intercept_])
+    tie = np.linalg.svd(W, compute_uv=False).sum() ** 2
+    penalty = PARAMS["lambda1"] * tie + PARAMS["lambda2"] * np.square(W).sum()
+    assert_allclose(server.objective_, loss + penalty, rtol=1e-10)

@@ -1,0 +1,29 @@
+"""Nodes of a federation for the tests of both halves."""
+
+import numpy as np
+
+from estimators import ESTIMATOR_OF, make_rows
+from oracles.losses import RECORD_OF
+from skfedmtl.federation import FederatedNode
+
+SIZES = (22, 31, 24, 27)
+PARAMS = {"lambda1": 1e-2, "lambda2": 1e-2, "tol": 1e-6, "max_iter": 8}
+
+
+def make_nodes(loss, seed=None, **params):
+    """Rows of all nodes, and the nodes, by their labels."""
+    X, y, nodes = make_rows(ESTIMATOR_OF[loss], SIZES, n_features=4, strings=True)
+    if not RECORD_OF[loss].is_regression:
+        y = np.where(y == y.max(), 1.0, -1.0)
+    labels = np.unique(nodes)
+    parties = {
+        label: FederatedNode(
+            X[nodes == label],
+            y[nodes == label],
+            loss=loss,
+            random_state=l if seed is None else (seed, l),
+            **params,
+        )
+        for l, label in enumerate(labels.tolist())
+    }
+    return X, y, nodes, parties
