@@ -12,6 +12,7 @@ from skfedmtl._report.data import DATASETS
 from skfedmtl._report.experiment import ATTACKS
 from skfedmtl._report.prepare import TASKS
 from skfedmtl._tools.files import why_unwritable
+from skfedmtl.federation import COMMANDS
 
 FILES = ("report.csv", "report.png", "report.html", "poisoned.csv")
 TABLE_OPTIONS = ("target", "node", "task", "positive", "drop", "categorical", "integer", "frozen")
@@ -25,6 +26,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"skfedmtl {version('skfedmtl')}")
     commands = parser.add_subparsers(dest="command", required=True)
+    for name, purpose in COMMANDS.items():
+        commands.add_parser(name, help=purpose)
     report = commands.add_parser(
         "report",
         help="measure data poisoning attacks on a data set or a table of your own",

@@ -7,18 +7,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skfedmtl.federation._commands import COMMANDS as COMMANDS
+    from skfedmtl.federation._commands import run_command as run_command
     from skfedmtl.federation._local import LocalTransport
     from skfedmtl.federation._node import FederatedNode
     from skfedmtl.federation._remote_nodes import FederationError
     from skfedmtl.federation._server import FederatedServer
+    from skfedmtl.federation._tls import TLSTransport
 
-__all__ = ["FederatedNode", "FederatedServer", "FederationError", "LocalTransport"]
+__all__ = ["FederatedNode", "FederatedServer", "FederationError", "LocalTransport", "TLSTransport"]
 
 _HOMES = {
+    "COMMANDS": "_commands",
+    "run_command": "_commands",
     "FederatedNode": "_node",
     "FederatedServer": "_server",
     "FederationError": "_remote_nodes",
     "LocalTransport": "_local",
+    "TLSTransport": "_tls",
 }
 
 

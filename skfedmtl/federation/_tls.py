@@ -1,0 +1,263 @@
+"""Nodes behind connections of mutual TLS, which they open and keep.
+
+A node is who its certificate says, whatever its messages say. Frames are numbered, so that what
+answers an exchange that is over is left aside.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from skfedmtl.federation._certificates import SERVER, certificate_names, contexts
+from skfedmtl.federation._wire import Link, address_of
+
+__all__ = ["TLSTransport", "serve_node"]
+
+_LOG = logging.getLogger("skfedmtl.federation")
+_HANDSHAKE = 5.0  #: seconds
+_STRANGERS = 32  #: connections that may shake hands at once
+_POLL, _RETRY = 0.2, 0.2  #: seconds between looks for the end, and between attempts to connect
+
+
+class TLSTransport:
+    """Waits for nodes to connect, and carries messages to them; a context manager.
+
+    Parameters
+    ----------
+    address : str or tuple
+        "host:port", or both; port 0 takes a free one.
+    certificates : path
+        The server's folder, as ``skfedmtl certificates`` writes it.
+    nodes : sequence of str, default=None
+        Names of the nodes that take part; None: all that are registered.
+
+    Attributes
+    ----------
+    labels : list of str
+        Names of the nodes, sorted.
+    address : tuple
+        Host and port that are listened at.
+
+    Examples
+    --------
+    >>> from skfedmtl.federation import FederatedServer, TLSTransport
+    >>> folder = "certificates/skfedmtl-server"
+    >>> with TLSTransport("127.0.0.1:7654", folder) as transport:  # doctest: +SKIP
+    ...     server = FederatedServer(loss="logistic").fit(transport)
+    """
+
+    def __init__(
+        self,
+        address: str | tuple[str, int],
+        certificates: str | os.PathLike[str],
+        *,
+        nodes: Sequence[str] | None = None,
+    ) -> None:
+        registered = certificate_names(certificates)
+        self.labels = registered if nodes is None else sorted(nodes)
+        if unknown := sorted(set(self.labels) - set(registered)):
+            raise ValueError(f"nodes {unknown} are not registered; known are {registered}.")
+        self._context = contexts(certificates, server=True)
+        self._links: dict[str, Link] = {}
+        self._changed = threading.Condition()
+        self._is_over, self._number = False, 0
+        self._strangers = threading.Semaphore(_STRANGERS)
+        self._pool = ThreadPoolExecutor(max(1, len(self.labels)))
+        self._listener = socket.create_server(address_of(address))
+        self._listener.settimeout(_POLL)
+        self.address = self._listener.getsockname()[:2]
+        self._door = threading.Thread(target=self._welcome, daemon=True)
+        self._door.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Tell the nodes that it is over, and listen no more."""
+        self._is_over = True
+        self._door.join()
+        self._listener.close()
+        self._pool.shutdown()
+        for link in self._links.values():
+            try:
+                link.send(0, b"", time.monotonic() + 1.0)
+            except OSError:
+                pass
+            link.close()
+        self._links.clear()
+
+    def exchange(self, messages: Mapping[Any, bytes], deadline: float) -> dict[Any, bytes]:
+        """Send each node its message.
+
+        Parameters
+        ----------
+        messages : dict of bytes
+            By label.
+        deadline : float
+            Seconds, after which no answer is waited for.
+
+        Returns
+        -------
+        answers : dict of bytes
+            By label; who has not answered is not there.
+        """
+        self._number += 1
+        until = time.monotonic() + deadline
+        asked = {
+            label: self._pool.submit(self._ask, label, self._number, message, until)
+            for label, message in messages.items()
+        }
+        answers = {label: future.result() for label, future in asked.items()}
+        return {label: answer for label, answer in answers.items() if answer is not None}
+
+    def _ask(self, label: str, number: int, message: bytes, until: float) -> bytes | None:
+        """What a node answers by then, over as many connections as it takes."""
+        while (link := self._link_to(label, until)) is not None:
+            try:
+                link.send(number, message, until)
+            except OSError as error:  # also where time was short: half a message is none
+                self._drop(label, link, error)
+                continue
+            try:
+                return self._receive(link, number, until)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                self._drop(label, link, error)
+        return None
+
+    @staticmethod
+    def _receive(link: Link, number: int, until: float) -> bytes:
+        """The answer of this number; those of exchanges that are over are left aside."""
+        while True:
+            found, answer = link.receive(until)
+            if found == number:
+                return answer
+
+    def _link_to(self, label: str, until: float) -> Link | None:
+        """The connection of a node, once it is there."""
+        with self._changed:
+            left = max(0.0, until - time.monotonic())
+            self._changed.wait_for(lambda: label in self._links, left)
+            return self._links.get(label)
+
+    def _drop(self, label: str, link: Link, error: OSError) -> None:
+        _LOG.info("node %s: %s", label, error)
+        with self._changed:
+            if self._links.get(label) is link:
+                del self._links[label]
+        link.close()
+
+    # -- the door -----------------------------------------------------------------------------
+
+    def _welcome(self) -> None:
+        """Let nodes in until it is over."""
+        while not self._is_over:
+            try:
+                stranger, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                time.sleep(_POLL)
+                continue
+            if not self._strangers.acquire(blocking=False):
+                stranger.close()
+                continue
+            threading.Thread(target=self._shake_hands, args=(stranger,), daemon=True).start()
+
+    def _shake_hands(self, stranger: socket.socket) -> None:
+        try:
+            stranger.settimeout(_HANDSHAKE)
+            connection = self._context.wrap_socket(stranger, server_side=True)
+        except OSError as error:  # those of TLS are such
+            _LOG.warning("turned away who shows no certificate of this federation: %s", error)
+            stranger.close()
+            return
+        finally:
+            self._strangers.release()
+        name = _name_of(connection)
+        if name not in self.labels or self._is_over:
+            _LOG.warning("turned away %r, which is not registered", name)
+            connection.close()
+            return
+        _LOG.info("node %s has connected", name)
+        with self._changed:
+            former = self._links.get(name)
+            self._links[name] = Link(connection)
+            self._changed.notify_all()
+        if former is not None:
+            former.close()
+
+
+def _name_of(connection: ssl.SSLSocket) -> str:
+    """The common name of the other end's certificate."""
+    certificate: Any = connection.getpeercert() or {}
+    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
+    names = [str(value) for key, value in pairs if key == "commonName"]
+    return names[0] if len(names) == 1 else ""
+
+
+def serve_node(
+    node: Any,
+    address: str | tuple[str, int],
+    certificates: str | os.PathLike[str],
+    *,
+    wait: float = 600.0,
+    report: Callable[[str], None] = _LOG.info,
+) -> int:
+    """Answer a server until it says that it is over; the number of its messages.
+
+    Parameters
+    ----------
+    node : FederatedNode
+    address : str or tuple
+        Of the server.
+    certificates : path
+        The node's folder, as ``skfedmtl certificates`` writes it.
+    wait : float
+        Seconds without a word of the server after which the node gives up.
+    report : callable
+        Told in words how it goes.
+
+    Raises
+    ------
+    ConnectionError
+        If no server is there, or it turns this node away.
+    """
+    context = contexts(certificates, server=False)
+    count, until = 0, time.monotonic() + wait
+    reason: object = "no answer"
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection(address_of(address), _HANDSHAKE) as plain:
+                with context.wrap_socket(plain, server_hostname=SERVER) as connection:
+                    report("connected")
+                    link = Link(connection)
+                    while True:
+                        number, message = link.receive(until)
+                        if not message:
+                            report(f"over after {count} messages")
+                            return count
+                        link.send(number, node.handle(message), time.monotonic() + wait)
+                        count, until = count + 1, time.monotonic() + wait
+        except OSError as error:
+            reason = error
+            time.sleep(_RETRY)
+    raise ConnectionError(f"no server at {address} that this node belongs to: {reason}")

@@ -1,0 +1,204 @@
+"""Processes that speak over mutual TLS on this machine; every wait has an end."""
+
+import socket
+import ssl
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from federations import make_nodes
+from skfedmtl.federation import FederatedServer, LocalTransport, TLSTransport
+from skfedmtl.federation._certificates import SERVER, contexts, make_certificates
+from skfedmtl.federation._wire import Link, address_of
+
+pytest.importorskip("cryptography")
+
+LOSS = "logistic"
+PARAMS = {"loss": LOSS, "lambda1": 1e-2, "lambda2": 1e-2, "local_epochs": 5.0, "tol": 1e-6}
+RUN = "import sys; from skfedmtl._console import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(*arguments):
+    command = [sys.executable, "-c", RUN, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Certificates of four nodes, and the rows of each."""
+    folder = tmp_path_factory.mktemp("federation")
+    X, y, nodes, parties = make_nodes(LOSS)
+    y = np.where(y == y.max(), 1.0, -1.0)
+    make_certificates(folder, parties, days=1)
+    for label in parties:
+        np.savez(folder / f"{label}.npz", X=X[nodes == label], y=y[nodes == label])
+    return folder
+
+
+@pytest.fixture
+def node_of(folder):
+    """Starts the process of a node; none is left behind."""
+    started = []
+
+    def begin(label, port, *more):
+        started.append(
+            start(
+                *("node", "--data", folder / f"{label}.npz", "--certificates", folder / label),
+                *("--loss", LOSS, "--server", f"127.0.0.1:{port}", "--seed", label[-1]),
+                *("--wait", 30, *more),
+            )
+        )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def test_processes_find_the_bits_of_one(folder, node_of):
+    *_, parties = make_nodes(LOSS)
+    expected = FederatedServer(random_state=0, **PARAMS).fit(LocalTransport(parties))
+    with TLSTransport("127.0.0.1:0", folder / SERVER) as transport:
+        assert transport.labels == sorted(parties)
+        processes = [node_of(label, transport.address[1]) for label in parties]
+        server = FederatedServer(random_state=0, deadline=30, **PARAMS).fit(transport)
+    for name in ("coef_", "intercept_", "nodes_"):
+        assert_array_equal(getattr(server, name), getattr(expected, name))
+    assert_array_equal(server.history_["dual_objective"], expected.history_["dual_objective"])
+    for process in processes:
+        said, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "connected\nover after" in said
+
+
+def test_a_killed_node_is_left_out_by_the_deadline(folder, node_of):
+    *_, parties = make_nodes(LOSS)
+    killed = max(parties)
+
+    class Killing(TLSTransport):
+        count = 0
+
+        def exchange(self, messages, deadline):
+            self.count += 1
+            if self.count == 8:
+                processes[killed].kill()
+            return super().exchange(messages, deadline if self.count > 1 else 30.0)
+
+    with Killing("127.0.0.1:0", folder / SERVER) as transport:
+        processes = {label: node_of(label, transport.address[1]) for label in parties}
+        begin = time.monotonic()
+        server = FederatedServer(random_state=0, deadline=2, **PARAMS).fit(transport)
+        assert time.monotonic() - begin < 60
+    assert server.absent_ == [killed]
+    assert killed not in server.nodes_
+    assert server.dual_gap_ <= PARAMS["tol"] * server.objective_
+
+
+def ended(port, context=None):
+    """Whether a connection to the server is ended without a message."""
+    with socket.create_connection(("127.0.0.1", port), 10) as plain:
+        plain.settimeout(10)
+        try:
+            if context is None:
+                plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                while plain.recv(100):
+                    pass
+                return True
+            with context.wrap_socket(plain, server_hostname=SERVER) as connection:
+                return connection.recv(1) == b""
+        except (ssl.SSLError, ConnectionError):
+            return True
+
+
+def test_strangers_are_turned_away(folder, tmp_path):
+    make_certificates(tmp_path, ["n0"], days=1)  # another authority's
+    foreign = contexts(tmp_path / "n0", server=False)
+    foreign.load_verify_locations(folder / "n0" / "authority.pem")
+    nobody = ssl.create_default_context(cafile=folder / "n0" / "authority.pem")
+    with TLSTransport("127.0.0.1:0", folder / SERVER, nodes=["n1"]) as transport:
+        port = transport.address[1]
+        unregistered = contexts(folder / "n0", server=False)
+        for context in (None, foreign, nobody, unregistered):
+            assert ended(port, context)
+        assert transport.exchange({"n1": b""}, 0.1) == {}
+
+
+def test_a_node_turns_away_who_is_not_the_server(folder):
+    """Another node's certificate does not do, though the same authority has signed it."""
+    context = contexts(folder / "n1", server=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        client = contexts(folder / "n0", server=False)
+        with socket.create_connection(listener.getsockname()) as plain:
+            other, _ = listener.accept()
+            other.settimeout(10)
+            plain.settimeout(0)
+            waiting = client.wrap_socket(
+                plain, server_hostname=SERVER, do_handshake_on_connect=False
+            )
+            with pytest.raises(ssl.SSLWantReadError):
+                waiting.do_handshake()
+            near = context.wrap_socket(other, server_side=True, do_handshake_on_connect=False)
+            near.settimeout(0)
+            with pytest.raises(ssl.SSLWantReadError):
+                near.do_handshake()
+            with pytest.raises(ssl.SSLCertVerificationError):
+                waiting.do_handshake()
+            waiting.close()
+            near.close()
+
+
+def test_a_message_too_long_ends_the_link():
+    one, other = socket.socketpair()
+    with one, other:
+        until = time.monotonic() + 5
+        Link(one).send(7, b"x" * 100, until)
+        assert Link(other).receive(until) == (7, b"x" * 100)
+        Link(one).send(8, b"x" * 100, until)
+        with pytest.raises(ConnectionError, match="at most 99"):
+            Link(other, 99).receive(until)
+        link = Link(other)
+        with pytest.raises(TimeoutError):
+            link.receive(time.monotonic())
+
+
+def test_the_commands_say_what_is_wrong(folder, tmp_path):
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        address_of("nowhere")
+    with pytest.raises(ValueError, match="'a/b'"):
+        make_certificates(tmp_path, ["a/b"], days=1)
+    (tmp_path / "rows.csv").write_text("a,b,ill\n1,2,yes\n" * 3)
+    process = start(
+        *("node", "--data", tmp_path / "rows.csv", "--target", "sick", "--loss", LOSS),
+        *("--certificates", folder / "n0"),
+    )
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "--target must name one of the columns ['a', 'b', 'ill']" in said
+
+
+def test_serve_and_node_from_tables_to_a_model(folder, node_of, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    output = tmp_path / "model.npz"
+    server = start(
+        *("serve", "--certificates", folder / SERVER, "--nodes", "n0,n1", "--loss", LOSS),
+        *("--output", output, "--address", f"127.0.0.1:{port}", "--tol", 1e-2, "--deadline", 30),
+    )
+    try:
+        for label in ("n0", "n1"):
+            node_of(label, port)
+        said, _ = server.communicate(timeout=60)
+    finally:
+        server.kill()
+    assert server.returncode == 0, said
+    assert "round 1: objective" in said
+    with np.load(output, allow_pickle=False) as model:
+        assert model["coef"].shape == (2, 4)
+        assert model["nodes"].tolist() == ["n0", "n1"]
+        assert model["dual_objective"] <= model["objective"] * 1.01
