@@ -10,7 +10,7 @@ SIZES = (22, 31, 24, 27)
 PARAMS = {"lambda1": 1e-2, "lambda2": 1e-2, "tol": 1e-6, "max_iter": 8}
 
 
-def make_nodes(loss, seed=None, **params):
+def make_nodes(loss, seed=None, folder=None, **params):
     """Rows of all nodes, and the nodes, by their labels."""
     X, y, nodes = make_rows(ESTIMATOR_OF[loss], SIZES, n_features=4, strings=True)
     if not RECORD_OF[loss].is_regression:
@@ -22,6 +22,7 @@ def make_nodes(loss, seed=None, **params):
             y[nodes == label],
             loss=loss,
             random_state=l if seed is None else (seed, l),
+            state_dir=None if folder is None else folder / label,
             **params,
         )
         for l, label in enumerate(labels.tolist())

@@ -15,7 +15,7 @@ Sums run in the order of the rows and use no BLAS: the same bits in any worker, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,6 +204,25 @@ class Node:
     def reseed(self, seed: Sequence[int]) -> None:
         """Draw the orders of rows from this seed and the number of the order to work."""
         self._seed, self._n_orders = tuple(seed), 0
+
+    def state(self) -> dict[str, Array]:
+        """Where it stands, but for the rows, in arrays."""
+        return {
+            "alpha": self._alpha,
+            "draft": self._draft,
+            "waiting": self._waiting,
+            "v": self._v,
+            "mean": self._mean,
+            "kept": np.array(self._kept).reshape(-1, len(self._y)),
+            "n_orders": np.array(float(self._n_orders)),
+        }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Stand where a node of the same rows has stood."""
+        self._alpha, self._draft = state["alpha"], state["draft"]
+        self._waiting, self._v = state["waiting"], state["v"]
+        self._mean, self._kept = state["mean"], list(state["kept"])
+        self._n_orders = int(state["n_orders"])
 
     def refresh(self) -> None:
         """Take note of rows or weights that were changed from outside."""

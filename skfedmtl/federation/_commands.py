@@ -210,6 +210,7 @@ def _node(parser: argparse.ArgumentParser) -> None:
     add("--min-rows", type=int, default=20, help="below which the node does not take part")
     add("--min-epochs", type=float, default=1.0, help="below which an order is refused")
     add("--max-row-norm", type=float, help="above which the node does not take part")
+    add("--state", metavar="DIR", help="where the state is kept; None: nowhere")
     add("--wait", type=float, default=600.0, help="seconds without a word of the server")
     add("--seed", type=int, help="of the order of rows; None: drawn")
     parser.set_defaults(work=_answer)
@@ -229,6 +230,7 @@ def _answer(options: argparse.Namespace) -> None:
         min_rows=options.min_rows,
         min_epochs=options.min_epochs,
         max_row_norm=options.max_row_norm,
+        state_dir=options.state,
         random_state=options.seed,
     )
     _say(f"{len(X)} rows of {X.shape[1]} features")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ from skfedmtl.federation._messages import (
     Hosted,
     Refusal,
 )
+from skfedmtl.federation._state import Kept, StateFile, digest
 
 __all__ = ["FederatedNode"]
 
@@ -73,6 +75,9 @@ class FederatedNode:
         single rows gives them away.
     max_row_norm : float or None, default=None
         No row may be longer, its constant feature included. None: any.
+    state_dir : path or None, default=None
+        Folder where the state is kept after every exchange, so that a process that has ended can
+        be started again and go on. None: it begins anew.
     random_state : int, sequence of int or None, default=None
         Draws the order of rows. None: another one each time.
 
@@ -103,6 +108,7 @@ class FederatedNode:
         min_rows: int = 20,
         min_epochs: float = 1.0,
         max_row_norm: float | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
         random_state: int | Sequence[int] | None = None,
     ) -> None:
         X, y, weight = _checked(X, y, loss, sample_weight, min_rows)
@@ -129,6 +135,11 @@ class FederatedNode:
         self._cold = self._problem.nodes.party(0)
         self._cold.reseed(_seed(random_state))
         self._begin(0)
+        self._file: StateFile | None = None
+        if state_dir is not None:
+            settings = np.array([self._n_coordinates, list(LOSSES).index(loss)])
+            self._file = StateFile(state_dir, digest(X, y, weight, settings))
+            self._go_on(self._file.read())
         self._doing: dict[type, Callable[[Any], Any]] = {
             Greeting: lambda message: self._node.greet(message),
             Question: lambda message: self._node.tell(message),
@@ -174,6 +185,20 @@ class FederatedNode:
         self._last, self._answer = exchange, b""
         self._before, self._known = self._node, exchange
 
+    def _go_on(self, kept: Kept | None) -> None:
+        """Stand where the process before has ended."""
+        if kept is not None:
+            self._node.restore(kept.node)
+            self._last = self._known = kept.exchange
+            self._answer = kept.answer
+
+    def _keep(self, exchange: int, answer: Any) -> bytes:
+        """Keep the answer to an exchange, and the state after it."""
+        self._last, self._answer = exchange, encode(Frame(exchange, 0, (answer,)))
+        if self._file is not None:
+            self._file.write(Kept(exchange, self._answer, self._node.state()))
+        return self._answer
+
     def _reply(self, frame: Frame) -> bytes:
         """Take the messages of a frame in turn, all or none; the answer to the last."""
         if isinstance(frame.messages[-1], Hello):
@@ -194,9 +219,7 @@ class FederatedNode:
         except Exception:
             self._node = copy.copy(node)
             raise
-        self._last = frame.exchange
-        self._answer = encode(Frame(frame.exchange, 0, (answer,)))
-        return self._answer
+        return self._keep(frame.exchange, answer)
 
     def _node_known(self, known: int) -> Any:
         """The node as it was when the server last heard of it."""
@@ -215,8 +238,7 @@ class FederatedNode:
         if hello.resume:
             self._node = self._before = node
         hosted = Hosted(self._problem.n_features, self._n_coordinates)
-        self._answer = encode(Frame(frame.exchange, 0, (hosted,)))
-        return self._answer
+        return self._keep(frame.exchange, hosted)
 
     def _conclude(self, message: Conclusion) -> Concluded:
         """What the weights' intercepts are."""

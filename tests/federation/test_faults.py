@@ -128,6 +128,26 @@ def test_a_node_that_has_lost_its_state_is_welcomed_again():
     assert server.dual_gap_ <= 1e-3 * server.objective_
 
 
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
+def test_a_state_on_disk_goes_on_with_the_same_bits(solver, tmp_path):
+    """Its process may end after every exchange."""
+
+    class Ending(LocalTransport):
+        def exchange(self, messages, deadline):
+            self._nodes_by_label = make_nodes("hinge", folder=tmp_path)[-1]
+            return super().exchange(messages, deadline)
+
+    params = {"solver": solver, "local_epochs": 2.0, "tol": 0, "participation": 0.5}
+    ending = fitted(Ending(make_nodes("hinge")[-1]), **params)
+    expected = fitted(LocalTransport(make_nodes("hinge")[-1]), **params)
+    assert_array_equal(ending.coef_, expected.coef_)
+    assert ending.dual_objective_ == expected.dual_objective_
+    # of other rows it is not
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    other = FederatedNode(X, np.sign(X[:, 0]), loss="hinge", state_dir=tmp_path / "n0")
+    assert ask(other, Weights(ZEROS), exchange=99, known=98) == Refusal(Code.FORGOTTEN)
+
+
 # -- what a node refuses ----------------------------------------------------------------------
 
 

@@ -1,0 +1,73 @@
+"""A node's state on its own disk: what it needs to go on after its process has ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skfedmtl._tools.files import write_whole
+from skfedmtl._typing import Array
+
+__all__ = ["Kept", "StateFile", "digest"]
+
+_NAME = "state.npz"
+_OWN = ("digest", "exchange", "answer")  #: beside the arrays of the node
+
+
+class Kept(NamedTuple):
+    """What a node has kept."""
+
+    exchange: int
+    answer: bytes
+    node: dict[str, Array]
+
+
+class StateFile:
+    """A file that is written whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there, for its owner alone: dual variables lie in it.
+    rows : bytes
+        The digest of the rows that the state is of.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], rows: bytes) -> None:
+        self._path = Path(folder) / _NAME
+        self._rows = np.frombuffer(rows, np.uint8)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, kept: Kept) -> None:
+        """Keep a state."""
+        arrays: dict[str, Any] = {
+            **kept.node,
+            "digest": self._rows,
+            "exchange": np.array(kept.exchange),
+            "answer": np.frombuffer(kept.answer, np.uint8),
+        }
+        write_whole({self._path: lambda file: np.savez(file, **arrays)})
+
+    def read(self) -> Kept | None:
+        """The state of these rows; None if there is none."""
+        if not self._path.exists():
+            return None
+        with np.load(self._path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if not np.array_equal(arrays["digest"], self._rows):
+            return None
+        node = {name: value for name, value in arrays.items() if name not in _OWN}
+        return Kept(int(arrays["exchange"]), arrays["answer"].tobytes(), node)
+
+
+def digest(*arrays: Any) -> bytes:
+    """Of numbers, by which other ones are told."""
+    made = hashlib.sha256()
+    for array in arrays:
+        made.update(repr(array.shape).encode())
+        made.update(np.ascontiguousarray(array).tobytes())
+    return made.digest()
