@@ -13,6 +13,7 @@ MODULES = (
     "skfedmtl.attack",
     "skfedmtl.datasets",
     "skfedmtl.defense",
+    "skfedmtl.federation",
     "skfedmtl.inspection",
     "skfedmtl.metrics",
     "skfedmtl.model_selection",

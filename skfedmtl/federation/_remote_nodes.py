@@ -52,7 +52,17 @@ _ROUNDING = 1.0 + 1e-9  #: what sums in another order may add to a length
 
 
 class FederationError(RuntimeError):
-    """A fit that its nodes do not allow to end; the message names the nodes and their reasons."""
+    """A fit that its nodes do not allow to end; the message names the nodes and their reasons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
+    >>> node = FederatedNode(np.eye(20), np.ones(20), loss="squared_error")
+    >>> FederatedServer(loss="hinge").fit(LocalTransport({"north": node}))
+    Traceback (most recent call last):
+    skfedmtl.federation._remote_nodes.FederationError: node 'north' fits another loss.
+    """
 
 
 class Restarted(Exception):
