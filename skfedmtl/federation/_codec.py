@@ -2,7 +2,7 @@
 
 A frame is what travels at once: messages that need no answer, and one that does::
 
-    magic (4)  version (1)  messages (1)  exchange (8)  known (8)
+    magic (4)  version (1)  messages (4)  exchange (8)  known (8)
     of every message: kind (1), and of every field: its length (4; of a number -1), its float64
 
 All little-endian. Who receives a frame knows the fields of every kind: another number of fields,
@@ -22,7 +22,7 @@ from skfedmtl.federation import _messages
 
 VERSION = 1
 _MAGIC = b"FMTL"
-_HEADER = struct.Struct("<4sBBQQ")
+_HEADER = struct.Struct("<4sBIQQ")
 _LENGTH = struct.Struct("<i")
 _NUMBER = -1  #: in the place of a length
 

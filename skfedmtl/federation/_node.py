@@ -1,4 +1,4 @@
-"""The node's half: rows that stay at home, and what is asked of them by bytes."""
+"""The node's half: rows that are not sent, and what is asked of them by bytes."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ class Refused(Exception):
 class FederatedNode:
     """A party of a federation: its rows, and its answers to a server.
 
-    Rows, targets and dual variables never leave it. It answers bytes with bytes, whoever carries
+    Rows, targets and dual variables are not sent. It answers bytes with bytes, whoever carries
     them, and enforces its own limits: what it refuses is answered with a code, never with text.
+    The limits make rows dear to find out, not impossible: a node trusts the server that it
+    answers.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class FederationError(RuntimeError):
     >>> node = FederatedNode(np.eye(20), np.ones(20), loss="squared_error")
     >>> FederatedServer(loss="hinge").fit(LocalTransport({"north": node}))
     Traceback (most recent call last):
-    skfedmtl.federation._remote_nodes.FederationError: node 'north' fits another loss.
+    skfedmtl...FederationError: no node is left: node 'north' fits another loss.
     """
 
 
@@ -196,6 +196,8 @@ class RemoteNodes:
     def keep(self, share: Share) -> None:
         """Keep the last step of all, when they are next asked."""
         for l in self.left:
+            if self._pending[l] and isinstance(self._pending[l][-1], Share):
+                self._pending[l].pop()  # of the same step: the last one stands
             self._pending[l].append(share)
 
     # -- exchanges ----------------------------------------------------------------------------
@@ -270,7 +272,7 @@ class RemoteNodes:
         known = {int(code) for code in Code}
         code = Code(int(refusal.code)) if refusal.code in known else Code.FAILED
         if code in FINAL:
-            raise FederationError(f"node {self._labels[l]!r} {REASONS[code]}.")
+            self._faults[l] = self._patience
         if code is Code.FORGOTTEN:
             self._lapses[l] += 1
             if self._lapses[l] <= self._patience:

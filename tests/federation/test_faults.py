@@ -43,7 +43,8 @@ class Changed:
 
 
 def fitted(transport, **params):
-    return FederatedServer(loss="hinge", random_state=0, **{**PARAMS, **params}).fit(transport)
+    given = {"loss": "hinge", "random_state": 0, **PARAMS, **params}
+    return FederatedServer(**given).fit(transport)
 
 
 @pytest.mark.parametrize("solver", ["splitting", "mocha"])
@@ -97,6 +98,30 @@ def test_a_wrong_answer_is_refused_and_named(name):
     assert wrong not in server.nodes_
     with pytest.raises(FederationError, match=wrong):
         fitted(LocalTransport(parties), on_refused="error", **params)
+
+
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
+def test_who_is_seldom_asked_hears_of_all_that_was_settled(solver):
+    """What waits for a node grows with the rounds that it takes no part in."""
+    *_, parties = make_nodes("hinge")
+    params = {"solver": solver, "participation": 0.25, "local_epochs": 1.0}
+    seldom = fitted(LocalTransport(parties), **params, tol=1e-3, max_iter=2000)
+    assert seldom.dual_gap_ <= 1e-3 * seldom.objective_
+
+
+def test_many_messages_travel_in_one_frame():
+    frame = Frame(1, 0, (Share(0.5),) * 300)
+    assert decode(encode(frame)) == frame
+
+
+def test_orders_that_no_node_allows_end_the_fit_by_saying_so():
+    *_, parties = make_nodes("hinge")
+    with pytest.raises(FederationError, match=r"no node is left: .*so few epochs \(local_epochs\)"):
+        fitted(LocalTransport(parties), local_epochs=0.5)
+    with pytest.raises(FederationError, match="node 'n0' fits another loss"):
+        fitted(LocalTransport(parties), loss="logistic", on_refused="error")
+    with pytest.raises(ValueError, match="'loss' parameter"):
+        fitted(LocalTransport(parties), loss="huber")
 
 
 def test_a_moment_too_long_for_the_declared_rows_is_refused():
