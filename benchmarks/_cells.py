@@ -20,8 +20,8 @@ def read_rows(path, *, whole=(), real=(), stamp=None):
     whole, real : sequence of str
         Columns that hold whole and real numbers; all others are text. An empty cell of theirs is
         left out.
-    stamp : dict or None
-        Entries that a row must have; others are left out.
+    stamp : dict, callable or None
+        Entries that a row must have, or ``stamp(row)`` is; others are left out.
     """
     if not path.exists():
         return []
@@ -33,7 +33,8 @@ def read_rows(path, *, whole=(), real=(), stamp=None):
             for name in names:
                 if row.get(name) == "":
                     del row[name]
-    return [row for row in rows if (stamp or {}).items() <= row.items()]
+    needed = stamp if callable(stamp) else lambda _: stamp or {}
+    return [row for row in rows if needed(row).items() <= row.items()]
 
 
 def cell_of(row, columns):
@@ -58,8 +59,8 @@ def run_cells(compute, cells, columns, path, *args, kept, stamp=None, n_jobs=1):
         The CSV file of all rows; its numbers keep all digits.
     kept : dict
         Options of `read_rows`.
-    stamp : dict or None
-        Entries that a row of the file must have; others are dropped.
+    stamp : dict, callable or None
+        As in `read_rows`: rows that lack an entry are dropped.
     n_jobs : int
         Processes, each with one thread for linear algebra: sums do not depend on their number.
     """

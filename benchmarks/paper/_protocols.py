@@ -1,13 +1,22 @@
-"""The two ways in which the paper's attacks are run: as the paper does, and as one would measure.
+"""The ways in which the paper's attacks are run: as the paper does, and as one would measure.
 
-==============  =====================================  =====================================
-..              paper                                  honest
-==============  =====================================  =====================================
-features        min-max, to [0, 1], over all rows      z-scores of the training rows
-intercept       none                                   yes
-radius          largest norm of all rows               largest norm of the source's rows
-lambda1, 2      1e-3 each                              by `NodeKFold` on the training rows
-==============  =====================================  =====================================
+==============  ====================  ========================  ==============================
+..              paper                 sane                      honest
+==============  ====================  ========================  ==============================
+features        min-max, to [0, 1], over all rows               z-scores of the training rows
+intercept       none                  hardly penalised          as penalised as a weight
+radius          largest norm of all rows                        largest norm of the source's rows
+lambda1, 2      1e-3 each                                       `NodeKFold`, training rows
+==============  ====================  ========================  ==============================
+
+``sane`` is ``paper`` but for the intercept, whose constant feature is 10 and not 1. Without one
+landmine's clean model says "no mine" of every row and ranks them worse than a coin; with a constant
+of 1 its penalty keeps the ranking poor. The ball is about the features alone, and so its radius is
+the paper's.
+
+Kinds of attack: ``none``; ``random`` rows; ``ascent``, the paper's way, projected gradient ascent
+from those rows; ``optimised``, `PoisoningAttacker` at its defaults but for the radius and, for
+numbers, ``optimize_labels``; ``bound``, `DamageBound` of the same draw.
 
 A seed draws the split of every node's rows (75 % to fit, 25 % to test), the targets (half of the
 nodes, rounded down), the sources, the rows that attacks start from and the order in which a solver
@@ -31,30 +40,38 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack import DamageBound
 from skfedmtl.datasets import make_endad_like
 from skfedmtl.model_selection import train_test_split_nodes
 
 __all__ = [
     "ATTACKS",
     "DATA",
+    "DEAR",
+    "KINDS",
     "LAMBDAS",
     "NAMES",
     "PROTOCOLS",
     "PUBLIC",
+    "SEARCHED",
     "SETTINGS",
-    "STAMP",
-    "STEPS",
+    "VICTIM",
     "load",
     "make_attack",
+    "make_bound",
     "min_max",
     "split",
+    "stamp_of",
     "steps_for",
 ]
 
 PUBLIC = ("human_activity", "landmine", "parkinsons_total", "parkinsons_motor")
 DATA = ("endad_like", *PUBLIC)
 ATTACKS = ("direct", "indirect", "hybrid")
-PROTOCOLS = ("paper", "honest")
+KINDS = ("none", "random", "ascent", "optimised", "bound")
+DEAR = ("endad_like", "human_activity")  #: data whose `SEARCHED` cells take long
+SEARCHED = ("optimised", "bound")  #: kinds of their own choice of steps
+PROTOCOLS = ("paper", "sane", "honest")
 NAMES = {
     "endad_like": "made rows, shaped as EndAD",
     "human_activity": "human activity",
@@ -62,9 +79,14 @@ NAMES = {
     "parkinsons_total": "Parkinson's, total",
     "parkinsons_motor": "Parkinson's, motor",
 }
-#: where rows start, random ones too: classes, and numbers (Parkinson's)
+VICTIM = {
+    "paper": {"fit_intercept": False},
+    "sane": {"fit_intercept": True, "intercept_scaling": 10.0},
+    "honest": {"fit_intercept": True},
+}
+#: where rows of an ascent start, random ones too: classes, and numbers (Parkinson's)
 START = {"classes": {"init": "clean"}, "numbers": {"init": "ball"}}
-#: of optimised attacks, beside their steps and the package's defaults
+#: of the ascent, beside its steps and the package's defaults
 ASCENT = {
     "classes": {"line_search": False, "upper_loss": "ramp"},
     "numbers": {
@@ -73,14 +95,18 @@ ASCENT = {
         "eta": 1000.0,
     },
 }
-STEPS = {"classes": 30, "numbers": 100}  #: of every optimised attack
-TOL = 1e-3  #: relative duality gap of every victim that is judged
+STEPS = {"classes": 30, "numbers": 100}  #: of every ascent
+#: of the default attack, beside the package's defaults
+OPTIMISED = {"classes": {}, "numbers": {"optimize_labels": True}}
+TOL = 1e-3  #: relative duality gap of victims that are judged, but for the default attack's own
 LAMBDAS = {"fmtl": {"lambda1": LAMBDA1, "lambda2": LAMBDA2}}
 LAMBDAS |= {method: {"lambda": LAMBDA2} for method in ("local", "global")} | {"constant": {}}
-#: of every row that is kept; those with another one are computed anew
-STAMP = {
-    "version": skfedmtl.__version__,
-    "settings": hashlib.sha256(repr((START, ASCENT, TOL)).encode()).hexdigest()[:8],
+#: what the rows of a kind depend on; baselines are those of ``none``
+_OPTIONS = {
+    "random": (TOL, START),
+    "ascent": (TOL, START, ASCENT),
+    "optimised": (TOL, OPTIMISED),
+    "bound": (TOL,),
 }
 
 #: grids of the honest protocol; test rows have no part in the choice
@@ -99,8 +125,15 @@ def task_of(data):
     return "numbers" if is_regression(data) else "classes"
 
 
+def stamp_of(protocol, kind):
+    """What a stored row must have to be kept; those with another version or settings are stale."""
+    settings = repr((VICTIM[protocol], _OPTIONS.get(kind, TOL)))
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    return {"version": skfedmtl.__version__, "settings": digest[:8]}
+
+
 def steps_for(data, asked=None):
-    """Steps of an optimised attack on a data set: as asked, if so, else `STEPS`."""
+    """Steps of an ascent on a data set: as asked, if so, else `STEPS`."""
     return STEPS[task_of(data)] if asked is None else asked
 
 
@@ -121,7 +154,7 @@ def min_max(rows):
 def split(protocol, data, seed, data_home):
     """Training rows, test rows and the radius of the ball that injected rows stay in."""
     rows, radius = load(data, data_home), "max"
-    if protocol == "paper":
+    if protocol in ("paper", "sane"):
         rows, radius = min_max(rows)
     parts = train_test_split_nodes(*rows, test_size=0.25, random_state=seed)
     train, test = Rows(*parts[::2]), Rows(*parts[1::2])
@@ -133,20 +166,33 @@ def split(protocol, data, seed, data_home):
 
 
 def make_attack(protocol, data, attack, kind, seed, *, radius, lambdas, steps, **more):
-    """A poisoner, not fitted; `kind` is ``"none"``, ``"random"`` or ``"optimised"``.
+    """A poisoner, not fitted; `kind` is one of `KINDS`, but for ``"bound"``.
 
     Random rows of classes are clean rows of the source, drawn with replacement and set apart by a
     millionth of a standard deviation, with the other class; those of numbers are uniform in the
     ball, with the farther end of their node's range from the target of a clean row as target.
-    Optimised rows start from them. ``"none"`` injects nothing.
+    An ascent starts from them. ``"none"`` injects nothing.
     """
     task = task_of(data)
-    estimator = FMTLRegressor if is_regression(data) else FMTLClassifier
-    victim = estimator(**lambdas, tol=TOL, fit_intercept=protocol == "honest", random_state=seed)
-    common = {"radius": radius, "victim_tol": TOL, "random_state": seed, **START[task], **more}
+    victim = _make_victim(protocol, data, lambdas, seed)
+    common = {"radius": radius, "random_state": seed, **more}
+    if kind == "optimised":
+        return PoisoningAttacker(victim, attack=attack, **{**OPTIMISED[task], **common})
+    common = {"victim_tol": TOL, **START[task], **common}
     if kind == "none":
         return RandomPoisoner(victim, budget=0, **common)
     if kind == "random":
         return RandomPoisoner(victim, attack=attack, **common)
     ascent = {**ASCENT[task], "max_iter": steps}
     return PoisoningAttacker(victim, attack=attack, **{**ascent, **common})
+
+
+def make_bound(protocol, data, attack, seed, *, radius, lambdas):
+    """What certifies the draw of `make_attack`, not fitted."""
+    victim = _make_victim(protocol, data, lambdas, seed)
+    return DamageBound(victim, attack=attack, radius=radius, random_state=seed)
+
+
+def _make_victim(protocol, data, lambdas, seed):
+    estimator = FMTLRegressor if is_regression(data) else FMTLClassifier
+    return estimator(**lambdas, **VICTIM[protocol], tol=TOL, random_state=seed)
