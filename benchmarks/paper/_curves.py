@@ -3,7 +3,7 @@
 import numpy as np
 from _cells import cell_of, run_cells
 from _plots import new_sheet, paper_attack, save, share_legend
-from _protocols import NAMES, STAMP, load, min_max
+from _protocols import NAMES, load, min_max, stamp_of
 from sklearn.utils import Bunch
 
 from skfedmtl.inspection import SecurityCurveDisplay
@@ -30,17 +30,26 @@ def measure_curves(path, cells, series, data_home, n_jobs):
     series : dict of str to dict
         Name -> parameters of its attacks.
     """
-    options = {"kept": KEPT, "stamp": STAMP, "n_jobs": n_jobs}
+    options = {"kept": KEPT, "stamp": _stamp, "n_jobs": n_jobs}
     rows = run_cells(_compute, cells, CELL, path, series, data_home, **options)
     wanted = set(cells)
     return [row for row in rows if cell_of(row, CELL) in wanted]
+
+
+def _kind(series):
+    return "optimised" if series == "optimised" else "ascent"
+
+
+def _stamp(row):
+    return stamp_of("paper", _kind(row["series"]))
 
 
 def _compute(cell, series, data_home):
     """The repetitions of one value: their splits, targets and sources do not depend on it."""
     data, name, attack, parameter, value, steps, draws = cell
     rows, radius = min_max(load(data, data_home))
-    attacker = paper_attack(data, attack, 0, radius, steps, **series[name])
+    options = {"kind": _kind(name), **series[name]}
+    attacker = paper_attack(data, attack, 0, radius, steps, **options)
     curve = security_curve(
         attacker,
         rows.X,
@@ -51,11 +60,10 @@ def _compute(cell, series, data_home):
         n_repeats=draws,
     )
     own = dict(zip(CELL, cell, strict=True))
+    own |= stamp_of("paper", _kind(name))
     pairs = zip(curve.scores[0], curve.clean_scores[0], strict=True)
     return [
-        own
-        | {"repetition": number, "score": score, "clean": clean, "measure": curve.score_name}
-        | STAMP
+        own | {"repetition": number, "score": score, "clean": clean, "measure": curve.score_name}
         for number, (score, clean) in enumerate(pairs)
     ]
 

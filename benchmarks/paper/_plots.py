@@ -22,10 +22,10 @@ def figure_parser(doc, draws, steps=None):
     return parser
 
 
-def paper_attack(data, attack, seed, radius, steps, **more):
-    """An optimised attack of the protocol ``paper``."""
+def paper_attack(data, attack, seed, radius, steps=0, *, kind="ascent", **more):
+    """An attack of the protocol ``paper``; `steps` are those of an ascent."""
     options = {"radius": radius, "lambdas": LAMBDAS["fmtl"], "steps": steps, **more}
-    return make_attack("paper", data, attack, "optimised", seed, **options)
+    return make_attack("paper", data, attack, kind, seed, **options)
 
 
 def new_sheet(n_rows, n_columns, size, **options):

@@ -1,7 +1,7 @@
 """Figure 5 of Sun et al. (2020): test errors of the targets by the step size eta.
 
-Twenty steps with eta from 0.01 to 1000, 20 % injected rows, the paper's protocol (see
-``table2.py``). Above: Eq. 4 of the paper, rows that move by eta times the gradient and are
+Twenty steps with eta from 0.01 to 1000, 20 % injected rows, the paper's protocol and the ``ascent``
+of ``table2.py``. Above: Eq. 4 of the paper, rows that move by eta times the gradient and are
 projected, every step taken. Below: the package's default step, momentum with per-coordinate
 scaling, where eta is thousandths of the radius. The gradient is the exact one in both; the paper's
 own is ``gradient="dual"``.

@@ -1,6 +1,6 @@
 """Figure 6 of Sun et al. (2020): how attacks and their victims converge.
 
-The paper's protocol and the attacks of ``table2.py``; means over three seeds.
+The paper's protocol and the ``ascent`` of ``table2.py``; means over three seeds.
 
 Left, over the steps of an attack: H, the mean loss (squared error, or for classes the ramp) of the
 targets' clean training rows, summed over targets, of the victim that the step was taken against.
@@ -29,7 +29,7 @@ import numpy as np
 from _cells import cell_of, run_cells
 from _common import is_regression
 from _plots import figure_parser, new_sheet, paper_attack, save, share_legend
-from _protocols import NAMES, STAMP, split, steps_for
+from _protocols import NAMES, split, stamp_of, steps_for
 from sklearn.base import clone
 
 from skfedmtl.attack._contest import restart
@@ -37,6 +37,7 @@ from skfedmtl.inspection import ConvergenceDisplay
 
 CELL = ("dataset", "attack", "seed", "steps")
 KEPT = {"whole": ("seed", "steps", "at"), "real": ("value",)}
+STAMP = stamp_of("paper", "ascent")
 POINTS = 12  #: of the curve of errors
 ROUNDS = 60
 LEAST_TOL = 1e-8  #: relative gap of P*
