@@ -9,7 +9,7 @@ __all__ = ["show", "summarise"]
 
 KINDS = ("none", "random", "ascent", "optimised", "constant", "local", "global")
 MOVED = ("ascent", "optimised")  #: kinds that the paper's ratios are held against
-LOSSES = ("clean loss", "found", "bound", "share")
+LOSSES = ("clean_loss", "found", "bound", "share")
 TITLES = {
     "paper": "paper protocol: features in [0, 1], no intercept, lambda1 = lambda2 = 1e-3",
     "sane": "sane protocol: as the paper's, with an intercept that is hardly penalised",
@@ -71,7 +71,7 @@ def _certified(own, clean, bounds):
         return {}
     losses = {
         name: [rows[seed]["H"] / bounds[seed]["targets"] for seed in seeds]
-        for name, rows in (("clean loss", clean), ("found", own), ("bound", bounds))
+        for name, rows in (("clean_loss", clean), ("found", own), ("bound", bounds))
     }
     shares = np.divide(losses["found"], losses["bound"])
     return {name: np.mean(values) for name, values in losses.items()} | {"share": shares.mean()}

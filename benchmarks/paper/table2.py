@@ -36,7 +36,7 @@ How to read the tables
                  the data named in ``DEAR``) and under the other protocols
     ratios       error over that without an attack; `goal` is the paper's, `reached` whether the
                  stronger of ``ascent`` and ``optimised`` is no smaller and above random rows
-    clean loss   mean clean training loss (hinge, squared error) of a target, without an attack;
+    clean_loss   mean clean training loss (hinge, squared error) of a target, without an attack;
     found        under ``optimised``;
     bound        and at most, certified. `share` is found over bound, 1 where no attack is stronger
 

@@ -2,9 +2,9 @@
 
 ``.. paper-table:: NAME`` with ``clean`` (errors without attack), ``brief`` (attacked over clean, in
 a line a data set), ``ratios`` (the same beside random rows, and what is reached), ``bounds``
-(losses found and certified), ``errors`` (means and standard errors of all attacks), ``ranking`` (AUC and
-balanced error on landmine) or ``errata``; the option ``:protocol:`` is ``paper``, ``sane`` or
-``honest``.
+(losses found and certified), ``errors`` (means and standard errors of all attacks), ``ranking``
+(AUC and balanced error on landmine) or ``errata``; the option ``:protocol:`` is ``paper``, ``sane``
+or ``honest``.
 
 ``:paper-number:`` followed by
 
@@ -117,7 +117,7 @@ def bounds(protocol):
     for data in (*PUBLIC, "endad_like"):
         for attack in ATTACKS:
             row = found.get((data, attack, "optimised"))
-            losses = (_number(row, name, ".4g") for name in ("clean loss", "found", "bound"))
+            losses = (_number(row, name, ".4g") for name in ("clean_loss", "found", "bound"))
             share = _percent(row["share"]) if row is not None and row.get("share") else ""
             yield _short(data), attack, *losses, share
 
