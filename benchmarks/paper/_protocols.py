@@ -98,6 +98,8 @@ ASCENT = {
 STEPS = {"classes": 30, "numbers": 100}  #: of every ascent
 #: of the default attack, beside the package's defaults
 OPTIMISED = {"classes": {}, "numbers": {"optimize_labels": True}}
+#: of bounds, where not the package's default; any number of steps gives one that holds
+BOUND_STEPS = {"endad_like": 100, "human_activity": 5}
 TOL = 1e-3  #: relative duality gap of victims that are judged, but for the default attack's own
 LAMBDAS = {"fmtl": {"lambda1": LAMBDA1, "lambda2": LAMBDA2}}
 LAMBDAS |= {method: {"lambda": LAMBDA2} for method in ("local", "global")} | {"constant": {}}
@@ -106,7 +108,7 @@ _OPTIONS = {
     "random": (TOL, START),
     "ascent": (TOL, START, ASCENT),
     "optimised": (TOL, OPTIMISED),
-    "bound": (TOL,),
+    "bound": (TOL, BOUND_STEPS),
 }
 
 #: grids of the honest protocol; test rows have no part in the choice
@@ -190,7 +192,8 @@ def make_attack(protocol, data, attack, kind, seed, *, radius, lambdas, steps, *
 def make_bound(protocol, data, attack, seed, *, radius, lambdas):
     """What certifies the draw of `make_attack`, not fitted."""
     victim = _make_victim(protocol, data, lambdas, seed)
-    return DamageBound(victim, attack=attack, radius=radius, random_state=seed)
+    steps = {"max_iter": BOUND_STEPS[data]} if data in BOUND_STEPS else {}
+    return DamageBound(victim, attack=attack, radius=radius, random_state=seed, **steps)
 
 
 def _make_victim(protocol, data, lambdas, seed):
