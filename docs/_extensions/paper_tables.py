@@ -11,7 +11,7 @@ or ``honest``.
 * ``cell PROTOCOL DATA ATTACK KIND COLUMN FORMAT``, a number of the table's summary;
 * ``reached PROTOCOL``, in how many of its cells the paper's ratio is;
 * ``share PROTOCOL ATTACK``, least and largest share of the bound that is found, in percent;
-* ``budget SERIES DATA ATTACK BUDGET``, an error of figure 4;
+* ``curve FIGURE SERIES DATA ATTACK VALUE``, an error of figure 4 or 5 at a budget or an eta;
 * ``climbed DATA ATTACK STEP``, H of figure 6 at a step over that of the end, in percent.
 
 What is not in the files is "not measured".
@@ -25,7 +25,7 @@ from result_tables import BENCHMARKS, read, table_nodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 RESULTS = BENCHMARKS / "paper" / "results"
-FILES = ("table2.csv", "errata.csv", "figure4.csv", "figure6.csv")
+FILES = ("table2.csv", "errata.csv", "figure4.csv", "figure5.csv", "figure6.csv")
 PROTOCOLS = ("paper", "sane", "honest")
 NAMES = {
     "human_activity": "human activity, %",
@@ -81,13 +81,20 @@ def _attacked(protocol):
     for data in PUBLIC:
         for attack in ATTACKS:
             rows = [found.get((data, attack, kind)) for kind in ("random", *MOVED)]
-            goals = [row["paper_ratio"] for row in rows[1:] if row is not None]
-            yield (data, attack), rows, goals[0] if goals else ""
+            goals = [float(row["paper_ratio"]) for row in rows[1:] if row is not None]
+            yield (data, attack), rows, goals[0] if goals else None
+
+
+def _goal(value):
+    """As the paper prints it."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value < 3.0 else f"{value:.1f}"
 
 
 def _is_reached(rows, goal):
     ratios = [float(row["ratio"]) if row is not None else 0.0 for row in rows]
-    return max(ratios[1:]) >= float(goal)
+    return max(ratios[1:]) >= goal and max(ratios[1:]) > ratios[0]
 
 
 def ratios(protocol):
@@ -96,7 +103,7 @@ def ratios(protocol):
     for (data, attack), rows, goal in _attacked(protocol):
         numbers = (_number(row, "ratio", ".2f") for row in rows)
         reached = ("yes" if _is_reached(rows, goal) else "**no**") if goal else ""
-        yield _short(data), attack, goal, *numbers, reached
+        yield _short(data), attack, _goal(goal), *numbers, reached
 
 
 def brief(protocol):
@@ -105,7 +112,7 @@ def brief(protocol):
     lines = {}
     for (data, _), (_, *rows), goal in _attacked(protocol):
         numbers = [_number(row, "ratio", ".2f") or "?" for row in rows]
-        lines.setdefault(data, []).append(" / ".join([goal or "?", *numbers]))
+        lines.setdefault(data, []).append(" / ".join([_goal(goal) or "?", *numbers]))
     for data, cells in lines.items():
         yield _short(data), *cells
 
@@ -185,11 +192,11 @@ def share(protocol, attack):
     return f"{_percent(min(shares))} to {_percent(max(shares))}" if shares else ""
 
 
-def budget(series, data, attack, value):
+def curve(figure, series, data, attack, value):
     """Mean error of a repetition; of classes in percent."""
     scores = [
         float(row["score"])
-        for row in read(RESULTS / "figure4.csv")
+        for row in read(RESULTS / f"{figure}.csv")
         if (row["series"], row["dataset"], row["attack"]) == (series, data, attack)
         and math.isclose(float(row["value"]), float(value))
     ]
@@ -228,7 +235,7 @@ NUMBERS = {
     "cell": cell,
     "reached": reached,
     "share": share,
-    "budget": budget,
+    "curve": curve,
     "climbed": climbed,
 }
 
