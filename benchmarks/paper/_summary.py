@@ -12,7 +12,7 @@ MOVED = ("ascent", "optimised")  #: kinds that the paper's ratios are held again
 LOSSES = ("clean_loss", "found", "bound", "share")
 TITLES = {
     "paper": "paper protocol: features in [0, 1], no intercept, lambda1 = lambda2 = 1e-3",
-    "sane": "sane protocol: as the paper's, with an intercept that is hardly penalised",
+    "sane": "sane protocol: as the paper's, with an intercept that is less penalised",
     "honest": "honest protocol: z-scores, intercept, lambdas by folds of the clean training rows",
 }
 

@@ -1,7 +1,7 @@
 """Table II of Sun et al. (2020): test errors under attacks, and what is certified.
 
 Three protocols: ``paper`` (features in [0, 1] over all rows, no intercept, the largest norm of all
-rows as the radius, lambda1 = lambda2 = 1e-3), ``sane`` (the same with an intercept that is hardly
+rows as the radius, lambda1 = lambda2 = 1e-3), ``sane`` (the same with an intercept that is less
 penalised, so that landmine's clean model ranks) and ``honest`` (z-scores of the training rows, an
 intercept, the largest norm of the source's rows, lambdas by three folds of the clean training
 rows). A seed draws the split of every node's rows (75/25), the targets (half of the nodes), the
