@@ -11,9 +11,9 @@ lambda1, 2      1e-3 each                                       `NodeKFold`, tra
 
 ``sane`` is ``paper`` but for the intercept, whose constant feature is 3 and not 1. Without one
 landmine's clean model says "no mine" of every row and ranks them worse than a coin; with a constant
-of 1 its penalty keeps the ranking poor. 3 is the smallest of 1, 2, 3, 5 and 10 with a mean AUC above
-0.7 on the test rows of the three seeds, which are those of the table, before any attack. The ball is about the features alone, and so its radius is
-the paper's.
+of 1 its penalty keeps the ranking poor. 3 is the smallest of 1, 2, 3, 5 and 10 with a mean AUC
+above 0.7 on the test rows of the table's three seeds, before any attack. The ball is about the
+features alone, and so its radius is the paper's.
 
 Kinds of attack: ``none``; ``random`` rows; ``ascent``, the paper's way, projected gradient ascent
 from those rows; ``optimised``, `PoisoningAttacker` at its defaults but for the radius and, for
