@@ -288,7 +288,7 @@ def test_html(name):
     nodes = np.repeat([name, "node"], 10)
     model = FMTLRegressor(node_labels=[name, "node"], random_state=0)
     attacker = PoisoningAttacker(
-        model, target_nodes=[name], frozen_features=[name], max_iter=1, random_state=0
+        model, target_nodes=[name], frozen_features=[name], init="clean", max_iter=1, random_state=0
     )
     model.fit(X, X["other"], nodes=nodes)
     attacker.fit(X, X["other"], nodes=nodes)
