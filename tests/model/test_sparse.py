@@ -52,10 +52,18 @@ def fitted(estimator, table, X, **params):
 
 
 def assert_same_model(sparse_model, dense_model):
+    """As near as the gaps certify: ``lambda2 ||W - W*||^2`` is at most the gap of W.
+
+    Nearer where there is no kink, around which an optimum may be flat.
+    """
+    models = sparse_model, dense_model
     scale = np.abs(dense_model.coef_).max() + np.abs(dense_model.intercept_).max()
+    atol = sum(np.sqrt(abs(one.dual_gap_) / one.lambda2) for one in models)
+    if dense_model.get_params().get("loss") != "hinge":
+        atol = min(atol, 1e-8 * scale)
+    atol += 1e-10 * scale  # what rounding makes of a gap of zero
     for name in ("coef_", "intercept_"):
-        pair = getattr(sparse_model, name), getattr(dense_model, name)
-        assert_allclose(*pair, rtol=0, atol=1e-10 * scale)
+        assert_allclose(*(getattr(one, name) for one in models), rtol=0, atol=atol)
     assert_allclose(sparse_model.objective_, dense_model.objective_, rtol=1e-12)
 
 
@@ -73,6 +81,8 @@ def test_the_fit_is_that_of_the_dense_rows(loss, relationship, intercept):
     def check(seed, n, d, density):
         table = make_table(seed, n, d, density=density)
         params = {"loss": loss, "relationship": relationship, "fit_intercept": intercept}
+        if loss == "hinge":  # whose last digits rounding may hide
+            params["tol"] = 1e-12
         models = [
             fitted(ESTIMATOR_OF[loss], table, X, **params) for X in (table.X, table.X.toarray())
         ]
