@@ -21,9 +21,9 @@ class Leg(NamedTuple):
 
 
 #: of an attack through targets; and of one from outside, as long as they pay: much must be shared
-#: before it reaches a target, and shorter steps lose less of it
+#: before it reaches a target; shorter steps tell whether more of them lead anywhere
 LEGS = (Leg(50, 1.0),)
-LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 0.3))
+LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 1.0))
 #: beside found rows, which lead by far as a rule: 50 steps would be half of an attack's time
 LEGS_BESIDE = (Leg(20, 1.0),)
 _SELECTIONS = 3  #: ascents, each with the rows held that the victim chose after the last
