@@ -17,6 +17,7 @@ __all__ = [
     "StrOptions",
     "_check_sample_weight",
     "_fit_context",
+    "columns_of_parts",
     "validate_parameter_constraints",
 ]
 
@@ -30,3 +31,9 @@ def last_step(estimator: Any) -> Any:
     if isinstance(estimator, Pipeline) and estimator.steps:
         return estimator.steps[-1][1]
     return estimator
+
+
+def columns_of_parts(transformer: Any) -> dict[str, list[int]]:
+    """Which columns each part of a fitted ColumnTransformer takes, by the part's name."""
+    taken: dict[str, list[int]] = transformer._transformer_to_input_indices
+    return taken

@@ -37,7 +37,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     ----------
     estimator : FMTLClassifier, FMTLRegressor or Pipeline
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
-        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, ``"passthrough"`` or None.
+        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
+        without indicators, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
+        that hands no column to two of its parts.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -215,15 +217,16 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     error (its entry in `feature_range` is not used). Radius, ranges and whole numbers are those
     of `X`, and hold for `poison_X_` as it is stored.
 
-    The scalers of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
+    The steps of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
     means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
-    scaled. A fitted Pipeline that is called by itself takes rows without the node column, and their
-    nodes as `nodes`; its `decision_function` and `score` need metadata routing for that.
+    scaled. Gaps that an imputer fills count as what it puts there; crafted rows have none. A fitted
+    Pipeline that is called by itself takes rows without the node column, and their nodes as
+    `nodes`; its `decision_function` and `score` need metadata routing for that.
 
     An injected row weighs as much as the clean rows of its node do on average, whatever row it was
     drawn from: `budget` is a share of the rows and of their weight alike, the unit of the weights
     has no effect, and weights are nothing that an attacker chooses. Classes weigh what the victim's
-    `class_weight` says in its fits, but not in H. Scalers of a Pipeline are fitted without weights
+    `class_weight` says in its fits, but not in H. Steps of a Pipeline are fitted without weights
     unless they request them by ``set_fit_request(sample_weight=True)``.
 
     During the ascent whole numbers move as reals and one-hot groups as shares that sum to 1. Only

@@ -17,7 +17,9 @@ class RandomPoisoner(BasePoisoner):
     ----------
     estimator : FMTLClassifier, FMTLRegressor or Pipeline
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
-        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, ``"passthrough"`` or None.
+        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
+        without indicators, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
+        that hands no column to two of its parts.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -78,7 +80,7 @@ class RandomPoisoner(BasePoisoner):
 
     Notes
     -----
-    The scalers of a Pipeline are fitted on the clean rows and then kept, as in
+    The steps of a Pipeline are fitted on the clean rows and then kept, as in
     `PoisoningAttacker`; radius, ranges and `poison_X_` are not scaled.
 
     References
@@ -174,7 +176,9 @@ class LabelFlipPoisoner(BasePoisoner):
     ----------
     estimator : FMTLClassifier, FMTLRegressor or Pipeline
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
-        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, ``"passthrough"`` or None.
+        MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
+        without indicators, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
+        that hands no column to two of its parts.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5

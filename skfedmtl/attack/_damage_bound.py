@@ -83,8 +83,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : FMTLClassifier, FMTLRegressor or Pipeline
         The victim, without `class_weight`. A Pipeline ends in one of the two; its other steps are
-        StandardScaler, MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler,
-        ``"passthrough"`` or None.
+        those that `PoisoningAttacker` allows.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -360,7 +359,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     def _record(self, scenario, least):
         """Set the fitted attributes."""
         labels, targets = scenario.labels, scenario.threat.targets
-        d = scenario.clean.X.shape[1]
+        d = len(scenario.victim.columns(scenario.clean.X.shape[1]))
         self.clean_estimator_ = scenario.victim.estimator
         self.target_nodes_ = labels[targets]
         self.source_nodes_ = labels[scenario.threat.sources]
@@ -401,7 +400,8 @@ def _injection(scenario):
     if not scenario.parameters.is_classification:
         low, high = target_ranges(clean, sources)
     radii = scenario.radii(sources)
-    return Injection(sources, share, radii, low, high, *victim.affine(clean.X.shape[1]))
+    _, shift, scale = victim.affine(clean.X.shape[1])
+    return Injection(sources, share, radii, low, high, shift, scale)
 
 
 def _more_rows(setting, times, norms):

@@ -215,7 +215,7 @@ REFUSED = [
     ("'odd'.*PCA.*StandardScaler", before(PCA())),
     ("'odd'.*FunctionTransformer.*StandardScaler", before(FunctionTransformer())),
     ("'odd'.*CenteredScaler.*StandardScaler", before(CenteredScaler())),
-    ("'odd'.*Pipeline.*StandardScaler", before(make_pipeline(StandardScaler()))),
+    ("'odd__pca'.*PCA.*StandardScaler", before(make_pipeline(StandardScaler(), PCA()))),
     ("'odd'.*FMTLRegressor.*StandardScaler", before(FMTLRegressor())),
     ("'odd'.*'drop'.*StandardScaler", before("drop")),
     ("'odd'.*StandardScaler.*StandardScaler", before(StandardScaler)),

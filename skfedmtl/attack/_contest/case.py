@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
     @property
     def spread(self) -> Any:
-        """Units of the features behind the victim's scalers; their mean square is one."""
+        """Units of the features behind the victim's steps; their mean square is one."""
         sizes = self._sizes()
         return 1.0 if sizes is None else sizes / np.sqrt(np.mean(np.square(sizes)))
 
@@ -59,8 +59,15 @@ class Case(NamedTuple):
         return lengths if sizes is None else lengths * np.sqrt(np.mean(np.square(sizes)))
 
     def _sizes(self) -> Array | None:
-        """What one unit of the model is in every feature of users; None without scalers."""
+        """What one unit of the model is in every feature of users; None if it sees all as is.
+
+        Features that the model does not see are like those that it does.
+        """
         victim = Victim(self.victim)
-        if not victim.scalers:
+        if not victim.steps:
             return None
-        return np.asarray(1.0 / np.abs(victim.pull_back(np.ones(self.clean.X.shape[1]))))
+        columns, _, scale = victim.affine(self.clean.X.shape[1])
+        seen = 1.0 / np.abs(scale)
+        sizes = np.full(self.clean.X.shape[1], np.sqrt(np.mean(np.square(seen))))
+        sizes[columns] = seen
+        return sizes

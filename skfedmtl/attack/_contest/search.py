@@ -74,9 +74,18 @@ def _candidates(
         judged.loss,
         judged.fitted,
     )
-    space, sources = Space(*victim.affine(seen.shape[1])), _sources(start, added)
+    columns, shift, scale = victim.affine(clean.X.shape[1])
+    space, sources = Space(shift, scale), _sources(start, added)
     weights = model.coef_, model.intercept_
-    return seek(rows, Model.of(problem), space, *weights, wanted, sources, rng, **options)
+    found = seek(rows, Model.of(problem), space, *weights, wanted, sources, rng, **options)
+    return [_among_all(candidate, columns, clean.X.shape[1]) for candidate in found]
+
+
+def _among_all(candidate: Candidate, columns: NDArray[np.intp], n_features: int) -> Candidate:
+    """With zeros in the features that the model does not see."""
+    X = np.zeros((len(candidate.X), n_features))
+    X[:, columns] = candidate.X
+    return candidate._replace(X=X)
 
 
 def _sources(start: Start, weight: Array) -> Sources:

@@ -86,8 +86,9 @@ class Scenario:
 
     @cached_property
     def clean(self) -> CleanData:
-        """The clean rows in numbers."""
-        features = np.asarray(self.features, dtype=np.float64)
+        """The clean rows in numbers, their gaps filled as the victim's imputers do."""
+        given = np.asarray(self.features, dtype=np.float64)
+        features = self.victim.complete(self.features, given)
         return CleanData(features, column_or_1d(self.y), self.codes, self.weight)
 
     @cached_property
@@ -167,7 +168,7 @@ class Scenario:
         return injected_weights(self.weight, self.codes, injected.codes)
 
     def poisoned_victim(self, injected: Injected) -> Victim:
-        """A victim fitted to clean and injected rows, behind the scalers of the clean one."""
+        """A victim fitted to clean and injected rows, behind the steps of the clean one."""
         X, nodes = self._as_seen(self.X, self.features, self.where)
         added = self._as_seen(injected.X, injected.features, self.labels[injected.codes])
         data = poisoned_data((X, self.y, nodes), (added[0], injected.y, added[1]))
@@ -178,7 +179,7 @@ class Scenario:
         return poisoned.fit_behind(self.victim, data.X, data.y, data.nodes, weight)
 
     def _as_seen(self, X: Any, features: Any, where: Any) -> tuple[Any, Any]:
-        """Rows and nodes as a victim is given them: a Pipeline would scale a node column."""
+        """Rows and nodes as a victim is given them: a Pipeline would change a node column."""
         if self.victim.in_pipeline:
             return features, where
         return X, where if self.parameters.column is None else None

@@ -233,7 +233,7 @@ def read_evaluation(
         if victim.in_pipeline:  # whose parts know of no node column
             X, nodes = take_nodes(reader, X, nodes, reset=False)
             column = None
-        features, y = as_rows(X, column), column_or_1d(y)
+        features, y = victim.complete(X, as_rows(X, column)), column_or_1d(y)
         check_consistent_length(features, y)
     assert_all_finite(features, input_name="X_target")
     with _naming_the_arguments():

@@ -1,9 +1,10 @@
-"""The victim of an attack: an FMTL estimator, alone or behind scalers.
+"""The victim of an attack: an FMTL estimator, alone or behind steps that can be followed.
 
-The scalers of a Pipeline are fitted on the clean rows and then frozen. So a row x reaches the
-estimator as ``(x - shift) * scale``, once a scaler, and a gradient with respect to what the
-estimator sees becomes one with respect to x by a product with the scales. Everything else of an
-attack lives in the space of x: the feasible set, the steps, the injected rows as they are stored.
+The steps of a Pipeline, scalers, imputers and transformers of columns, are fitted on the clean rows
+and then frozen. So a row x reaches the estimator as ``(x[columns] - shift) * scale``, once a step,
+and a gradient with respect to what the estimator sees becomes one with respect to x by a product
+with the scales. Everything else of an attack lives in the space of x: the feasible set, the steps,
+the injected rows as they are stored.
 """
 
 from __future__ import annotations
@@ -15,24 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from skfedmtl._input import check_dense, with_article
+from skfedmtl._input import check_dense
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
 from skfedmtl._victim import FederatedVictim
-
-#: subclasses may transform otherwise, so only these types themselves
-SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
-
-_ALLOWED = (
-    "StandardScaler, MinMaxScaler(clip=False), MaxAbsScaler(clip=False), RobustScaler, "
-    "'passthrough' and None"
-)
+from skfedmtl.attack._setting.affine import AffineMap, affine_map, check_step, kind_of, passes
 
 
 def check_victim(estimator: Any, owner: str) -> None:
-    """Refuse a Pipeline that is more than scalers before an FMTL estimator.
+    """Refuse a Pipeline that is more than an FMTL estimator behind steps that can be followed.
 
     `owner` is what the message calls the poisoner.
     """
@@ -44,29 +37,17 @@ def check_victim(estimator: Any, owner: str) -> None:
             "an FMTLRegressor."
         )
     for name, step in estimator.steps[:-1]:
-        if _passes(step):
-            continue
-        if type(step) not in SCALERS:
-            raise TypeError(
-                f"`estimator`: step {name!r} of the Pipeline is {_kind(step)}; allowed before its "
-                f"last step are {_ALLOWED}."
-            )
-        if getattr(step, "clip", False):
-            raise ValueError(
-                f"`estimator`: step {name!r} of the Pipeline is a {type(step).__name__} with "
-                f"clip={step.clip!r}, which is no affine map; allowed before its last step are "
-                f"{_ALLOWED}."
-            )
+        check_step(name, step)
     name, model = estimator.steps[-1]
     if not isinstance(model, FederatedVictim):
         raise TypeError(
-            f"`estimator`: the last step {name!r} of the Pipeline is {_kind(model)}; it must be an "
-            "FMTLClassifier or an FMTLRegressor."
+            f"`estimator`: the last step {name!r} of the Pipeline is {kind_of(model)}; it must be "
+            "an FMTLClassifier or an FMTLRegressor."
         )
     if model.node_column is not None:
         raise ValueError(
             f"`estimator`: the last step {name!r} of the Pipeline has node_column="
-            f"{model.node_column!r}, a column that the steps before it would scale; set "
+            f"{model.node_column!r}, a column that the steps before it would change; set "
             f"`node_column` of {owner} instead, which takes the column off before the Pipeline."
         )
 
@@ -82,10 +63,10 @@ class Victim:
     Attributes
     ----------
     model : FMTLClassifier or FMTLRegressor
-    scalers : list of scalers
+    steps : list of transformers
         Those before `model`, in their order.
     in_pipeline : bool
-        Whether the estimator is a Pipeline, be it one without scalers.
+        Whether the estimator is a Pipeline, be it one without such steps.
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -94,31 +75,38 @@ class Victim:
         self.model = last_step(estimator)
 
     @property
-    def scalers(self) -> list[Any]:
+    def steps(self) -> list[Any]:
+        return [step for _, step in self._named_steps()]
+
+    def _named_steps(self) -> list[tuple[str, Any]]:
         if not self.in_pipeline:
             return []
-        return [step for _, step in self.estimator.steps[:-1] if not _passes(step)]
+        return [(name, step) for name, step in self.estimator.steps[:-1] if not passes(step)]
+
+    @property
+    def _maps(self) -> list[AffineMap]:
+        """What the fitted steps do."""
+        return [affine_map(name, step, step.n_features_in_) for name, step in self._named_steps()]
 
     def fit(self, X: Any, y: Any, nodes: Any, sample_weight: Any = None) -> Victim:
-        """Fit the scalers, then the model.
+        """Fit the steps, then the model.
 
         Parts are called one by one: a Pipeline hands `nodes` on only if metadata routing is on.
-        The model gets the weights; a scaler gets them, as in a Pipeline, if it requests them.
+        The model gets the weights; a step gets them, as in a Pipeline, if it requests them.
         """
         X = check_dense(X)
-        for scaler in self.scalers:
+        for step in self.steps:
             own = {}
-            if sample_weight is not None and _requests_weights(scaler):
+            if sample_weight is not None and _requests_weights(step):
                 own["sample_weight"] = sample_weight
-            # what the caller keeps is never overwritten
-            X = scaler.set_params(copy=True).fit(X, **own).transform(X)
+            X = _copying(step).fit(X, **own).transform(X)
         self.model.fit(X, y, nodes=nodes, sample_weight=sample_weight)
         return self
 
     def fit_behind(
         self, clean: Victim, X: Any, y: Any, nodes: Any, sample_weight: Any = None
     ) -> Victim:
-        """Fit the model behind copies of the fitted scalers of `clean`, with its scale of y."""
+        """Fit the model behind copies of the fitted steps of `clean`, with its scale of y."""
         self.model._hold_scale_of(clean.model)
         if self.in_pipeline:
             frozen = deepcopy(list(clean.estimator.steps[:-1]))
@@ -134,26 +122,46 @@ class Victim:
     def transform(self, X: Any) -> Any:
         """Rows of users, in their container, as the model sees them."""
         X = check_dense(X)
-        for scaler in self.scalers:
-            X = scaler.transform(X)
+        for step in self.steps:
+            X = step.transform(X)
         return X
 
     def forward(self, X: Array) -> Array:
-        """The same for an array, without validation."""
-        for scaler in self.scalers:
-            shift, scale = _affine(scaler)
-            X = (X - shift) * scale
+        """The same for an array without gaps, without validation."""
+        for one in self._maps:
+            X = one.apply(X)
         return X
 
-    def affine(self, n_features: int) -> tuple[Array, Array]:
-        """(shift, scale): the model sees ``(X - shift) * scale``."""
-        scale = self.pull_back(np.ones(n_features))
-        return -self.forward(np.zeros((1, n_features)))[0] / scale, scale
+    def complete(self, X: Any, rows: Array) -> Array:
+        """The `rows`, which users keep as `X`, with what imputers put into their gaps.
+
+        A column that the model does not see gets zeros. What no imputer fills stays a gap.
+        """
+        gaps = np.isnan(rows)
+        if not self.in_pipeline or not gaps.any():
+            return rows
+        columns, shift, scale = self.affine(rows.shape[1])
+        filled = np.zeros_like(rows)
+        filled[:, columns] = np.asarray(self.transform(X), dtype=np.float64) / scale + shift
+        return np.where(gaps, filled, rows)
+
+    def columns(self, n_features: int) -> NDArray[np.intp]:
+        """Which of so many columns of users each column of the model is."""
+        columns: NDArray[np.intp] = np.arange(n_features)
+        for one in self._maps:
+            columns = columns if one.columns is None else columns[one.columns]
+        return columns
+
+    def affine(self, n_features: int) -> tuple[NDArray[np.intp], Array, Array]:
+        """(columns, shift, scale): the model sees ``(X[:, columns] - shift) * scale``."""
+        columns = self.columns(n_features)
+        scale = self.pull_back(np.ones(len(columns)))[columns]
+        return columns, -self.forward(np.zeros((1, n_features)))[0] / scale, scale
 
     def pull_back(self, gradient: Array) -> Array:
         """From a gradient with respect to the model's rows to one with respect to the users'."""
-        for scaler in self.scalers:
-            gradient = gradient * _affine(scaler)[1]
+        for one in reversed(self._maps):
+            gradient = one.pull_back(gradient)
         return gradient
 
 
@@ -174,42 +182,12 @@ def unfitted(estimator: Any, node_column: Any, tol: Any, seed: int) -> Victim:
     return victim
 
 
-def _affine(scaler: Any) -> tuple[Array | float, Array | float]:
-    """(shift, scale) of a fitted scaler; it has set the scale of constant features itself."""
-    if isinstance(scaler, StandardScaler):
-        return _if(scaler.with_mean, scaler, "mean_"), 1.0 / _if(scaler.with_std, scaler, "scale_")
-    if isinstance(scaler, RobustScaler):
-        shift = _if(scaler.with_centering, scaler, "center_")
-        return shift, 1.0 / _if(scaler.with_scaling, scaler, "scale_")
-    if isinstance(scaler, MaxAbsScaler):
-        return 0.0, 1.0 / _float64(scaler.scale_)
-    scale = _float64(scaler.scale_)
-    return -_float64(scaler.min_) / scale, scale
+def _copying(step: Any) -> Any:
+    """The step, so set that what the caller keeps is never overwritten."""
+    names = [name for name in step.get_params() if name.split("__")[-1] == "copy"]
+    return step.set_params(**dict.fromkeys(names, True))
 
 
-def _requests_weights(scaler: Any) -> bool:
-    """Whether ``set_fit_request(sample_weight=True)`` was called."""
-    requests = scaler.get_metadata_routing().fit.requests
-    return requests.get("sample_weight") is True
-
-
-def _if(used: bool, scaler: Any, name: str) -> Array | float:
-    """An attribute, or the number that stands for its absence."""
-    if used:
-        return _float64(getattr(scaler, name))
-    return 1.0 if name == "scale_" else 0.0
-
-
-def _float64(values: Any) -> Array:
-    return np.asarray(values, dtype=np.float64)
-
-
-def _passes(step: Any) -> bool:
-    return step is None or (isinstance(step, str) and step == "passthrough")
-
-
-def _kind(step: Any) -> str:
-    """What a message calls a step."""
-    if step is None or isinstance(step, str | type):
-        return repr(step)
-    return with_article(type(step).__name__)
+def _requests_weights(step: Any) -> bool:
+    """Whether ``set_fit_request(sample_weight=True)`` was called, of it or of one of its parts."""
+    return "sample_weight" in step.get_metadata_routing().consumes("fit", ["sample_weight"])
