@@ -1,6 +1,6 @@
 """What is not public in scikit-learn, and what it does once a process, in this one place."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -14,10 +14,13 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 __all__ = [
     "Interval",
+    "Search",
     "StrOptions",
     "_check_sample_weight",
     "_fit_context",
+    "chosen",
     "columns_of_parts",
+    "last_step",
     "validate_parameter_constraints",
 ]
 
@@ -26,8 +29,30 @@ __all__ = [
 validate_data(BaseEstimator(), np.zeros((1, 1)), skip_check_array=True)
 
 
+@runtime_checkable
+class Search(Protocol):
+    """What looks for the parameters of an estimator, and fits it to all rows in the end."""
+
+    cv: Any
+    refit: Any
+
+    def fit(self, X: Any, y: Any) -> Any: ...
+
+
+def chosen(estimator: Any) -> Any:
+    """What a fitted search, alone or at the end of a Pipeline, has chosen; others as they are."""
+    if isinstance(estimator, Pipeline) and estimator.steps:
+        *before, (name, last) = estimator.steps
+        best = chosen(last)
+        return estimator if best is last else Pipeline([*before, (name, best)])
+    if isinstance(estimator, Search) and hasattr(estimator, "best_estimator_"):
+        return chosen(estimator.best_estimator_)
+    return estimator
+
+
 def last_step(estimator: Any) -> Any:
-    """The estimator itself, or the last step of a Pipeline."""
+    """The estimator itself, or the last step of a Pipeline; of a search what it has chosen."""
+    estimator = chosen(estimator)
     if isinstance(estimator, Pipeline) and estimator.steps:
         return estimator.steps[-1][1]
     return estimator

@@ -8,6 +8,7 @@ from skfedmtl.attack._damage_bound import DamageBound
 # for other rooms, not for users
 from skfedmtl.attack._poisoner import clean_twin as clean_twin
 from skfedmtl.attack._poisoner import draw_nodes as draw_nodes
+from skfedmtl.attack._poisoner import with_chosen_victim as with_chosen_victim
 
 __all__ = [
     "DamageBound",

@@ -13,7 +13,7 @@ from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_checkpoint, fingerprint
 from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
-from skfedmtl.attack._poisoner import BasePoisoner
+from skfedmtl.attack._poisoner import BasePoisoner, with_chosen_victim
 from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES, chooses_labels
 
 __all__ = ["PoisoningAttacker"]
@@ -35,11 +35,12 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
 
     Parameters
     ----------
-    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+    estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
         without indicators, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
-        that hands no column to two of its parts.
+        that hands no column to two of its parts. A fitted search stands for its
+        `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -445,4 +446,5 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         if self.checkpoint is None:
             return None
         data = [*scenario.clean, *start[:3], *(scenario.evaluation or ())]
-        return Checkpoint(self.checkpoint, fingerprint(version("skfedmtl"), self, *data))
+        name = fingerprint(version("skfedmtl"), with_chosen_victim(self), *data)
+        return Checkpoint(self.checkpoint, name)

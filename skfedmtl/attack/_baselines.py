@@ -15,11 +15,12 @@ class RandomPoisoner(BasePoisoner):
 
     Parameters
     ----------
-    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+    estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
         without indicators, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
-        that hands no column to two of its parts.
+        that hands no column to two of its parts. A fitted search stands for its
+        `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -174,11 +175,12 @@ class LabelFlipPoisoner(BasePoisoner):
 
     Parameters
     ----------
-    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+    estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
         without indicators, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
-        that hands no column to two of its parts.
+        that hands no column to two of its parts. A fitted search stands for its
+        `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5

@@ -5,7 +5,6 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -21,7 +20,7 @@ from skfedmtl.attack._bound import (
     regions,
     with_gap,
 )
-from skfedmtl.attack._poisoner import BasePoisoner
+from skfedmtl.attack._poisoner import BasePoisoner, WithVictim
 from skfedmtl.attack._setting import (
     Parameters,
     Victim,
@@ -51,7 +50,7 @@ _OF_POISONERS = (
 )
 
 
-class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
+class DamageBound(DocLinkMixin, WithVictim):
     """Certified damage: what no poisoning attack of a threat model exceeds.
 
     An attack that was found is a lower limit of the worst case. This is an upper one, of the
@@ -81,9 +80,10 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : FMTLClassifier, FMTLRegressor or Pipeline
+    estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim, without `class_weight`. A Pipeline ends in one of the two; its other steps are
-        those that `PoisoningAttacker` allows.
+        those that `PoisoningAttacker` allows. A fitted search stands for its
+        `best_estimator_`.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -325,9 +325,7 @@ class DamageBound(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _parameters(self):
         """As those of a poisoner whose victims are solved to `tol`."""
-        given = self.get_params(deep=False)
-        fields = {name: given[name] for name in Parameters._fields if name in given}
-        return Parameters(**{**fields, "labels": "auto", "victim_tol": self.tol})
+        return Parameters.of(self, labels="auto", victim_tol=self.tol)
 
     def _refuse_others(self):
         """Refuse victims that do not minimise the loss that H sums over all rows."""

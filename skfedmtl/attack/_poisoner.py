@@ -27,7 +27,7 @@ from skfedmtl._input import (
     to_polars,
 )
 from skfedmtl._tools.doc_link import DocLinkMixin
-from skfedmtl._tools.sklearn import Interval, StrOptions, last_step
+from skfedmtl._tools.sklearn import Interval, Search, StrOptions, chosen, last_step
 from skfedmtl._tools.task import NO_TASK
 from skfedmtl._victim import FederatedVictim
 from skfedmtl.attack._setting import (
@@ -47,7 +47,24 @@ def _victim_has(method):
     return lambda poisoner: hasattr(last_step(poisoner.estimator), method)
 
 
-class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
+class WithVictim(MetaEstimatorMixin, BaseEstimator):
+    """Has a victim as `estimator`; a search keeps nothing when it is cloned, what it chose does."""
+
+    def __sklearn_clone__(self):
+        return BaseEstimator.__sklearn_clone__(with_chosen_victim(self))
+
+
+def with_chosen_victim(attack):
+    """The attack itself, or one of the same parameters on what a fitted search has chosen."""
+    best = chosen(attack.estimator)
+    if best is attack.estimator:
+        return attack
+    twin = copy(attack)
+    twin.estimator = best
+    return twin
+
+
+class BasePoisoner(DocLinkMixin, WithVictim):
     """Draws a threat model, injects rows, refits the victim; subclasses craft the rows."""
 
     __metadata_request__fit = {"nodes": True}
@@ -57,7 +74,7 @@ class BasePoisoner(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     __metadata_request__score = {"nodes": True}
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "estimator": [FederatedVictim, Pipeline],
+        "estimator": [FederatedVictim, Pipeline, Search],
         "attack": [StrOptions(set(ATTACKS))],
         "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
         "source_nodes": [None, "array-like"],
@@ -366,8 +383,8 @@ def draw_nodes(poisoner, nodes, judged):
     as they have been read.
     """
     poisoner._validate_params()
-    check_victim(poisoner.estimator, type(poisoner).__name__)
     parameters = Parameters.of(poisoner)
+    check_victim(parameters.estimator, type(poisoner).__name__)
     labels, codes = parameters.model._encode(nodes, len(nodes))
     rng = np.random.default_rng(parameters.draw_seed())
     threat = parameters.draw_threat(labels, codes, rng, np.isin(labels, judged))

@@ -16,7 +16,7 @@ class FMTLRegressorCV(RegressorMixin, PenaltySearch):
     weak ones, each from where the last has ended. The penalties of the best mean score are those of
     a last fit to all rows.
 
-    Attackers and bounds take none of it: give them `best_estimator_`.
+    Attackers and bounds take it fitted, and go by its `best_estimator_`.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from skfedmtl._input import (
     take,
 )
 from skfedmtl._tools.sklearn import last_step
-from skfedmtl.attack import DamageBound, clean_twin, draw_nodes
+from skfedmtl.attack import DamageBound, clean_twin, draw_nodes, with_chosen_victim
 from skfedmtl.model_selection._strata import (
     check_test_size,
     draw,
@@ -143,6 +143,8 @@ def security_curve(
     >>> bool((curve.scores[1] > curve.clean_scores[1]).all())
     True
     """
+    check_attacker(attacker)
+    attacker = with_chosen_victim(attacker)
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     _check_bound(bound, attacker, param_name, values)
     labels = row_nodes(attacker, X, nodes)
@@ -215,8 +217,7 @@ def check_attacker(attacker):
 
 
 def _check_parameter(attacker, param_name):
-    """Refuse what is no attacker, or no parameter of one."""
-    check_attacker(attacker)
+    """Refuse what is no parameter of an attacker."""
     known = isinstance(param_name, str) and param_name in attacker.get_params()
     if param_name == "random_state" or not known:
         raise ValueError(

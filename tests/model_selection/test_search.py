@@ -17,7 +17,6 @@ from skfedmtl import (
     FMTLClassifierCV,
     FMTLRegressor,
     FMTLRegressorCV,
-    PoisoningAttacker,
 )
 from skfedmtl.model_selection import NodeKFold
 from skfedmtl.model_selection._path import walk
@@ -153,11 +152,3 @@ def test_bad_input(Search, Plain, params, message):
     X, y, nodes = make_rows(Plain)
     with pytest.raises(ValueError, match=message):
         Search(**params).fit(X, y, nodes=nodes)
-
-
-def test_attackers_take_the_best_estimator_only():
-    X, y, nodes = make_rows(FMTLRegressor)
-    search = FMTLRegressorCV(lambda1s=[1e-3], lambda2s=[1e-3], cv=2).fit(X, y, nodes=nodes)
-    with pytest.raises(TypeError, match="must be"):
-        PoisoningAttacker(search, max_iter=1).fit(X, y, nodes=nodes)
-    PoisoningAttacker(search.best_estimator_, max_iter=1, random_state=0).fit(X, y, nodes=nodes)

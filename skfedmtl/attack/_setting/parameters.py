@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
-from skfedmtl._tools.sklearn import last_step
+from skfedmtl._tools.sklearn import chosen, last_step
 from skfedmtl.attack._setting.aim import Aim
 from skfedmtl.attack._setting.threat import Threat, draw_threat
 
@@ -39,9 +39,10 @@ class Parameters(NamedTuple):
     choose_sources: str = "random"
 
     @classmethod
-    def of(cls, poisoner: Any) -> Parameters:
-        """Those of a poisoner."""
-        given = poisoner.get_params(deep=False)
+    def of(cls, poisoner: Any, **others: Any) -> Parameters:
+        """Those of a poisoner, but for others; the victim in place of a search that chose it."""
+        given = {**poisoner.get_params(deep=False), **others}
+        given["estimator"] = chosen(given["estimator"])
         return cls(**{name: given[name] for name in cls._fields if name in given})
 
     @property

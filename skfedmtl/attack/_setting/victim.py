@@ -18,18 +18,19 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skfedmtl._input import check_dense
-from skfedmtl._tools.sklearn import last_step
+from skfedmtl._tools.sklearn import Search, last_step
 from skfedmtl._typing import Array
 from skfedmtl._victim import FederatedVictim
 from skfedmtl.attack._setting.affine import AffineMap, affine_map, check_step, kind_of, passes
 
 
 def check_victim(estimator: Any, owner: str) -> None:
-    """Refuse a Pipeline that is more than an FMTL estimator behind steps that can be followed.
+    """Refuse what is not an FMTL estimator, alone or behind steps that can be followed.
 
     `owner` is what the message calls the poisoner.
     """
     if not isinstance(estimator, Pipeline):
+        _check_model(estimator, f"`estimator` is {kind_of(estimator)}")
         return
     if not isinstance(estimator.steps, list | tuple) or len(estimator.steps) == 0:
         raise ValueError(
@@ -39,17 +40,24 @@ def check_victim(estimator: Any, owner: str) -> None:
     for name, step in estimator.steps[:-1]:
         check_step(name, step)
     name, model = estimator.steps[-1]
-    if not isinstance(model, FederatedVictim):
-        raise TypeError(
-            f"`estimator`: the last step {name!r} of the Pipeline is {kind_of(model)}; it must be "
-            "an FMTLClassifier or an FMTLRegressor."
-        )
+    _check_model(model, f"`estimator`: the last step {name!r} of the Pipeline is {kind_of(model)}")
     if model.node_column is not None:
         raise ValueError(
             f"`estimator`: the last step {name!r} of the Pipeline has node_column="
             f"{model.node_column!r}, a column that the steps before it would change; set "
             f"`node_column` of {owner} instead, which takes the column off before the Pipeline."
         )
+
+
+def _check_model(model: Any, what: str) -> None:
+    if isinstance(model, FederatedVictim):
+        return
+    if isinstance(model, Search):
+        raise TypeError(
+            f"{what} that has chosen nothing; fit it to all rows before (with refit=True), or pass "
+            "an FMTLClassifier or an FMTLRegressor."
+        )
+    raise TypeError(f"{what}; it must be an FMTLClassifier or an FMTLRegressor.")
 
 
 class Victim:
