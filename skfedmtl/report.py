@@ -34,6 +34,7 @@ _CONSTRAINTS = {
     "lambda2": [None, Interval(Real, 0, None, closed="neither")],
     "repeats": [Interval(Integral, 1, None, closed="left")],
     "bound": ["boolean"],
+    "remedies": ["boolean"],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
     "bound_iter": [Interval(Integral, 1, None, closed="left")],
     "n_jobs": [None, Integral],
@@ -60,6 +61,7 @@ def attack_report(
     lambda2=None,
     repeats=3,
     bound=True,
+    remedies=True,
     max_iter=15,
     bound_iter=200,
     n_jobs=None,
@@ -104,6 +106,9 @@ def attack_report(
         Splits into training and test rows, and draws of target nodes.
     bound : bool, default=True
         Whether to certify what no attack exceeds, which takes longest.
+    remedies : bool, default=True
+        Whether to repeat an attack, of several the hybrid one, against weaker ties, a larger
+        `lambda2` and with half the budget, for the page to show what reduces the damage.
     max_iter : int, default=15
         Steps of an optimised attack at most.
     bound_iter : int, default=200
@@ -156,7 +161,7 @@ def attack_report(
     given = {"bound_iter": bound_iter, "lambda0": lambda0}
     settings = Settings("X", repeats, budget, seed, max_iter, 0.0, 0.0, **given)
     ordered = tuple(one for one in ATTACKS if one in attacks)
-    threat = Threat(ordered, target_nodes, source_nodes, bound)
+    threat = Threat(ordered, target_nodes, source_nodes, bound, remedies)
     made = make("X", prepared, settings, threat, (lambda1, lambda2), n_jobs)
     return AttackReport(made, _call(options))
 

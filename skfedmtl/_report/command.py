@@ -108,7 +108,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         lambda0=options.lambda0,
     )
     attacks = tuple(one for one in ATTACKS if one in (options.attack or ATTACKS))
-    threat = Threat(attacks, options.targets, options.sources, not options.no_bound)
+    extras = not options.no_bound, not options.no_remedies
+    threat = Threat(attacks, options.targets, options.sources, *extras)
     penalties = options.lambda1, options.lambda2
     if options.table is None:
         return plan_dataset(options.dataset, options.data_home, settings, threat, penalties)
@@ -127,7 +128,7 @@ def _run(plan: Plan, n_jobs: int) -> list[Result]:
     results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-    task = progress.add_task("fits, attacks and bounds", total=plan.work)
+    task = progress.add_task("fits, attacks and bounds", total=len(plan.work))
     # older versions of rich end even a disabled bar by an empty line
     with progress if console.is_terminal else nullcontext():
         for done in run(plan, n_jobs):

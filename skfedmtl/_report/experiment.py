@@ -60,10 +60,14 @@ class Threat(NamedTuple):
     targets: Sequence[Any] | None = None  #: None: half of the nodes, drawn
     sources: Sequence[Any] | None = None  #: of attacks that are not direct; None: drawn
     bound: bool = True
+    remedies: bool = True  #: whether to try what may reduce the damage
 
 
 class Piece(NamedTuple):
-    """A piece of work: the models without an attack (kind "clean"), one attack, or its bound."""
+    """A piece of work: the models without an attack (kind "clean"), one attack, or its bound.
+
+    Any other kind is an optimised attack with settings of its own.
+    """
 
     repeat: int
     attack: str
@@ -93,7 +97,7 @@ class Result(NamedTuple):
 
     repeat: int
     attack: str  #: an attack, "none", or the name of a baseline
-    kind: str  #: "baseline", "clean", "random", "optimised" or "certified"
+    kind: str  #: "baseline", "clean", "random", "optimised", "certified" or what was changed
     scores: dict[str, Array]  #: by metric; one a node, NaN where there is none; none certified
     targets: Mask | None  #: mask of the target nodes, for attacks and bounds
     seconds: float
@@ -103,6 +107,7 @@ class Result(NamedTuple):
     warnings: tuple[str, ...] = ()
     injected: Injected | None = None  #: of optimised attacks on a user's table
     nodes: Nodes | None = None  #: of the clean model
+    before: dict[str, Array] | None = None  #: of optimised attacks, the victim's scores without
 
 
 class Split(NamedTuple):
@@ -124,13 +129,16 @@ class Split(NamedTuple):
 
 
 def pieces(repeats: int, threat: Threat = Threat()) -> list[Piece]:  # noqa: B008, a constant
-    """All pieces of work, those that take longest first."""
-    certified, optimised, random = (
-        [Piece(r, a, kind) for r in range(repeats) for a in threat.attacks]
-        for kind in (CERTIFIED, "optimised", "random")
-    )
-    clean = [Piece(r, "none", "clean") for r in range(repeats)]
-    return (certified if threat.bound else []) + optimised + clean + random
+    """All pieces of work, one repetition after the other; in each what takes longest first."""
+    work = []
+    for r in range(repeats):
+        certified, optimised, random = (
+            [Piece(r, a, kind) for a in threat.attacks]
+            for kind in (CERTIFIED, "optimised", "random")
+        )
+        work += (certified if threat.bound else []) + optimised
+        work += [Piece(r, "none", "clean"), *random]
+    return work
 
 
 def split_seeds(settings: Settings, repeat: int) -> tuple[int, int]:
@@ -228,7 +236,10 @@ def _attack(
     constant = _constant(model, split)
     scores = score_nodes(model, split)
     result = Result(*piece, scores, targets, seconds, loss, constant=constant)
-    if own is None or piece.kind == "random":
+    if piece.kind == "random":
+        return result
+    result = result._replace(before=score_nodes(last_step(poisoner.clean_estimator_), split))
+    if own is None or piece.kind != "optimised":
         return result
     return result._replace(injected=_injected(poisoner, split, own))
 

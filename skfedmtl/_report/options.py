@@ -66,6 +66,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add(
         "--no-bound", action="store_true", help="leave out what no attack exceeds: it takes longest"
     )
+    add("--no-remedies", action="store_true", help="leave out what may reduce the damage")
     add("--poisoned", action="store_true", help="write the rows injected into a TABLE, too")
     add("--lambda0", type=_positive, help="ridge penalty of a common part; None: there is none")
     add("--lambda1", type=_number(0.0), help=f"tie between the nodes; None: {OWN_PENALTY}")

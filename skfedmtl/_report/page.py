@@ -21,6 +21,7 @@ from skfedmtl._report.grids import (
 )
 from skfedmtl._report.injected import injected_grid
 from skfedmtl._report.plan import Plan
+from skfedmtl._report.remedies import remedies_grid
 from skfedmtl._report.tables import NAMES, Rows, select
 from skfedmtl._tools.figures import as_drawn
 
@@ -96,6 +97,7 @@ def page(
         f"<h1>{_text(title)}</h1>",
         "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in done) + "</ul>",
         *_tables(plan, rows),
+        *_remedies(plan, rows, results),
         _section("The target nodes", f"{_figure(png, title)}"),
         *_by_node(rows),
         *_injected(plan, results),
@@ -174,6 +176,20 @@ def _tables(plan: Plan, rows: Rows) -> Iterator[str]:
                 )
             )
         yield _section(worst.title, _table(worst), *caption)
+
+
+def _remedies(plan: Plan, rows: Rows, results: Sequence[Result]) -> Iterator[str]:
+    grid = remedies_grid(results, rows, plan.settings)
+    if grid is None:
+        return
+    notes = (
+        "The attack of the first repetition, crafted anew against each victim; differences within "
+        "the standard errors above say nothing.",
+        "A smaller lambda1 lets less through from other nodes, and shares less; against rows in "
+        "the targets themselves it is no help. No tie: models of the nodes' own rows. Half the "
+        "budget: what a limit on the rows that nodes hand in would be worth.",
+    )
+    yield _section(grid.title, _table(grid), *map(_note, notes))
 
 
 def _by_node(rows: Rows) -> Iterator[str]:

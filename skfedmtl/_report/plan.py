@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._input import listing
 from skfedmtl._report.data import DATASETS, Data, Own, TableError, is_classification
 from skfedmtl._report.experiment import (
+    Piece,
     Result,
     Settings,
     Threat,
@@ -20,6 +21,7 @@ from skfedmtl._report.experiment import (
 )
 from skfedmtl._report.penalties import N_FOLDS, choose_penalties
 from skfedmtl._report.prepare import Prepared
+from skfedmtl._report.remedies import remedy_pieces
 
 
 class Plan(NamedTuple):
@@ -39,9 +41,11 @@ class Plan(NamedTuple):
         return is_classification(self.data[1])
 
     @property
-    def work(self) -> int:
-        """The number of pieces of work."""
-        return len(pieces(self.settings.repeats, self.threat))
+    def work(self) -> list[tuple[Piece, Settings]]:
+        """All pieces of work, each with its settings."""
+        some = pieces(self.settings.repeats, self.threat)
+        same = [(piece, self.settings) for piece in some]
+        return same + remedy_pieces(self.settings, self.threat)
 
 
 def plan_dataset(
@@ -118,10 +122,9 @@ def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
 def run(plan: Plan, n_jobs: int | None) -> Iterator[list[Result]]:
     """Do all pieces of work; the results of each, as they come."""
     parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
-    work = pieces(plan.settings.repeats, plan.threat)
     yield from parallel(
-        delayed(run_piece)(piece, *plan.data, plan.settings, plan.threat, plan.own)
-        for piece in work
+        delayed(run_piece)(piece, *plan.data, settings, plan.threat, plan.own)
+        for piece, settings in plan.work
     )
 
 

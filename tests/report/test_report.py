@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -265,6 +266,50 @@ def test_no_budget_does_no_harm(tmp_path):
     assert {row["ratio"] for row in select(rows, metric="rmse")} == {1.0}
     # the clean loss is of the victim that bounds were made for, with an attacker's to the last bits
     assert all(row["ratio"] == pytest.approx(1.0, abs=1e-12) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def with_remedies(small, tmp_path_factory):
+    """The lines of the table of what reduces the damage, by their first cells."""
+    output = tmp_path_factory.mktemp("remedies")
+    assert main(arguments(output, "--attack", "hybrid", "direct", "--no-bound")) == 0
+    page = (output / "report.html").read_text(encoding="utf-8")
+    table = page[page.index("What reduces the damage") :].partition("</table>")[0]
+    lines = re.findall("<tr>(<td>.*?)</tr>", table, re.DOTALL)
+    cells = [re.findall("<td>(.*?)</td>", line) for line in lines]
+    return {name: rest for name, *rest in cells}
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("as it is", []),
+        ("a tenth of the tie", ["--lambda1", "0.001"]),
+        ("no tie", ["--lambda1", "0"]),
+        ("ten times lambda2", ["--lambda2", "0.1"]),
+        ("half the budget", ["--budget", "0.1"]),
+    ],
+)
+def test_what_reduces_the_damage_is_what_a_report_of_it_says(
+    name, options, with_remedies, tmp_path
+):
+    left_out = ["--attack", "hybrid", "--no-bound", "--no-remedies"]
+    assert main(arguments(tmp_path, *left_out, *options)) == 0
+    rows = select(read(tmp_path), nodes="targets", metric="rmse", level="aggregate")
+    errors = [f"{select(rows, kind=kind)[0]['mean']:.2f}" for kind in ("clean", "optimised")]
+    used = [float(rows[0][key]) for key in ("lambda1", "lambda2")]
+    budget = f"{100 * float(rows[0]['budget']):g} %"
+    *found, said, before, after = with_remedies[name]
+    assert [float(one) for one in found] == used
+    assert (said, [before, after]) == (budget, errors)
+    assert "What reduces" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_changes_nothing_is_not_tried(tmp_path):
+    assert main(arguments(tmp_path, "--lambda1", "0", "--budget", "0", "--attack", "direct")) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "ten times lambda2" in page and "optimised\ndirect" in page
+    assert not any(name in page for name in ("tenth of the tie", "no tie", "half the budget"))
 
 
 def test_penalties_can_be_given(tmp_path):

@@ -1,0 +1,63 @@
+"""What reduces the damage: the attack of one repetition against victims and budgets that differ."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skfedmtl._report.experiment import Piece, Result, Settings, Threat
+from skfedmtl._report.grids import Grid, number, quantity
+from skfedmtl._report.tables import Rows, select
+
+PREFERRED = ("hybrid", "direct", "indirect")  #: of several attacks the first of these is repeated
+AS_IS = "optimised"
+
+
+def remedies(settings: Settings) -> dict[str, Settings]:
+    """What is tried, by its name."""
+    tried = {
+        "a tenth of the tie": settings._replace(lambda1=0.1 * settings.lambda1),
+        "no tie": settings._replace(lambda0=None, lambda1=0.0),
+        "ten times lambda2": settings._replace(lambda2=10.0 * settings.lambda2),
+        "half the budget": settings._replace(budget=0.5 * settings.budget),
+    }
+    return {name: changed for name, changed in tried.items() if changed != settings}
+
+
+def remedy_pieces(settings: Settings, threat: Threat) -> list[tuple[Piece, Settings]]:
+    """The pieces of work, each with settings of its own."""
+    if not threat.remedies:
+        return []
+    attack = next(one for one in PREFERRED if one in threat.attacks)
+    return [(Piece(0, attack, name), changed) for name, changed in remedies(settings).items()]
+
+
+def remedies_grid(results: Sequence[Result], rows: Rows, settings: Settings) -> Grid | None:
+    """Errors of the targets without and under the attack; None if nothing was tried."""
+    known = remedies(settings)
+    found = {result.kind: result for result in results if result.kind in known}
+    if not found:
+        return None
+    attack = next(iter(found.values())).attack
+    (base,) = (r for r in results if (r.repeat, r.attack, r.kind) == (0, attack, AS_IS))
+    metric = next(iter(base.scores))
+    error = quantity(select(rows, level="aggregate"), metric)
+    lines = []
+    for name, result, used in [
+        ("as it is", base, settings),
+        *((name, found[name], known[name]) for name in known if name in found),
+    ]:
+        before, after = (_mean(scores, metric, result) for scores in (result.before, result.scores))
+        penalties = f"{used.lambda1:g}", f"{used.lambda2:g}"
+        budget = f"{100 * used.budget:g} %"
+        lines.append([name, *penalties, budget, number(before), number(after)])
+    head = ["", "lambda1", "lambda2", "budget", f"clean\n{error}", f"optimised\n{attack}"]
+    return Grid("What reduces the damage: test rows, mean over target nodes", head, lines)
+
+
+def _mean(scores: dict[str, np.ndarray] | None, metric: str, result: Result) -> float:
+    """Over the targets that have test rows."""
+    if scores is None or result.targets is None:
+        return np.nan
+    some = scores[metric][result.targets]
+    known = some[~np.isnan(some)]
+    return float(np.mean(known)) if len(known) else np.nan
