@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from skfedmtl._report.injected import poisoned_csv
 from skfedmtl._report.made import finish
 from skfedmtl._report.options import parse
 from skfedmtl._report.own_table import read_table
-from skfedmtl._report.plan import Plan, plan_dataset, plan_table, run
+from skfedmtl._report.plan import Plan, cut, plan_dataset, plan_table, run
 from skfedmtl._report.prepare import Asked, prepare, split_table
 from skfedmtl._report.printed import print_tables
 from skfedmtl._report.tables import to_csv
@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     code : int
         Exit code: 0, 1 if the files could not be written, 2 if the command could not start,
-        130 after Ctrl-C. Wrong options leave by ``SystemExit`` with code 2.
+        130 after Ctrl-C, whatever was finished before. Wrong options leave by ``SystemExit`` with
+        code 2.
     """
     argv = sys.argv[1:] if argv is None else argv
     options = parse(argv)
@@ -55,7 +56,12 @@ def _report(options: argparse.Namespace, call: str) -> int:
         return _fail(f"{error}\nThe option for the folder is --data-home.", 2)
     except TableError as error:
         return _fail(str(error), 2)
-    made = finish(plan, _run(plan, options.n_jobs))
+    results, is_whole = _run(plan, options.n_jobs)
+    if not is_whole:
+        plan, results = cut(plan, results)
+    if not results:
+        return _fail("interrupted before a repetition was finished", 130)
+    made = finish(plan, results)
     print_tables(made.rows, made.lines, plan.classify)
     for message in dict.fromkeys(text for result in made.results for text in result.warnings):
         print(f"warning: {message}", file=sys.stderr)
@@ -73,7 +79,7 @@ def _report(options: argparse.Namespace, call: str) -> int:
         return _fail(f"--output: {error}", 1)
     for path in paths:
         print(path)
-    return 0
+    return 0 if is_whole else _fail(plan.notes[-1], 130)
 
 
 def _fail(message: str, code: int) -> int:
@@ -119,22 +125,22 @@ def _plan(options: argparse.Namespace) -> Plan:
     return plan_table(settings.dataset, prepared, settings, threat, penalties)
 
 
-def _run(plan: Plan, n_jobs: int) -> list[Result]:
-    """Do all pieces of work under a progress bar."""
+def _run(plan: Plan, n_jobs: int) -> tuple[list[list[Result]], bool]:
+    """Do pieces of work under a progress bar: the results of each, and whether that was all."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    results: list[Result] = []
+    results: list[list[Result]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     task = progress.add_task("fits, attacks and bounds", total=len(plan.work))
     # older versions of rich end even a disabled bar by an empty line
-    with progress if console.is_terminal else nullcontext():
+    with progress if console.is_terminal else nullcontext(), suppress(KeyboardInterrupt):
         for done in run(plan, n_jobs):
-            results += done
+            results.append(done)
             progress.advance(task)
-    return results
+    return results, len(results) == len(plan.work)
 
 
 # -- files --------------------------------------------------------------------------------

@@ -45,10 +45,11 @@ def make(
 ) -> Made:
     """Do all the work of a report on a user's table."""
     plan = plan_table(name, prepared, settings, threat, penalties)
-    return finish(plan, [result for done in run(plan, n_jobs) for result in done])
+    return finish(plan, list(run(plan, n_jobs)))
 
 
-def finish(plan: Plan, results: list[Result]) -> Made:
+def finish(plan: Plan, done: list[list[Result]]) -> Made:
     """What a report says once all the work is done."""
+    results = [result for some in done for result in some]
     rows = summarise(results, plan.settings, plan.unit)
     return Made(plan, results, rows, header(plan, results))

@@ -128,6 +128,23 @@ def run(plan: Plan, n_jobs: int | None) -> Iterator[list[Result]]:
     )
 
 
+def cut(plan: Plan, done: list[list[Result]]) -> tuple[Plan, list[list[Result]]]:
+    """The plan of the repetitions that were finished, and their results, of work that ended early.
+
+    Whatever is no part of a repetition comes behind them all.
+    """
+    asked = plan.settings.repeats
+    each = len(pieces(1, plan.threat))
+    repeats = min(len(done) // each, asked)
+    note = f"interrupted: {repeats} of {asked} repetitions were finished"
+    if repeats == asked:
+        note = "interrupted: not all that may reduce the damage was tried"
+    else:
+        done = done[: repeats * each]
+    settings = plan.settings._replace(repeats=repeats)
+    return plan._replace(settings=settings, notes=(*plan.notes, note)), done
+
+
 def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
     """What was done: the data set, the data, the settings, and what else there is to say."""
     X, _, nodes = plan.data
