@@ -199,7 +199,8 @@ class AttackReport:
         and ``seconds``. With a bound also the losses of training rows, kinds ``"found"`` and
         ``"certified"`` among them.
     nodes : DataFrame
-        A row a node, model and metric, the number of its rows in ``n_train`` and ``n_test``.
+        A row a node, model and metric, the number of its rows in ``n_train`` and ``n_test``, and
+        in ``low`` and ``high`` the 95 % interval of the error over resampled test rows.
 
     See Also
     --------
@@ -235,7 +236,8 @@ class AttackReport:
         head = ["attack", "kind", *scores, "ratio"]
         under = means[~means["kind"].isin(without)]
         self.attacks = under[[*head, "seconds"]].reset_index(drop=True)
-        self.nodes = nodes[["node", "n_train", "n_test", *head]].reset_index(drop=True)
+        counts, ends = ["node", "n_train", "n_test"], ["low", "high"]
+        self.nodes = nodes[[*counts, *head, *ends]].reset_index(drop=True)
 
     def __repr__(self):
         return "\n".join(self._made.lines)

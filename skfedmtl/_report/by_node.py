@@ -7,14 +7,18 @@ import numpy as np
 
 from skfedmtl._report.experiment import ATTACKS, KINDS, Nodes, Result
 from skfedmtl._typing import Array
+from skfedmtl.metrics import resampled_errors
 
 Row = dict[str, Any]
-NO_NODE: Row = {"node": "", "n_train": "", "n_test": ""}  #: of rows that are about several
+#: of rows that are about several
+NO_NODE: Row = {"node": "", "n_train": "", "n_test": "", "low": np.nan, "high": np.nan}
 MODELS = [("local", "baseline"), ("none", "clean"), *((a, k) for a in ATTACKS for k in KINDS)]
+N_RESAMPLES = 1000  #: behind an interval
+TAILS = (0.025, 0.975)
 FEW_ROWS = 30  #: test rows below which a node's error says little
 
 
-def node_rows(results: list[Result], units: dict[str, str | None]) -> Iterator[Row]:
+def node_rows(results: list[Result], units: dict[str, str | None], seed: int) -> Iterator[Row]:
     """A row a model, metric of test rows, and node.
 
     Parameters
@@ -23,12 +27,16 @@ def node_rows(results: list[Result], units: dict[str, str | None]) -> Iterator[R
         All models of all repetitions.
     units : dict of str to str or None
         Units by metric.
+    seed : int
+        Of the draws behind intervals.
 
     Yields
     ------
     row : dict
         Entries as in the other rows of the CSV file. Means are over the repetitions, those in
-        which the node was a target where there is an attack.
+        which the node was a target where there is an attack; ``low`` and ``high`` are the ends of
+        their 95 % interval over resampled test rows, which tells nothing of other splits. Areas
+        under curves have none.
     """
     clean = {result.repeat: result for result in results if result.kind == "clean"}
     nodes = next(iter(clean.values())).nodes
@@ -47,7 +55,11 @@ def node_rows(results: list[Result], units: dict[str, str | None]) -> Iterator[R
                 "attack": attack,
                 "kind": kind,
             }
-            yield from _rows(head, nodes, values, np.where(np.isnan(values), np.nan, base))
+            intervals = np.full((len(nodes.labels), 2), np.nan)
+            if metric == next(iter(group[0].scores)):
+                intervals = _intervals(group, clean, metric, seed)
+            base = np.where(np.isnan(values), np.nan, base)
+            yield from _rows(head, nodes, values, base, intervals)
 
 
 def _values(group: list[Result], metric: str) -> Array:
@@ -62,7 +74,34 @@ def _values(group: list[Result], metric: str) -> Array:
     )
 
 
-def _rows(head: Row, nodes: Nodes, values: Array, base: Array) -> Iterator[Row]:
+def _intervals(group: list[Result], clean: dict[int, Result], metric: str, seed: int) -> Array:
+    """Ends of every node's interval, (m, 2); a row is drawn for all repetitions that judge it."""
+    parts = []
+    for result in group:
+        nodes, losses = clean[result.repeat].nodes, result.row_losses
+        if nodes is not None and losses is not None:
+            judged = np.full(len(nodes.labels), True) if result.targets is None else result.targets
+            parts.append((nodes, np.where(judged[nodes.codes], losses, np.nan)))
+    n_rows = 1 + max(int(nodes.test.max(initial=-1)) for nodes, _ in parts)
+    n_nodes = len(parts[0][0].labels)
+    table, codes = np.full((n_rows, len(parts)), np.nan), np.full(n_rows, -1)
+    for column, (nodes, losses) in enumerate(parts):
+        table[nodes.test, column], codes[nodes.test] = losses, nodes.codes
+    return np.array([_interval(table[codes == code], metric, seed) for code in range(n_nodes)])
+
+
+def _interval(losses: Array, metric: str, seed: int) -> Array:
+    """Of one node; the same draws whatever the model."""
+    judged = ~np.isnan(losses)
+    if not judged.any():
+        return np.full(2, np.nan)
+    some, rng = losses[:, judged.any(axis=0)], np.random.default_rng(seed)
+    drawn = resampled_errors(some, N_RESAMPLES, metric == "error", rng)
+    ends: Array = np.nanquantile(drawn, TAILS)
+    return 100.0 * ends if metric == "error" else ends
+
+
+def _rows(head: Row, nodes: Nodes, values: Array, base: Array, intervals: Array) -> Iterator[Row]:
     for code, label in enumerate(nodes.labels.tolist()):
         known = values[:, code][~np.isnan(values[:, code])]
         if not len(known):
@@ -81,6 +120,8 @@ def _rows(head: Row, nodes: Nodes, values: Array, base: Array) -> Iterator[Row]:
             "node": label,
             "n_train": int(nodes.n_train[code]),
             "n_test": int(nodes.n_test[code]),
+            "low": intervals[code, 0],
+            "high": intervals[code, 1],
         }
 
 

@@ -28,6 +28,7 @@ from skfedmtl._report.prepare import fill_missing
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
 from skfedmtl.attack import DamageBound, PoisoningAttacker, RandomPoisoner
+from skfedmtl.metrics import row_losses
 from skfedmtl.model_selection import train_test_split_nodes
 
 Mask = NDArray[np.bool_]
@@ -90,6 +91,8 @@ class Nodes(NamedTuple):
     labels: Labels
     n_train: NDArray[np.int64]
     n_test: NDArray[np.int64]
+    test: NDArray[np.intp]  #: positions of the test rows among all
+    codes: NDArray[np.int64]  #: of the test rows, positions among the nodes
 
 
 class Result(NamedTuple):
@@ -107,6 +110,7 @@ class Result(NamedTuple):
     warnings: tuple[str, ...] = ()
     injected: Injected | None = None  #: of optimised attacks on a user's table
     nodes: Nodes | None = None  #: of the clean model
+    row_losses: Array | None = None  #: of test rows, behind the first of the scores
     before: dict[str, Array] | None = None  #: of optimised attacks, the victim's scores without
 
 
@@ -122,6 +126,7 @@ class Split(NamedTuple):
     labels: Labels  #: of all nodes, sorted
     raw: Array  #: training rows that are not scaled
     rows: NDArray[np.intp]  #: positions of the training rows among all
+    rows_test: NDArray[np.intp]
 
     @property
     def classify(self) -> bool:
@@ -187,7 +192,7 @@ def split_rows(X: Array, y: Labels, nodes: Labels, seed: int, own: Own | None = 
     scaler = StandardScaler().fit(X_train)
     scaled = scaler.transform(X_train), scaler.transform(X_test)
     labels = np.unique(nodes)
-    return Split(*scaled, y_train, y_test, nodes_train, nodes_test, labels, X_train, rows)
+    return Split(*scaled, y_train, y_test, nodes_train, nodes_test, labels, X_train, rows, others)
 
 
 def make_victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegressor:
@@ -236,6 +241,7 @@ def _attack(
     constant = _constant(model, split)
     scores = score_nodes(model, split)
     result = Result(*piece, scores, targets, seconds, loss, constant=constant)
+    result = result._replace(row_losses=losses_of(model, split))
     if piece.kind == "random":
         return result
     result = result._replace(before=score_nodes(last_step(poisoner.clean_estimator_), split))
@@ -310,16 +316,18 @@ def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Resul
         constant = _constant(model, split)
         scores = score_nodes(model, split)
         result = Result(repeat, name, kind, scores, None, seconds, constant=constant)
+        result = result._replace(row_losses=losses_of(model, split))
         results.append(result._replace(nodes=_nodes(split) if kind == "clean" else None))
     return results
 
 
 def _nodes(split: Split) -> Nodes:
-    counts = [
+    n_train, n_test = (
         np.array([np.count_nonzero(nodes == label) for label in split.labels])
         for nodes in (split.nodes, split.nodes_test)
-    ]
-    return Nodes(split.labels, *counts)
+    )
+    codes = np.searchsorted(split.labels, split.nodes_test)
+    return Nodes(split.labels, n_train, n_test, split.rows_test, codes)
 
 
 class _Pooled:
@@ -386,6 +394,13 @@ def score_nodes(model: Any, split: Split) -> dict[str, Array]:
             for name, metric in metrics.items():
                 scores[name][code] = metric(split.y_test[rows], predicted[rows], values[rows])
     return scores
+
+
+def losses_of(model: Any, split: Split) -> Array:
+    """Of every test row, with which errors and their intervals are made."""
+    predicted = model.predict(split.X_test, nodes=split.nodes_test)
+    losses: Array = row_losses(split.y_test, predicted, split.classify)
+    return losses
 
 
 def _constant(model: Any, split: Split) -> Mask | None:

@@ -96,7 +96,7 @@ def nodes_grid(rows: Rows) -> Grid:
         found = [select(mine, attack=attack, kind=kind) for attack, kind, _ in models]
         mark = " †" if clean["n_test"] < FEW_ROWS else ""
         counts = [str(clean["n_train"]), f"{clean['n_test']}{mark}"]
-        cells = [number(some[0]["mean"]) if some else "-" for some in found]
+        cells = [with_interval(some[0]) if some else "-" for some in found]
         lines.append([str(clean["node"]), *counts, *cells])
     head = ["node", "training\nrows", "test\nrows", *(name for *_, name in models)]
     return Grid(f"By node: {quantity(rows, rows[0]['metric'])} of test rows", head, lines)
@@ -133,6 +133,13 @@ def cell(row: Row, plus_minus: str) -> str:
     if np.isnan(row["se"]):
         return number(row["mean"], digits)
     return f"{row['mean']:.{digits}f} {plus_minus} {row['se']:.{digits}f}"
+
+
+def with_interval(row: Row) -> str:
+    """A mean, and below it the interval."""
+    if np.isnan(row["low"]):
+        return number(row["mean"])
+    return f"{number(row['mean'])}\n{number(row['low'])} to {number(row['high'])}"
 
 
 def number(value: float, digits: int = 2) -> str:

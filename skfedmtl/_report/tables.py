@@ -57,13 +57,13 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
     -------
     rows : list of dict
         ``level`` is "repeat", "aggregate" or "node", whose rows are means of one node's test rows
-        over the repetitions in which it was a target; ``nodes`` says whether ``mean`` is over all
-        nodes or the target nodes. The metrics ``root_loss`` and ``loss`` are of the clean training
-        rows, the others of test rows. The kind "found" is the attack with the largest training loss
-        of a repetition, "certified" what none exceeds. ``ratio`` is to the clean model on the same
-        nodes of the same repetitions; ``se`` is the standard error of the repetitions' means;
-        ``constant`` the share of nodes whose federated model answers alike for every row, so that
-        its AUC is 0.5.
+        over the repetitions in which it was a target, with an interval; ``nodes`` says whether
+        ``mean`` is over all nodes or the target nodes. The metrics ``root_loss`` and ``loss`` are
+        of the clean training rows, the others of test rows. The kind "found" is the attack with the
+        largest training loss of a repetition, "certified" what none exceeds. ``ratio`` is to the
+        clean model on the same nodes of the same repetitions; ``se`` is the standard error of the
+        repetitions' means; ``constant`` the share of nodes whose federated model answers alike for
+        every row, so that its AUC is 0.5.
     """
     units = {"rmse": unit, "error": "%", "auc": "", "root_loss": unit, "loss": ""}
     loss = LOSSES[settings.loss != "squared_error"]
@@ -76,7 +76,7 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
             masks = [_mask(result, nodes, targets) for result in group]
             head: Row = {"nodes": nodes, "metric": metric, "unit": units[metric]}
             rows += [{**head, **row, **NO_NODE} for row in _measured(group, clean, masks, metric)]
-    rows += node_rows(results, units)
+    rows += node_rows(results, units, settings.seed)
     tail = {**settings._asdict(), "version": version("skfedmtl")}
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
 

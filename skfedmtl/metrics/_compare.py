@@ -10,6 +10,7 @@ from skfedmtl._input import n_rows, read_truth, take
 from skfedmtl._tools.frames import import_pandas
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl.attack import RandomPoisoner, clean_twin
+from skfedmtl.metrics._resampling import error_of, resampled_errors, row_losses
 from skfedmtl.model_selection import check_attacker, name_nodes, row_nodes, train_test_split_nodes
 
 __all__ = ["compare"]
@@ -113,7 +114,7 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
     truth = np.asarray(read_truth(y_test, "y", numeric=not classify)).ravel()
     judges = {"clean": clean_twin(attack), "random": random, "optimised": attack, "local": local}
     losses = {
-        name: _losses(truth, judge.predict(take(X, test), **asked), classify)
+        name: row_losses(truth, judge.predict(take(X, test), **asked), classify)
         for name, judge in judges.items()
     }
     found = np.unique(labels)
@@ -128,9 +129,9 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
     errors = []
     for node in found:
         own = {name: loss[judged == node] for name, loss in losses.items()}
-        again = _resampled(own["optimised"], n_resamples, classify, rng)
+        again = resampled_errors(own["optimised"][:, None], n_resamples, classify, rng)
         low, high = np.quantile(again, [tail, 1.0 - tail])
-        row = {name: _error(loss, classify) for name, loss in own.items()}
+        row = {name: error_of(loss, classify) for name, loss in own.items()}
         errors.append({**row, "low": low, "high": high})
     index = pandas.Index(found.tolist(), name="node")
     frame = pandas.DataFrame(counts, index).join(pandas.DataFrame(errors, index))
@@ -159,22 +160,3 @@ def _random(attack):
     shared = {name: given[name] for name in known if name in given}
     shared["init"] = "ball" if given.get("init") == "ball" else "clean"
     return clone(RandomPoisoner(**shared))
-
-
-def _losses(truth, predicted, classify):
-    """Of every row; their mean, and for numbers its root, is the error."""
-    return (truth != predicted).astype(float) if classify else np.square(truth - predicted)
-
-
-def _error(losses, classify):
-    if not len(losses):
-        return np.nan
-    return float(losses.mean() if classify else np.sqrt(losses.mean()))
-
-
-def _resampled(losses, n_resamples, classify, rng):
-    """Errors of as many rows drawn from these with replacement."""
-    n = len(losses)
-    if not n:
-        return np.full(n_resamples, np.nan)
-    return np.array([_error(losses[rng.integers(n, size=n)], classify) for _ in range(n_resamples)])

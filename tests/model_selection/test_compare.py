@@ -19,7 +19,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
-from skfedmtl.metrics import compare, node_errors
+from skfedmtl.metrics import _resampling, compare, node_errors
 from skfedmtl.model_selection import train_test_split_nodes
 
 COLUMNS = ["n_train", "n_test", "is_target", "is_source"]
@@ -124,3 +124,17 @@ def test_pandas_is_asked_for(monkeypatch):
     X, y, nodes = make_rows(FMTLRegressor, SIZES)
     with pytest.raises(ImportError, match="compare needs pandas"):
         compare(attack(), X, y, nodes=nodes)
+
+
+@pytest.mark.parametrize("classify", [False, True])
+def test_resampling_in_parts_draws_the_same_rows(classify, monkeypatch):
+    losses = np.random.default_rng(1).integers(2, size=(7, 2)).astype(float)
+    losses[0, 0] = losses[2, 1] = np.nan
+    drawn = []
+    for at_once in (1_000_000, 20):
+        monkeypatch.setattr(_resampling, "_AT_ONCE", at_once)
+        rng = np.random.default_rng(0)
+        drawn.append(_resampling.resampled_errors(losses, 11, classify, rng))
+    assert_array_equal(*drawn)
+    assert len(np.unique(drawn[0])) > 3
+    assert np.isnan(_resampling.resampled_errors(losses[:0], 3, classify, rng)).all()

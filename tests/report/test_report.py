@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from skfedmtl import FMTLRegressor, PoisoningAttacker, __version__
 from skfedmtl._report import command, plan
 from skfedmtl._report.command import main, write_files
 from skfedmtl._report.data import DATASETS, Dataset, is_classification
+from skfedmtl._report.experiment import Settings, split_rows, split_seeds
 from skfedmtl._report.figure import draw, spread
 from skfedmtl.attack import DamageBound
 from skfedmtl.model_selection import train_test_split_nodes
@@ -269,6 +271,46 @@ def test_no_budget_does_no_harm(tmp_path):
     assert all(row["ratio"] == pytest.approx(1.0, abs=1e-12) for row in rows)
 
 
+def test_intervals_of_nodes_are_those_of_resampled_rows(tmp_path):
+    """Of the local ridge, which is easily fitted again; rows are drawn for both splits."""
+    assert main(arguments(tmp_path, "--repeats", "2", "--no-bound", "--no-remedies")) == 0
+    X, y, nodes = regression_rows()
+    own = np.flatnonzero(nodes == "b")
+    squares = np.full((len(own), 2), np.nan)
+    for repeat in range(2):
+        settings = Settings("small", 2, 0.2, 0, 2, 0.01, 0.01)
+        split = split_rows(X, y, nodes, split_seeds(settings, repeat)[0])
+        mine, test = split.nodes == "b", split.nodes_test == "b"
+        local = Ridge().fit(split.X[mine], split.y[mine])
+        rows = np.searchsorted(own, split.rows_test[test])
+        squares[rows, repeat] = np.square(split.y_test[test] - local.predict(split.X_test[test]))
+    squares = squares[~np.isnan(squares).all(axis=1)]
+    rng, errors = np.random.default_rng(0), []
+    for _ in range(1000):
+        drawn = squares[rng.integers(len(squares), size=len(squares))]
+        each = [np.nanmean(column) for column in drawn.T if not np.isnan(column).all()]
+        errors.append(np.mean(np.sqrt(each)))
+    rows = read(tmp_path, by_node=True)
+    (row,) = select(rows, node="b", attack="local")
+    found = [float(row[end]) for end in ("low", "high")]
+    np.testing.assert_allclose(found, np.quantile(errors, [0.025, 0.975]), rtol=1e-9)
+    for row in rows:
+        assert 0.0 <= float(row["low"]) <= row["mean"] <= float(row["high"])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"{found[0]:.2f} to {found[1]:.2f}" in page
+    assert all(row["low"] == "" for row in read(tmp_path))
+
+
+def test_intervals_of_classes_are_shares_and_areas_have_none(tmp_path):
+    options = ["--dataset", "classes", "--no-bound", "--no-remedies", "--attack", "hybrid"]
+    assert main(arguments(tmp_path, *options)) == 0
+    for row in read(tmp_path, by_node=True):
+        if row["metric"] == "auc":
+            assert row["low"] == row["high"] == ""
+        else:
+            assert 0.0 <= float(row["low"]) <= row["mean"] <= float(row["high"]) <= 100.0
+
+
 @pytest.fixture(scope="module")
 def with_remedies(small, tmp_path_factory):
     """The lines of the table of what reduces the damage, by their first cells."""
@@ -334,10 +376,11 @@ def test_a_common_part(tmp_path, capsys):
 
 def test_warnings_of_the_fits_are_said_once(tmp_path, capsys, monkeypatch):
     def run(*args):
-        return [result._replace(warnings=("slow",)) for result in original(*args)]
+        for done in original(*args):
+            yield [result._replace(warnings=("slow",)) for result in done]
 
-    original = command._run
-    monkeypatch.setattr(command, "_run", run)
+    original = command.run
+    monkeypatch.setattr(command, "run", run)
     assert main(arguments(tmp_path)) == 0
     assert capsys.readouterr().err == "warning: slow\n"
 
@@ -542,7 +585,7 @@ def test_ctrl_c_of_a_terminal_ends_all_processes(tmp_path):
     for _ in range(4):
         assert run.stdout.readline() == "piece\n"
     os.killpg(run.pid, signal.SIGINT)
-    out, err = run.communicate(timeout=120)
+    _, err = run.communicate(timeout=120)
     assert run.returncode == 130, err
     assert "of 40 repetitions were finished" in err
     assert "Traceback" not in err
