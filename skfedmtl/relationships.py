@@ -27,7 +27,8 @@ def mean_regularized(m: int) -> Array:
     """Precision matrix that pulls every node towards the mean of all nodes.
 
     ``Omega = I - 11'/m``, so that ``tr(W' Omega W)`` is the sum of squared distances of
-    the rows of ``W`` from their mean [1]_.
+    the rows of ``W`` from their mean [1]_. ``relationship="mean"`` is the same without a matrix,
+    for any number of nodes.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
 from skfedmtl._model.common import CommonQuadratic
 from skfedmtl._model.common_learned import CommonLearned
 from skfedmtl._model.learned import Learned
-from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl._model.quadratic import Fixed, Independent, MeanTied
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl.attack._bilevel.gradient_check import ExactBilevel
 from skfedmtl.attack._bilevel.one_vs_rest import make_game
@@ -35,6 +35,9 @@ INTERCEPT_OF = {
 
 #: Every kind of relationship of the solver: learned, none, a given precision.
 KINDS = ("learned", "none", "omega")
+
+#: Those of the model, which knows one given precision by its closed form.
+MODEL_KINDS = (*KINDS, "mean")
 
 #: A given precision for three nodes.
 OMEGA = np.array([[2.0, -0.8, 0.3], [-0.8, 1.5, -0.5], [0.3, -0.5, 1.0]])
@@ -64,6 +67,8 @@ def make_relationship(kind, rng, m, lambda1, lambda2, *, ridge=0.0):
         return Independent(m, lambda2), "none"
     if kind == "learned":
         return Learned(m, lambda1, lambda2), "learned"
+    if kind == "mean":
+        return MeanTied(m, lambda1, lambda2), mean_regularized(m)
     half = rng.normal(size=(m, m))
     Omega = half @ half.T / m + ridge * np.eye(m)
     return Fixed(Omega, lambda1, lambda2), Omega

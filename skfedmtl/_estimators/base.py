@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators.constant import constant_models
 from skfedmtl._estimators.huge import refuse_huge
-from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
+from skfedmtl._estimators.node_covariance import NodeCovarianceMixin, ties_to_mean
 from skfedmtl._estimators.precision import check_precision
 from skfedmtl._input import (
     check_nodes,
@@ -35,6 +35,7 @@ from skfedmtl._model import (
     Independent,
     Learned,
     Loss,
+    MeanTied,
     Relationship,
     least_ridge,
 )
@@ -61,7 +62,7 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
         "lambda0": [None, Interval(Real, 0, None, closed="neither")],
         "lambda1": [Interval(Real, 0, None, closed="left")],
         "lambda2": [Interval(Real, 0, None, closed="neither")],
-        "relationship": [StrOptions({"learned", "none"}), "array-like"],
+        "relationship": [StrOptions({"learned", "mean", "none"}), "array-like"],
         "node_labels": [StrOptions({"auto"}), "array-like"],
         "fit_intercept": ["boolean"],
         "solver": [StrOptions({"splitting", "mocha"})],
@@ -209,9 +210,11 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
             else CommonQuadratic(tied, lambda0)
         )
 
-    def _make_tie(self, labels) -> Independent | Learned | Fixed:
+    def _make_tie(self, labels) -> Independent | Learned | Fixed | MeanTied:
         """That of what is not common."""
         m, lambda1, lambda2 = len(labels), float(self.lambda1), float(self.lambda2)
+        if ties_to_mean(self.relationship):
+            return MeanTied(m, lambda1, lambda2)
         if isinstance(self.relationship, str):
             if self.relationship == "none" or lambda1 == 0.0:
                 return Independent(m, lambda2)

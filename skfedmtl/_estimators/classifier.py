@@ -57,16 +57,17 @@ class FMTLClassifier(ProbabilityMixin, ClassifierMixin, BaseFMTL):
         Strength of the ridge penalty of every node, above 0.
     loss : {"hinge", "squared_hinge", "logistic"}, default="hinge"
         ``max(0, 1 - y f)``, its square, or ``log(1 + exp(-y f))``.
-    relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
-default="learned"
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
+DataFrame, default="learned"
         ``"learned"``: the best covariance, found with the weights; with ``lambda1=0`` the same as
-        ``"none"``. ``"none"``: no tie, only `lambda2`. A matrix is the precision Omega, symmetric
-        and positive semidefinite, in the order of `node_labels`; a DataFrame is labelled by the
-        nodes on both axes. `skfedmtl.relationships` builds common ones.
+        ``"none"``. ``"mean"``: every node is pulled to the mean of all, Omega is ``I - 11'/m``
+        for any number ``m`` of nodes. ``"none"``: no tie, only `lambda2`. A matrix is the precision
+        Omega, symmetric and positive semidefinite, in the order of `node_labels`; a DataFrame is
+        labelled by the nodes on both axes. `skfedmtl.relationships` builds common ones.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
-        rows is legal: its weights follow from the others that a given Omega ties it to, and are 0
-        where nothing does or Omega is learned.
+        rows is legal: its weights follow from the others that a given Omega or the mean ties it to,
+        and are 0 where nothing does or Omega is learned.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
     intercept_scaling : float, default=1.0
@@ -132,7 +133,7 @@ default="learned"
     node_covariance_factor_ : ndarray of shape (n_nodes, rank) or (n_classes, n_nodes, rank)
         ``F`` with ``Sigma = F F'``; each class has its own. It has no column, or zeros only, where
         nothing ties the nodes: with ``relationship="none"`` or zero weights Sigma is the identity
-        over n_nodes.
+        over n_nodes. Nor has it any with ``"mean"``, of which `node_covariance` needs none.
     is_constant_ : ndarray of bool of shape (n_nodes,) or (n_nodes, n_classes)
         Whether a model answers alike for every row as far as the gap can tell: its slopes may be
         zero at the optimum, and move no decision by more than ``sqrt(dual_gap_ / objective_)`` of
@@ -327,6 +328,7 @@ default="learned"
         part.nodes_ = self.nodes_
         for name in ("coef_", "intercept_", "dual_coef_"):
             setattr(part, name, getattr(self, name)[:, number])
+        part.node_covariance_factor_ = self.node_covariance_factor_[number]
         for name in ("common_coef_", "common_intercept_"):
             values = getattr(self, name)
             setattr(part, name, None if values is None else values[number])

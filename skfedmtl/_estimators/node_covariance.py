@@ -10,12 +10,18 @@ from skfedmtl._input import MAX_DENSE_NODES
 from skfedmtl._tools.frames import import_pandas
 
 
+def ties_to_mean(relationship: Any) -> bool:
+    """Whether this is the pull of all nodes to their mean, of which no matrix is kept."""
+    return isinstance(relationship, str) and relationship == "mean"
+
+
 class NodeCovarianceMixin:
     """Of estimators with these attributes."""
 
     nodes_: Any
     classes_: Any  #: of classifiers
     node_covariance_factor_: Any
+    relationship: Any
 
     def node_covariance(self, *, as_frame=False):
         """Covariance Sigma of the nodes: the learned one, or the inverse of the given Omega.
@@ -29,7 +35,8 @@ class NodeCovarianceMixin:
         -------
         covariance : ndarray or DataFrame of shape (n_nodes, n_nodes)
             In the order of `nodes_`. The learned one has trace 1 [1]_; with
-            ``relationship="none"`` it is the identity over n_nodes. With more than two classes
+            ``relationship="none"`` it is the identity over n_nodes, and with ``"mean"`` the
+            identity less 1 over n_nodes. With more than two classes
             one a class, of shape (n_classes, n_nodes, n_nodes), and in a frame below each other;
             so are precision and correlation.
 
@@ -59,6 +66,9 @@ class NodeCovarianceMixin:
                 "allowed. Use node_covariance_factor_."
             )
         factor = self.node_covariance_factor_
+        if ties_to_mean(self.relationship):
+            covariance = np.tile(np.eye(m) - 1.0 / m, (*factor.shape[:-2], 1, 1))
+            return self._named(covariance) if as_frame else covariance
         untied = np.where(factor.any(axis=(-2, -1)), 0.0, 1.0 / m)
         covariance = factor @ np.swapaxes(factor, -1, -2) + untied[..., None, None] * np.eye(m)
         return self._named(covariance) if as_frame else covariance
@@ -126,6 +136,16 @@ class NodeCovarianceMixin:
         else:
             scaled = correlation(covariance)
         return self._named(scaled) if as_frame else scaled
+
+    def _ties_with(self, targets):
+        """Of every node what its covariances with these come to, of two classes or numbers."""
+        F = self.node_covariance_factor_
+        if not ties_to_mean(self.relationship):
+            return np.abs(F @ F[targets].T).sum(axis=1)
+        m = len(F)
+        ties = np.full(m, len(targets) / m)
+        ties[targets] += 1.0 - 2.0 / m
+        return ties
 
     def _named(self, matrix):
         """A frame; of several classes one below the other."""

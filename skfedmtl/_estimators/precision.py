@@ -23,7 +23,7 @@ def check_precision(relationship: Any, labels: NDArray[Any]) -> Array:
     if m > MAX_DENSE_NODES:
         raise ValueError(
             f"relationship is a dense matrix of {m} nodes; at most {MAX_DENSE_NODES} nodes are "
-            "allowed. 'learned' and 'none' take any number."
+            "allowed. 'learned', 'mean' and 'none' take any number."
         )
     refuse_half_labelled(relationship, "relationship")
     if is_labelled(relationship):
@@ -34,7 +34,7 @@ def check_precision(relationship: Any, labels: NDArray[Any]) -> Array:
         Omega = Omega if Omega.dtype.kind == "c" else np.array(Omega, dtype=float)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "relationship must be 'learned', 'none' or a matrix of real numbers, "
+            "relationship must be 'learned', 'mean', 'none' or a matrix of real numbers, "
             f"got {type(relationship).__name__}."
         ) from error
     if Omega.dtype.kind == "c":

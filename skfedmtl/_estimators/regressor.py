@@ -53,16 +53,17 @@ class FMTLRegressor(RegressorMixin, BaseFMTL):
         ``delta`` of ``loss="huber"``, in units of `y`. None: 1.35 robust standard deviations of
         the residuals of a fit by squared error with the same penalties, which comes first: 2.0015
         times their median size. Attacks on such a fit leave it at that of the clean rows.
-    relationship : {"learned", "none"}, array-like of shape (n_nodes, n_nodes) or DataFrame, \
-default="learned"
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
+DataFrame, default="learned"
         ``"learned"``: the best covariance, found with the weights; with ``lambda1=0`` the same as
-        ``"none"``. ``"none"``: no tie, only `lambda2`. A matrix is the precision Omega, symmetric
-        and positive semidefinite, in the order of `node_labels`; a DataFrame is labelled by the
-        nodes on both axes. `skfedmtl.relationships` builds common ones.
+        ``"none"``. ``"mean"``: every node is pulled to the mean of all, Omega is ``I - 11'/m``
+        for any number ``m`` of nodes. ``"none"``: no tie, only `lambda2`. A matrix is the precision
+        Omega, symmetric and positive semidefinite, in the order of `node_labels`; a DataFrame is
+        labelled by the nodes on both axes. `skfedmtl.relationships` builds common ones.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
-        rows is legal: its weights follow from the others that a given Omega ties it to, and are 0
-        where nothing does or Omega is learned.
+        rows is legal: its weights follow from the others that a given Omega or the mean ties it to,
+        and are 0 where nothing does or Omega is learned.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
     intercept_scaling : float or None, default=None
@@ -124,7 +125,8 @@ default="learned"
         ``P`` at the solution, a lower bound of its least value, and their difference.
     node_covariance_factor_ : ndarray of shape (n_nodes, rank)
         ``F`` with ``Sigma = F F'``. It has no column, or zeros only, where nothing ties the
-        nodes: with ``relationship="none"`` or zero weights Sigma is the identity over n_nodes.
+        nodes: with ``relationship="none"`` or zero weights Sigma is the identity over n_nodes. Nor
+        has it any with ``"mean"``, of which `node_covariance` needs none.
     is_constant_ : ndarray of bool of shape (n_nodes,)
         Whether a model answers alike for every row as far as the gap can tell: its slopes may be
         zero at the optimum, and move no prediction by more than ``sqrt(dual_gap_ / objective_)``

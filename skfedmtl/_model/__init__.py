@@ -5,7 +5,7 @@ from skfedmtl._model.common import CommonQuadratic, least_ridge
 from skfedmtl._model.common_learned import CommonLearned, SmoothedSum
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
-from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl._model.quadratic import Fixed, Independent, MeanTied
 from skfedmtl._model.regulariser import (
     Curved,
     ExactResponse,
@@ -27,6 +27,7 @@ __all__ = [
     "Independent",
     "Learned",
     "Loss",
+    "MeanTied",
     "PrimalLoss",
     "Proximal",
     "ProximalResponse",

@@ -22,7 +22,7 @@ from collections.abc import Callable
 import numpy as np
 
 from skfedmtl._model.curved import QuadraticCurved
-from skfedmtl._model.quadratic import Fixed, Independent
+from skfedmtl._model.quadratic import Fixed, Independent, MeanTied
 from skfedmtl._model.regulariser import (
     Curved,
     ExactResponse,
@@ -167,12 +167,12 @@ class CommonQuadratic(WithCommon):
 
     Parameters
     ----------
-    tied : Independent or Fixed
+    tied : Independent, Fixed or MeanTied
     lambda0 : float
         Above 0.
     """
 
-    def __init__(self, tied: Independent | Fixed, lambda0: float) -> None:
+    def __init__(self, tied: Independent | Fixed | MeanTied, lambda0: float) -> None:
         super().__init__(tied, lambda0)
         self._quadratic = tied
         self._ones = np.ones((tied.n_nodes, 1))

@@ -1,4 +1,4 @@
-"""Regularisers that are quadratic: no relationship, or a given one."""
+"""Regularisers that are quadratic: no relationship, a given one, or a pull to the mean."""
 
 from __future__ import annotations
 
@@ -180,3 +180,54 @@ class Fixed(_Quadratic):
         """F with F F' the (pseudo-)inverse of the precision."""
         kept = self._values > self.n_nodes * np.finfo(float).eps * self._values.max(initial=0.0)
         return self._vectors[:, kept] / np.sqrt(self._values[kept])
+
+
+class MeanTied(_Quadratic):
+    """``R(W) = lambda1 sum_l ||w_l - mean||^2 + lambda2 ||W||_F^2``, the mean that of all rows.
+
+    As `Fixed` with ``Omega = I - 11'/m``, whose two eigenvalues part the mean from the deviations::
+
+        (1/2) B V = mean / (2 lambda2) + (V - mean) / (2 lambda1 + 2 lambda2)
+
+    No matrix between nodes is made, but by `bend`.
+    """
+
+    def __init__(self, n_nodes: int, lambda1: float, lambda2: float) -> None:
+        self.n_nodes = n_nodes
+        self._lambda1, self._lambda2 = lambda1, lambda2
+
+    def ridged(self, more: float) -> MeanTied:
+        return MeanTied(self.n_nodes, self._lambda1, self._lambda2 + more)
+
+    def penalty(self, W: Array) -> float:
+        apart = W - W.mean(axis=0)
+        tied = float(np.vdot(apart, apart))
+        return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
+
+    def proximal(self, T: Array, rho: float) -> Proximal:
+        W = self.ridged(0.5 * rho).half_inverse(rho * T)
+        return Proximal(W, self.penalty(W))
+
+    def bend(self) -> Array:
+        """As a dense matrix, for problems of few weights."""
+        return self.slope(np.eye(self.n_nodes))
+
+    def slope(self, W: Array) -> Array:
+        return 2.0 * (self._lambda1 * (W - W.mean(axis=0)) + self._lambda2 * W)
+
+    def half_inverse(self, V: Array) -> Array:
+        mean = V.mean(axis=-2, keepdims=True)
+        half: Array = (V - mean) * (0.5 / (self._lambda1 + self._lambda2))
+        half += mean * (0.5 / self._lambda2)
+        return half
+
+    def first_curvature(self) -> Array:
+        apart, alike = 0.5 / (self._lambda1 + self._lambda2), 0.5 / self._lambda2
+        return np.full(self.n_nodes, apart + (alike - apart) / self.n_nodes)
+
+    def stiffness(self, n_features: int) -> float:
+        return 2.0 * (self._lambda1 * (1.0 - 1.0 / self.n_nodes) + self._lambda2)
+
+    def covariance_factor(self, W: Array) -> Array:
+        """Of no columns: there are as many directions as nodes, but for one."""
+        return np.zeros((self.n_nodes, 0))

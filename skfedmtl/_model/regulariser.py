@@ -39,8 +39,8 @@ majorant(W)             M with R(U) <= tr(U M U'), all but equal at U = W;      
                         None of a quadratic, and where there is a common part
 stiffness(n_features)   about ||grad R(W)|| / ||W||                             float
 first_curvature()       about ``curvature()`` before there is any V             (m,)
-covariance_factor(W)    F with F F' the covariance of the nodes; no columns:    (m, k)
-                        the identity over m
+covariance_factor(W)    F with F F' the covariance of the nodes; no columns     (m, k)
+                        where no W tells it: the identity over m, or I - 11'/m
 ======================  ======================================================  ===========
 
 ======================  ======================================================  ===========
@@ -81,9 +81,10 @@ slope                   its gradient                                            
 hessian()               its second derivative, of weights row by row            (m d, m d)
 ======================  ======================================================  ===========
 
-Three regularisers are known, and each beside a common part of all nodes (`common`).
+Four regularisers are known, and each beside a common part of all nodes (`common`).
 `quadratic.Independent` has ``R = lambda2 ||W||_F^2``.
 `quadratic.Fixed` has ``R = lambda1 tr(W' Omega W) + lambda2 ||W||_F^2`` for a given ``Omega``.
+`quadratic.MeanTied` is the same for ``Omega = I - 11'/m``, of any number of nodes.
 `learned.Learned` takes the best covariance ``Sigma = Omega^-1`` of trace one for every ``W``,
 which makes ``R = lambda1 ||W||_*^2 + lambda2 ||W||_F^2`` with the nuclear norm: jointly convex.
 

@@ -31,7 +31,8 @@ class FederatedServer(BaseEstimator):
 
     Parameters
     ----------
-    relationship : {"learned", "none"} or array-like of shape (n_nodes, n_nodes), default="learned"
+    relationship : {"learned", "mean", "none"} or array-like of shape (n_nodes, n_nodes), \
+default="learned"
         As in `FMTLClassifier`; a matrix is in the order of the nodes' sorted labels.
     solver : {"splitting", "mocha"}, default="splitting"
         As in `FMTLClassifier`.

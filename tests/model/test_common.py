@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from estimators import KINDS, make_relationship, with_common
+from estimators import MODEL_KINDS, make_relationship, with_common
 from oracles import regularisers
 from oracles.objective import regulariser
 from profiles import examples
@@ -14,7 +14,7 @@ from profiles import examples
 STEP = 1e-5
 
 everything = [
-    pytest.mark.parametrize("kind", KINDS),
+    pytest.mark.parametrize("kind", MODEL_KINDS),
     settings(max_examples=examples(1 / 2)),
     given(
         shape=st.tuples(st.integers(1, 5), st.integers(1, 6)),

@@ -124,8 +124,7 @@ class Victim:
 
     def influence(self, targets: NDArray[np.int64]) -> Array:
         """Of every node on targets: what its covariances with them come to, over all classes."""
-        parts = [part.node_covariance_factor_ for part in self.model._parts()]
-        return np.asarray(sum(np.abs(F @ F[targets].T).sum(axis=1) for F in parts))
+        return np.asarray(sum(part._ties_with(targets) for part in self.model._parts()))
 
     def transform(self, X: Any) -> Any:
         """Rows of users, in their container, as the model sees them."""
