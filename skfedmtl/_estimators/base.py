@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skfedmtl._estimators.added_nodes import AddedNodesMixin
 from skfedmtl._estimators.constant import constant_models
 from skfedmtl._estimators.huge import refuse_huge
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin, ties_to_mean
@@ -50,7 +51,9 @@ _NAMED = 5  #: columns that a warning lists
 NO_NODE = 0  #: the one label of a model fitted without nodes
 
 
-class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+class BaseFMTL(
+    AddedNodesMixin, NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEstimator
+):
     """One linear model a node, tied by a relationship matrix; see the subclasses."""
 
     __metadata_request__fit = {"nodes": True}
@@ -85,6 +88,8 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
     def _check_fit(self, X, y, nodes, sample_weight):
         """Checked rows, targets, node labels with the rows' positions, and weights."""
         self._check_unknown(self.lambda0 is not None)
+        for name in ("added_nodes_", "added_dual_gap_"):
+            vars(self).pop(name, None)
         y_numeric = LOSSES[self.loss].is_regression
         refuse_masked(X=X, sample_weight=sample_weight)
         X, nodes = take_nodes(self, X, nodes, reset=True)
@@ -337,17 +342,26 @@ class BaseFMTL(NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEsti
             return MochaSolver(schedule=schedule, **settings)
         return SplittingSolver(schedule=schedule, iterate=iterate, **settings)
 
-    def _problem(self, X, signed_y, codes, labels, sample_weight) -> FederatedProblem:
+    @property
+    def _intercept_of_solver(self):
+        """Its kind and size, as a problem takes them."""
+        kind = self._intercept_kind if self.fit_intercept else "none"
+        return kind, float(self.intercept_scaling or 1.0)
+
+    def _problem(
+        self, X, signed_y, codes, labels, sample_weight, relationship=None
+    ) -> FederatedProblem:
         """The fit's problem, not yet solved; attacks build theirs with it."""
+        intercept, scaling = self._intercept_of_solver
         return FederatedProblem(
             X,
             signed_y,
             codes,
             sample_weight,
             loss=self._make_loss(),
-            relationship=self._make_relationship(labels),
-            intercept=self._intercept_kind if self.fit_intercept else "none",
-            intercept_scaling=float(self.intercept_scaling or 1.0),
+            relationship=relationship or self._make_relationship(labels),
+            intercept=intercept,
+            intercept_scaling=scaling,
         )
 
     # -- prediction -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skfedmtl._solvers import add_histories
+from skfedmtl._typing import Array
 
 
 def joined(parts: list[Any]) -> dict[str, Any]:
@@ -21,9 +22,11 @@ def joined(parts: list[Any]) -> dict[str, Any]:
         attributes[name] = float(sum(getattr(part, name) for part in parts))
     attributes["n_iter_"] = max(part.n_iter_ for part in parts)
     attributes["history_"] = add_histories([part.history_ for part in parts])
-    factors = [part.node_covariance_factor_ for part in parts]
-    rank = max(factor.shape[1] for factor in factors)
-    attributes["node_covariance_factor_"] = np.array(
-        [np.pad(factor, ((0, 0), (0, rank - factor.shape[1]))) for factor in factors]
-    )
+    attributes["node_covariance_factor_"] = padded([part.node_covariance_factor_ for part in parts])
     return attributes
+
+
+def padded(factors: list[Array]) -> Array:
+    """One factor a class, all with as many columns."""
+    rank = max(factor.shape[1] for factor in factors)
+    return np.array([np.pad(factor, ((0, 0), (0, rank - factor.shape[1]))) for factor in factors])

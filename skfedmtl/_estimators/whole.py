@@ -18,5 +18,14 @@ def whole_or_not_at_all(model: Any) -> Iterator[None]:
         raise
 
 
+def take_fit(model: Any, other: Any) -> None:
+    """Replace a model's fit by that of another one."""
+    for name in [name for name in vars(model) if _is_fitted_name(name)]:
+        delattr(model, name)
+    vars(model).update(
+        {name: value for name, value in vars(other).items() if _is_fitted_name(name)}
+    )
+
+
 def _is_fitted_name(name: str) -> bool:
     return name == "_iterate" or (name.endswith("_") and not name.startswith("_"))

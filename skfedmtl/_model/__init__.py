@@ -1,6 +1,7 @@
 """The model: losses, regularisers, and the algebra of rows. It knows of no nodes and no solver."""
 
 from skfedmtl._model import row_algebra
+from skfedmtl._model.anchored import Anchored
 from skfedmtl._model.common import CommonQuadratic, least_ridge
 from skfedmtl._model.common_learned import CommonLearned, SmoothedSum
 from skfedmtl._model.learned import Learned
@@ -18,6 +19,7 @@ from skfedmtl._model.regulariser import (
 
 __all__ = [
     "LOSSES",
+    "Anchored",
     "CommonLearned",
     "CommonQuadratic",
     "Curved",

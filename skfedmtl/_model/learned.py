@@ -28,6 +28,7 @@ from skfedmtl._typing import Array
 _ROUND = 0.3  #: squared width, as a share of what makes up the excess
 _LEAST_WIDTH = 1e-10  #: of what is rounded off, as a share of the largest singular value
 _ROOT = 1e-3  #: what singular values count at least in `majorant`, as a share of their mean
+_HELD_ROOT = 1e-5  #: the same in `another`: what no node uses resists so many times as much
 _RANK = 1e-12  #: singular values below this share of the largest count as zero
 
 
@@ -151,9 +152,20 @@ class Learned:
         The best relationship of the features for W, ``(W' W)^(1/2) / trace``, in the place of
         that of the nodes; made a little better conditioned.
         """
+        return self._metric(W, _ROOT)
+
+    def another(self, Z: Array) -> tuple[Array, Array]:
+        """Metric and anchor of a node more, what these weights have learned of features held."""
+        return self._metric(Z, _HELD_ROOT), np.zeros(Z.shape[1])
+
+    def _metric(self, W: Array, share: float) -> Array:
+        """``lambda1 D^-1 + lambda2 I``, singular values counted as at least a share of their size.
+
+        Of weights of zero D is the identity over d.
+        """
         squares, Z = linalg.eigh(W.T @ W, check_finite=False)
         squares = np.maximum(squares, 0.0)
-        root = _ROOT * float(np.sqrt(squares.mean()))
+        root = share * float(np.sqrt(squares.mean()))
         r = np.sqrt(squares + (root * root or 1.0))
         M: Array = self.lambda1 * r.sum() * ((Z / r) @ Z.T)
         M[np.diag_indices_from(M)] += self.lambda2

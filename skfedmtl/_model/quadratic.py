@@ -123,6 +123,11 @@ class Independent(_Quadratic):
     def stiffness(self, n_features: int) -> float:
         return 2.0 * self._lambda2
 
+    def another(self, Z: Array) -> tuple[Array, Array]:
+        """Metric and anchor of a node more."""
+        d = Z.shape[1]
+        return self._lambda2 * np.eye(d), np.zeros(d)
+
     def covariance_factor(self, W: Array) -> Array:
         """Of no columns: Sigma is the identity over the number of nodes."""
         return np.zeros((self.n_nodes, 0))
@@ -231,3 +236,8 @@ class MeanTied(_Quadratic):
     def covariance_factor(self, W: Array) -> Array:
         """Of no columns: there are as many directions as nodes, but for one."""
         return np.zeros((self.n_nodes, 0))
+
+    def another(self, Z: Array) -> tuple[Array, Array]:
+        """Metric and anchor of a node more, the mean of these weights held."""
+        whole = self._lambda1 + self._lambda2
+        return whole * np.eye(Z.shape[1]), Z.mean(axis=0) * (self._lambda1 / whole)

@@ -21,7 +21,15 @@ from skfedmtl._protocol.messages import (
     Weights,
 )
 from skfedmtl._protocol.node_table import Nodes, NodeTable
-from skfedmtl._protocol.problem import LARGEST, NOBODY, FederatedProblem, Iterate, Moved, Watch
+from skfedmtl._protocol.problem import (
+    LARGEST,
+    NOBODY,
+    FederatedProblem,
+    Iterate,
+    Moved,
+    Watch,
+    solver_weights,
+)
 from skfedmtl._protocol.server import Server
 
 __all__ = [
@@ -52,4 +60,5 @@ __all__ = [
     "Watch",
     "Weights",
     "messages",
+    "solver_weights",
 ]

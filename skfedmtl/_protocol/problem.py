@@ -67,6 +67,13 @@ class Solver(Protocol):
     ) -> Solution: ...
 
 
+def solver_weights(coef: Array, intercept: Array, kind: Intercept, scaling: float) -> Array:
+    """Weights in the solver's coordinates; a free intercept follows from the means."""
+    if kind != "feature":
+        return coef.copy()
+    return np.column_stack([coef, intercept / scaling])
+
+
 class FederatedProblem:
     """Rows of all nodes, in the coordinates of the solver.
 
@@ -205,9 +212,7 @@ class FederatedProblem:
 
     def weights(self, coef: Array, intercept: Array) -> Array:
         """Weights in the solver's coordinates; a free intercept follows from the means."""
-        if self.intercept != "feature":
-            return coef.copy()
-        return np.column_stack([coef, intercept / self.intercept_scaling])
+        return solver_weights(coef, intercept, self.intercept, self.intercept_scaling)
 
     def _node_intercepts(self, W: Array) -> Array:
         """b_l = mean y - mean x . w_l; a node without weight takes the mean of the others."""

@@ -110,9 +110,13 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
             if self.refit:
                 best = self._model(random_state=seed, **self.best_params_)
                 self.best_estimator_ = best.fit(X, y, nodes=nodes, sample_weight=sample_weight)
-                for name, value in vars(best).items():
-                    if name.endswith("_"):
-                        setattr(self, name, value)
+                self._show_best()
+
+    def _show_best(self) -> None:
+        """Let the fitted attributes of the best estimator be the search's as well."""
+        for name, value in vars(self.best_estimator_).items():
+            if name.endswith("_"):
+                setattr(self, name, value)
 
     def _model(self, **params: Any) -> Any:
         """The plain estimator with the parameters that both have, and these."""
@@ -158,6 +162,59 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+
+    def add_nodes(self, X: Any, y: Any, *, nodes: Any = None, sample_weight: Any = None) -> Any:
+        """Add nodes to the best estimator.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows of the new nodes.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row; or the column `node_column`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their node.
+
+        Returns
+        -------
+        self : object
+            As `FMTLRegressor.add_nodes`.
+        """
+        self._best().add_nodes(X, y, nodes=nodes, sample_weight=sample_weight)
+        self._show_best()
+        return self
+
+    def remove_nodes(
+        self, labels: Any, X: Any, y: Any, *, nodes: Any = None, sample_weight: Any = None
+    ) -> Any:
+        """Fit the best estimator anew without some nodes, with the penalties that were found.
+
+        Parameters
+        ----------
+        labels : array-like of shape (n_removed,)
+            Nodes that are to go.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows of the fit.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row; or the column `node_column`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their node.
+
+        Returns
+        -------
+        changes : DataFrame
+            As of `FMTLRegressor.remove_nodes`.
+        """
+        changes = self._best().remove_nodes(labels, X, y, nodes=nodes, sample_weight=sample_weight)
+        for name in ("added_nodes_", "added_dual_gap_"):
+            if hasattr(self, name):
+                delattr(self, name)
+        self._show_best()
+        return changes
 
     def _best(self) -> Any:
         check_is_fitted(self, "best_estimator_")
