@@ -98,7 +98,7 @@ class AddedNodesMixin:
         for part in self._parts():
             signed = part._solver_targets(targets)
             own = part._row_weights(targets, weight)
-            found.append(fit_added(part, n_fitted, rows, signed, codes, len(labels), own))
+            found.append(fit_added(part, n_fitted, rows, signed, codes, labels, own))
         with whole_or_not_at_all(self):
             self._append(labels, found)
         return self
@@ -183,6 +183,10 @@ class AddedNodesMixin:
             raise ValueError(
                 f"add_nodes goes by all rows, but this {type(self).__name__} by some; fit again."
             )
+        if self.node_weight is not None:
+            raise ValueError(
+                "add_nodes needs node_weight=None: what other nodes count says nothing of new ones."
+            )
         if nodes is None and self.node_column is None:
             raise ValueError("`nodes` is missing: add_nodes needs the node of every row.")
         twin = clone(self).set_params(node_labels="auto")
@@ -261,9 +265,18 @@ class AddedNodesMixin:
             raise ValueError("`nodes` is missing: remove_nodes needs the node of every row.")
         return check_nodes(nodes, n_rows(X, "X"))
 
+    def _weights_of(self, stays):
+        """`node_weight` for the nodes that stay."""
+        given = self.node_weight
+        if isinstance(given, dict):
+            left = self.nodes_[stays].tolist()
+            return {label: weight for label, weight in given.items() if label in left}
+        return given if given is None or isinstance(given, str) else np.asarray(given)[stays]
+
     def _without(self, stays, rows, n):
         """An estimator of the nodes that stay, which begins where this one has ended."""
         model = clone(self).set_params(warm_start=True, node_labels=self.nodes_[stays])
+        model.set_params(node_weight=self._weights_of(stays))
         if len(self._added) or len(self.dual_coef_) != n:
             return model
         for name in ("classes_", "common_coef_", "common_intercept_", "huber_delta_"):

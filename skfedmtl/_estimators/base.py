@@ -17,6 +17,7 @@ from skfedmtl._estimators.added_nodes import AddedNodesMixin
 from skfedmtl._estimators.constant import constant_models
 from skfedmtl._estimators.huge import refuse_huge
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin, ties_to_mean
+from skfedmtl._estimators.node_weight import node_weights
 from skfedmtl._estimators.precision import check_precision
 from skfedmtl._input import (
     check_nodes,
@@ -67,6 +68,7 @@ class BaseFMTL(
         "lambda2": [Interval(Real, 0, None, closed="neither")],
         "relationship": [StrOptions({"learned", "mean", "none"}), "array-like"],
         "node_labels": [StrOptions({"auto"}), "array-like"],
+        "node_weight": [None, StrOptions({"rows"}), dict, "array-like"],
         "fit_intercept": ["boolean"],
         "solver": [StrOptions({"splitting", "mocha"})],
         "local_epochs": [None, Interval(Real, 0, None, closed="neither"), tuple, dict],
@@ -362,6 +364,7 @@ class BaseFMTL(
             relationship=relationship or self._make_relationship(labels),
             intercept=intercept,
             intercept_scaling=scaling,
+            node_weight=node_weights(self.node_weight, labels, codes, sample_weight),
         )
 
     # -- prediction -----------------------------------------------------------------------

@@ -62,7 +62,7 @@ def constant_models(
         level = np.abs(intercept + coef @ mean)
     else:
         # no node's loss is above the objective: most nodes need not be asked for theirs
-        constant &= spread <= share * np.sqrt(objective)
+        constant &= spread <= share * np.sqrt(objective / problem.nodes.totals)
         level = _root_losses(problem, solution.W, constant)
     return constant & (spread <= share * level)
 
@@ -90,5 +90,5 @@ def _root_losses(problem: FederatedProblem, W: Array, which: NDArray[np.bool_]) 
     for l in np.flatnonzero(which).tolist():
         part = nodes.parts[l]
         losses = nodes.loss.value(nodes.y[part], nodes.rows(l) @ W[l])
-        out[l] = np.sqrt(nodes.weight[part] @ losses)
+        out[l] = np.sqrt(nodes.weight[part] @ losses / nodes.totals[l])
     return out

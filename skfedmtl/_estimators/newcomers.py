@@ -31,7 +31,7 @@ def fit_added(
     X: Any,
     y: Array,
     codes: NDArray[np.int64],
-    n_added: int,
+    labels: NDArray[Any],
     weight: Array,
 ) -> Added:
     """The models of new nodes, by one model of the fitted ones."""
@@ -46,13 +46,13 @@ def fit_added(
         u = weights(part.common_coef_[None], np.array([part.common_intercept_]))[0]
     tied = part._make_tie(part.nodes_[:n_fitted])
     metric, anchor = tied.another(W[:n_fitted] - u)
-    relationship = Anchored(n_added, metric, u + anchor)
-    problem = part._problem(X, y, codes, None, weight, relationship=relationship)
+    relationship = Anchored(len(labels), metric, u + anchor)
+    problem = part._problem(X, y, codes, labels, weight, relationship=relationship)
     solver = SplittingSolver(tol=float(part.tol), max_iter=part.max_iter, n_jobs=part.n_jobs)
     solution = problem.solve(solver, np.random.default_rng(0))
     classify = hasattr(part, "classes_")
     constant = constant_models(problem, solution, X, float(part.lambda2), classify=classify)
-    factor = part._make_tie(np.arange(len(W) + n_added)).covariance_factor(
+    factor = part._make_tie(np.arange(len(W) + len(labels))).covariance_factor(
         np.concatenate([W, solution.W]) - u
     )
     coef, intercept = problem.coefficients(solution.W)

@@ -64,6 +64,10 @@ DataFrame, default="learned"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
         rows is legal: its weights follow from the others that a given Omega or the mean ties it to,
         and are 0 where nothing does or Omega is learned.
+    node_weight : None, "rows", dict or array-like of shape (n_nodes,), default=None
+        What the loss of a node counts. None: every node's mean counts once, whatever its number of
+        rows. ``"rows"``: by the weight of its rows, so that all rows count alike, on average over
+        the nodes 1. Numbers above 0: by label, 1 if not listed, or in the order of `nodes_`.
     fit_intercept : bool, default=True
         Whether every node has an intercept.
     intercept_scaling : float or None, default=None
@@ -182,6 +186,7 @@ DataFrame, default="learned"
         huber_delta=None,
         relationship="learned",
         node_labels="auto",
+        node_weight=None,
         fit_intercept=True,
         intercept_scaling=None,
         solver="splitting",
@@ -202,6 +207,7 @@ DataFrame, default="learned"
         self.huber_delta = huber_delta
         self.relationship = relationship
         self.node_labels = node_labels
+        self.node_weight = node_weight
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
         self.solver = solver

@@ -62,6 +62,8 @@ class Node:
         Whether an intercept is free, so that dual variables sum to zero.
     alpha, squared_norm : ndarray of shape (n,) or None
         What to begin with, and the rows' squared lengths, from who makes many nodes at once.
+    total : float
+        Sum of the weights, what the node's loss counts.
     """
 
     __slots__ = (
@@ -76,6 +78,7 @@ class Node:
         "_n_orders",
         "_seed",
         "_squared_norm",
+        "_total",
         "_v",
         "_waiting",
         "_weight",
@@ -92,9 +95,10 @@ class Node:
         centred: bool,
         alpha: Array | None = None,
         squared_norm: Array | None = None,
+        total: float = 1.0,
     ) -> None:
         self._X, self._y, self._weight = X, y, weight
-        self._loss, self._centred = loss, centred
+        self._loss, self._centred, self._total = loss, centred, total
         self._alpha = self._start() if alpha is None else alpha
         self._live: NDArray[np.intp] | None = None
         self._squared_norm = row_algebra.squared_norms(X) if squared_norm is None else squared_norm
@@ -266,7 +270,7 @@ class Node:
         """Of a higher dual at no cost: on centred rows a shift of ``alpha`` leaves v_l alone."""
         if not self._centred or not len(self._heavy):
             return alpha
-        alpha = alpha - row_algebra.total(self._weight * alpha)
+        alpha = alpha - row_algebra.total(self._weight * alpha) / self._total
         alpha[self._weight == 0] = 0.0
         return alpha
 

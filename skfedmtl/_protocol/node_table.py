@@ -155,6 +155,8 @@ class NodeTable(NodeGroup):
     loss : Loss
     centred : bool
         Whether an intercept is free.
+    totals : ndarray of shape (m,)
+        Sum of each node's weights, what its loss counts; 1 of one without any.
     """
 
     _nodes: list[Node]
@@ -170,8 +172,10 @@ class NodeTable(NodeGroup):
         *,
         loss: Loss,
         centred: bool,
+        totals: Array,
     ) -> None:
         super().__init__(nodes, loss)
+        self.totals = totals
         self.X, self.y, self.weight = X, y, weight
         self.starts, self.parts = starts, parts
         self.centred = centred
@@ -332,7 +336,7 @@ class NodeTable(NodeGroup):
 
     def centred_part(self, alpha: Array) -> Array:
         """These dual variables less every node's mean."""
-        mean = row_algebra.totals(self.weight * alpha, self.starts)
+        mean = row_algebra.totals(self.weight * alpha, self.starts) / self.totals
         alpha = alpha - np.repeat(mean, np.diff(self.starts))
         alpha[self.weight == 0] = 0.0
         return alpha

@@ -88,8 +88,7 @@ class FederatedProblem:
     sample_weight : ndarray of shape (n,)
         Weights ``s_i >= 0``; a node's rows share them as ``s_i / c_l``.
     node_weight : ndarray of shape (m,) or None
-        What every node's loss counts, at least 0; None: 1. Not with a free intercept, for which
-        shares are those of a mean.
+        What every node's loss counts, at least 0; None: 1.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class FederatedProblem:
         self._place = np.empty(len(codes), dtype=np.intp)
         self._place[self._order] = np.arange(len(codes))
         self._node_weight = node_weight
-        self._weight = self._weigh(sample_weight)
+        self._weigh(sample_weight)
         # what centred rows are made of, shared with the caller until it is to change
         self._given, self._owned = (X, y), False
         self._rows, self._targets = self._solver_rows(X, self._order), y[self._order]
@@ -126,7 +125,7 @@ class FederatedProblem:
         if centred:
             self._centre(np.arange(m))
             for l, own in enumerate(rows if issparse(X) else ()):
-                self._x_mean[l] = own.centre(self._weight[parts[l]])
+                self._x_mean[l] = own.centre(self._share[parts[l]])
         self.nodes = self._make_nodes(rows, parts, loss)
         self.server = Server(relationship, self._rows.shape[1])
         self.solution: Solution | None = None
@@ -136,6 +135,8 @@ class FederatedProblem:
         y, weight, centred = self._targets, self._weight, self.intercept == "centred"
         alpha = np.where(weight > 0, loss.start(y), 0.0)
         norms = row_algebra.squared_norms_by_node(self._rows, parts, rows)
+        given = self._node_weight
+        totals = np.ones(len(rows)) if given is None else np.where(given > 0.0, given, 1.0)
         nodes = [
             Node(
                 own,
@@ -145,17 +146,19 @@ class FederatedProblem:
                 centred=centred,
                 alpha=alpha[part],
                 squared_norm=squares,
+                total=float(total),
             )
-            for own, part, squares in zip(rows, parts, norms, strict=True)
+            for own, part, squares, total in zip(rows, parts, norms, totals, strict=True)
         ]
-        return NodeTable(
-            nodes, self._rows, y, weight, self._starts, parts, loss=loss, centred=centred
-        )
+        options: dict[str, Any] = {"loss": loss, "centred": centred, "totals": totals}
+        return NodeTable(nodes, self._rows, y, weight, self._starts, parts, **options)
 
-    def _weigh(self, sample_weight: Array) -> Array:
-        """What every row counts, in the nodes' order."""
-        weight = self._shares(sample_weight[self._order])
-        return weight if self._node_weight is None else weight * self._node_weight[self._codes]
+    def _weigh(self, sample_weight: Array) -> None:
+        """Set what every row counts, and its share of its node's mean, in the nodes' order."""
+        share = weight = self._shares(sample_weight[self._order])
+        if self._node_weight is not None:
+            weight = share * self._node_weight[self._codes]
+        self._weight, self._share = weight, share
 
     def _shares(self, weight: Array) -> Array:
         """s_i / c_l; a node of no weight keeps zeros."""
@@ -175,9 +178,10 @@ class FederatedProblem:
 
     def _centre(self, which: NDArray[np.int64]) -> None:
         """Subtract the weighted means of the rows of these nodes, of sparse ones the targets'."""
+        share = self._share
         if isinstance(self._rows, np.ndarray):
-            row_algebra.centre_by_node(self._rows, self._starts, which, self._weight, self._x_mean)
-        row_algebra.centre_by_node(self._targets, self._starts, which, self._weight, self._y_mean)
+            row_algebra.centre_by_node(self._rows, self._starts, which, share, self._x_mean)
+        row_algebra.centre_by_node(self._targets, self._starts, which, share, self._y_mean)
 
     # -- the caller's coordinates ---------------------------------------------------------
 
@@ -301,7 +305,10 @@ class FederatedProblem:
     def reweigh(self, sample_weight: Array) -> None:
         """Give the caller's rows other weights; dual variables of rows without any become 0."""
         every = np.arange(len(self._starts) - 1)
-        self._weight[:] = self._weigh(sample_weight)
+        weight = self._weight  # which the nodes look at
+        self._weigh(sample_weight)
+        weight[:] = self._weight
+        self._weight = weight
         if self.intercept == "centred":
             self._refill(every)
             self._centre(every)

@@ -334,12 +334,13 @@ class DamageBound(DocLinkMixin, WithVictim):
                 f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
                 "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
             )
-        class_weight = getattr(last_step(self.estimator), "class_weight", None)
-        if class_weight is not None:
-            raise ValueError(
-                f"`estimator` has class_weight={class_weight!r}: its loss is not the one that H "
-                "sums, and no bound is known. DamageBound needs class_weight=None."
-            )
+        for name in ("class_weight", "node_weight"):
+            weight = getattr(last_step(self.estimator), name, None)
+            if weight is not None:
+                raise ValueError(
+                    f"`estimator` has {name}={weight!r}: its loss is not the one that H sums, and "
+                    f"no bound is known. DamageBound needs {name}=None."
+                )
 
     def _bounds(self, settings, scenario):
         """The least bound of every model of the victim, and their caps."""

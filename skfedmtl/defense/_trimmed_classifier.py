@@ -37,6 +37,8 @@ DataFrame, default="learned"
         As in `FMTLClassifier`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLClassifier`.
+    node_weight : None, "rows", dict or array-like of shape (n_nodes,), default=None
+        As in `FMTLClassifier`.
     fit_intercept : bool, default=True
         As in `FMTLClassifier`.
     intercept_scaling : float, default=1.0
@@ -138,6 +140,7 @@ DataFrame, default="learned"
         loss="hinge",
         relationship="learned",
         node_labels="auto",
+        node_weight=None,
         fit_intercept=True,
         intercept_scaling=1.0,
         solver="splitting",
@@ -159,6 +162,7 @@ DataFrame, default="learned"
             loss=loss,
             relationship=relationship,
             node_labels=node_labels,
+            node_weight=node_weight,
             fit_intercept=fit_intercept,
             intercept_scaling=intercept_scaling,
             solver=solver,

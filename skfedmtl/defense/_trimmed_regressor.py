@@ -37,6 +37,8 @@ DataFrame, default="learned"
         As in `FMTLRegressor`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLRegressor`.
+    node_weight : None, "rows", dict or array-like of shape (n_nodes,), default=None
+        As in `FMTLRegressor`.
     fit_intercept : bool, default=True
         As in `FMTLRegressor`.
     intercept_scaling : float or None, default=None
@@ -141,6 +143,7 @@ DataFrame, default="learned"
         huber_delta=None,
         relationship="learned",
         node_labels="auto",
+        node_weight=None,
         fit_intercept=True,
         intercept_scaling=None,
         solver="splitting",
@@ -162,6 +165,7 @@ DataFrame, default="learned"
             huber_delta=huber_delta,
             relationship=relationship,
             node_labels=node_labels,
+            node_weight=node_weight,
             fit_intercept=fit_intercept,
             intercept_scaling=intercept_scaling,
             solver=solver,

@@ -41,6 +41,8 @@ DataFrame, default="learned"
         As in `FMTLClassifier`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLClassifier`.
+    node_weight : None, "rows", dict or array-like of shape (n_nodes,), default=None
+        As in `FMTLClassifier`.
     fit_intercept : bool, default=True
         As in `FMTLClassifier`.
     intercept_scaling : float, default=1.0
@@ -134,6 +136,7 @@ DataFrame, default="learned"
         loss="hinge",
         relationship="learned",
         node_labels="auto",
+        node_weight=None,
         fit_intercept=True,
         intercept_scaling=1.0,
         solver="splitting",
@@ -156,6 +159,7 @@ DataFrame, default="learned"
         self.loss = loss
         self.relationship = relationship
         self.node_labels = node_labels
+        self.node_weight = node_weight
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
         self.solver = solver

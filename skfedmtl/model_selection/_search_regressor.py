@@ -43,6 +43,8 @@ DataFrame, default="learned"
         As in `FMTLRegressor`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLRegressor`.
+    node_weight : None, "rows", dict or array-like of shape (n_nodes,), default=None
+        As in `FMTLRegressor`.
     fit_intercept : bool, default=True
         As in `FMTLRegressor`.
     intercept_scaling : float or None, default=None
@@ -135,6 +137,7 @@ DataFrame, default="learned"
         huber_delta=None,
         relationship="learned",
         node_labels="auto",
+        node_weight=None,
         fit_intercept=True,
         intercept_scaling=None,
         solver="splitting",
@@ -157,6 +160,7 @@ DataFrame, default="learned"
         self.huber_delta = huber_delta
         self.relationship = relationship
         self.node_labels = node_labels
+        self.node_weight = node_weight
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
         self.solver = solver

@@ -154,7 +154,8 @@ class UpperObjective:
         """grad_i = p_i a_i u_s - pull_i w_s, pull_i = answer_i + p_i dH/db_s, and pull_i."""
         problem, d = self._problem, self._problem.n_features
         nodes = problem.nodes
-        pairs = zip(nodes.parts, answers, upper.intercept, strict=True)
+        # an intercept follows from means, whatever the node's loss counts
+        pairs = zip(nodes.parts, answers, upper.intercept / nodes.totals, strict=True)
         pulls = [answer + nodes.weight[part] * intercept for part, answer, intercept in pairs]
         duals = nodes.weight * solved.alpha
         pull = problem.join(pulls)[self._injected, None]

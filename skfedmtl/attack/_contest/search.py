@@ -34,10 +34,12 @@ class Found(NamedTuple):
 
 
 def search(case: Case, start: Start, rng: np.random.Generator) -> list[Found]:
-    """Found rows; none where nothing can be sought, or no source is a target.
+    """Found rows; none where nothing can be sought, no source is a target, or nodes are weighed.
 
     What others are taught reaches targets by far less than their rows promise; ascents see that.
     """
+    if last_step(case.victim).node_weight is not None:
+        return []
     if not np.isin(start.codes, case.sought.codes[case.sought.share > 0.0]).any():
         return []
     parts = parts_of(case.victim)
