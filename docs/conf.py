@@ -22,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "defence_tables",
+    "multilevel_tables",
     "paper_tables",
     "solver_tables",
 ]
