@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from skfedmtl._tools.lazy import finder
+
 if TYPE_CHECKING:
     from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
     from skfedmtl._input import from_nodes
@@ -40,12 +42,13 @@ _ROOMS = {"attack", "datasets", "defense", "federation", "inspection", "metrics"
 _ROOMS |= {"relationships", "report"}
 
 
+_find = finder(__name__, _ROOM_OF)
+
+
 def __getattr__(name: str) -> Any:
-    if name in _ROOM_OF:
-        return getattr(import_module(f"skfedmtl.{_ROOM_OF[name]}"), name)
     if name in _ROOMS:
         return import_module(f"skfedmtl.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _find(name)
 
 
 def __dir__() -> list[str]:

@@ -1,9 +1,9 @@
-"""The console command ``skfedmtl``; a node's loads what a node needs."""
+"""The console command ``skfedmtl``; help loads the options alone, a node what a node needs."""
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
+from skfedmtl._report import parse
 from skfedmtl.federation import COMMANDS, run_command
 
 
@@ -23,8 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in COMMANDS:
-        code: int = import_module("skfedmtl._report").main(argv)
-        return code
+        options = parse(argv)
+        from skfedmtl._report import run_report
+
+        return run_report(options, argv)
     try:
         return run_command(argv)
     except KeyboardInterrupt:

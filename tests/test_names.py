@@ -21,7 +21,8 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
-from skfedmtl._report.experiment import ATTACKS, BASELINES, CERTIFIED, KINDS, Result, Settings
+from skfedmtl._report.choices import ATTACKS
+from skfedmtl._report.experiment import BASELINES, CERTIFIED, KINDS, Result, Settings
 from skfedmtl._report.figure import draw
 from skfedmtl._report.printed import print_tables
 from skfedmtl._report.tables import summarise, to_csv

@@ -65,6 +65,20 @@ def test_a_node_loads_neither_scikit_learn_nor_what_only_servers_need():
     assert run.stdout == "[]\n"
 
 
+def test_help_loads_no_numbers():
+    """Of the command, of one of a federation, and of the package alone."""
+    code = (
+        "import sys; import skfedmtl; from skfedmtl._console import main\n"
+        "for call in ([], ['report'], ['serve'], ['node']):\n"
+        "    try: main([*call, '--help'])\n"
+        "    except SystemExit as end: assert end.code == 0\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'numpy', 'sklearn'}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--dataset" in run.stdout and "--certificates" in run.stdout
+    assert run.stdout.endswith("\n[]\n")
+
+
 def test_every_public_name_and_room_is_found_and_listed():
     code = (
         "import skfedmtl; assert set(skfedmtl.__all__) <= set(dir(skfedmtl)); "

@@ -1,10 +1,20 @@
-"""The command ``skfedmtl report``, and what `skfedmtl.report` needs of it."""
+"""The command ``skfedmtl report``, and what `skfedmtl.report` needs of it.
 
-from skfedmtl._report.command import main
-from skfedmtl._report.experiment import ATTACKS, Settings, Threat
-from skfedmtl._report.frames import read_frames
-from skfedmtl._report.made import Made, make
-from skfedmtl._report.prepare import TASKS, Asked, prepare
+Names are looked up when they are first asked for: a help text loads the options alone.
+"""
+
+from typing import TYPE_CHECKING
+
+from skfedmtl._tools.lazy import finder
+
+if TYPE_CHECKING:
+    from skfedmtl._report.choices import ATTACKS, TASKS
+    from skfedmtl._report.command import run_report
+    from skfedmtl._report.experiment import Settings, Threat
+    from skfedmtl._report.frames import read_frames
+    from skfedmtl._report.made import Made, make
+    from skfedmtl._report.options import parse
+    from skfedmtl._report.prepared import Asked, prepare
 
 __all__ = [
     "ATTACKS",
@@ -13,8 +23,25 @@ __all__ = [
     "Made",
     "Settings",
     "Threat",
-    "main",
     "make",
+    "parse",
     "prepare",
     "read_frames",
+    "run_report",
 ]
+
+_HOMES = {
+    "ATTACKS": "choices",
+    "TASKS": "choices",
+    "Asked": "prepared",
+    "Made": "made",
+    "Settings": "experiment",
+    "Threat": "experiment",
+    "make": "made",
+    "parse": "options",
+    "prepare": "prepared",
+    "read_frames": "frames",
+    "run_report": "command",
+}
+
+__getattr__ = finder(__name__, _HOMES)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._report.experiment import ATTACKS, KINDS, Nodes, Result
+from skfedmtl._report.choices import ATTACKS
+from skfedmtl._report.experiment import KINDS, Nodes, Result
 from skfedmtl._typing import Array
 from skfedmtl.metrics import resampled_errors
 

@@ -10,36 +10,35 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
+from skfedmtl._report.choices import ATTACKS
 from skfedmtl._report.data import TableError
-from skfedmtl._report.experiment import ATTACKS, Result, Settings, Threat
+from skfedmtl._report.experiment import Result, Settings, Threat
 from skfedmtl._report.injected import poisoned_csv
 from skfedmtl._report.made import finish
-from skfedmtl._report.options import parse
 from skfedmtl._report.own_table import read_table
 from skfedmtl._report.plan import Plan, cut, plan_dataset, plan_table, run
-from skfedmtl._report.prepare import Asked, prepare, split_table
+from skfedmtl._report.prepared import Asked, prepare, split_table
 from skfedmtl._report.printed import print_tables
 from skfedmtl._report.tables import to_csv
 from skfedmtl._tools.files import write_whole
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the console command.
+def run_report(options: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Do what was asked for.
 
     Parameters
     ----------
-    argv : sequence of str or None, default=None
-        Arguments; None takes those of the process.
+    options : Namespace
+        As read from the arguments.
+    argv : sequence of str
+        The arguments, for the page.
 
     Returns
     -------
     code : int
         Exit code: 0, 1 if the files could not be written, 2 if the command could not start,
-        130 after Ctrl-C, whatever was finished before. Wrong options leave by ``SystemExit`` with
-        code 2.
+        130 after Ctrl-C, whatever was finished before.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    options = parse(argv)
     try:
         return _report(options, shlex.join(["skfedmtl", *argv]))
     except KeyboardInterrupt:

@@ -23,8 +23,9 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._report.choices import ATTACKS
 from skfedmtl._report.data import Labels, Own, is_classification
-from skfedmtl._report.prepare import fill_missing
+from skfedmtl._report.prepared import fill_missing
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
 from skfedmtl.attack import DamageBound, PoisoningAttacker, RandomPoisoner
@@ -33,7 +34,6 @@ from skfedmtl.model_selection import train_test_split_nodes
 
 Mask = NDArray[np.bool_]
 
-ATTACKS = ("direct", "indirect", "hybrid")
 KINDS = ("random", "optimised")
 CERTIFIED = "certified"  #: the kind of what no attack exceeds
 BASELINES = ("constant", "local", "global")

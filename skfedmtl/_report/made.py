@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from skfedmtl._report.experiment import Result, Settings, Threat
 from skfedmtl._report.page import page
 from skfedmtl._report.plan import Plan, header, plan_table, run
-from skfedmtl._report.prepare import Prepared
+from skfedmtl._report.prepared import Prepared
 from skfedmtl._report.tables import Rows, summarise
 
 

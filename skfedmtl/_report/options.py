@@ -8,10 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from skfedmtl._report.data import DATASETS
-from skfedmtl._report.experiment import ATTACKS
-from skfedmtl._report.prepare import TASKS
-from skfedmtl._tools.files import why_unwritable
+from skfedmtl._report.choices import ATTACKS, DATASET_NAMES, TASKS
+from skfedmtl._tools.folders import why_unwritable
 from skfedmtl.federation import COMMANDS
 
 FILES = ("report.csv", "report.png", "report.html", "poisoned.csv")
@@ -42,7 +40,9 @@ def _make_parser() -> argparse.ArgumentParser:
     add = report.add_argument
     what = report.add_mutually_exclusive_group()
     what.add_argument("table", nargs="?", type=_nonempty, metavar="TABLE", help=TABLE_HELP)
-    what.add_argument("--dataset", choices=DATASETS, help="a data set; flights without a TABLE")
+    what.add_argument(
+        "--dataset", choices=DATASET_NAMES, help="a data set; flights without a TABLE"
+    )
     _add_table_options(report.add_argument_group("of a TABLE"))
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--attack", **several, choices=ATTACKS, help="attacks that are tried; None: all of them")

@@ -20,7 +20,7 @@ from skfedmtl._report.experiment import (
     split_seeds,
 )
 from skfedmtl._report.penalties import N_FOLDS, choose_penalties
-from skfedmtl._report.prepare import Prepared
+from skfedmtl._report.prepared import Prepared
 from skfedmtl._report.remedies import remedy_pieces
 
 

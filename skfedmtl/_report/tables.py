@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skfedmtl._report.by_node import NO_NODE, Row, node_rows, ratio_of
+from skfedmtl._report.choices import ATTACKS
 from skfedmtl._report.experiment import (
-    ATTACKS,
     BASELINES,
     CERTIFIED,
     KINDS,

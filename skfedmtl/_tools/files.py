@@ -3,9 +3,7 @@
 import io
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import ZipFile
@@ -42,31 +40,6 @@ def write_whole(contents: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
             temporary.unlink(missing_ok=True)
     for folder in {path.parent for path in contents}:
         sweep(folder)
-
-
-def why_unwritable(folder: str | os.PathLike[str]) -> str | None:
-    """What keeps files from being written to a folder, which is made if need be; None: nothing.
-
-    Nothing is left behind: a folder that is not there is not made, only tried in the next above
-    that is.
-    """
-    if not os.fspath(folder):
-        return "its name is empty"
-    path = there = Path(folder).absolute()
-    try:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.lstat(path)  # a name may be too long
-        there = next(one for one in (path, *path.parents) if one.exists())
-        if not there.is_dir():
-            return f"{there} is a file"
-    except (OSError, ValueError) as error:
-        return f"{error}"
-    try:
-        # a file that has no name, or loses it when the process ends, however that may be
-        with tempfile.TemporaryFile(dir=there):
-            return None
-    except OSError as error:
-        return f"nothing can be written to {there} ({error.strerror})"
 
 
 def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

@@ -3,8 +3,9 @@
 What a node needs loads no scikit-learn: names are looked up when they are first asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from skfedmtl._tools.lazy import finder
 
 if TYPE_CHECKING:
     from skfedmtl.federation._commands import COMMANDS as COMMANDS
@@ -27,8 +28,4 @@ _HOMES = {
     "TLSTransport": "_tls",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = finder(__name__, _HOMES)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skfedmtl._console import main
 from skfedmtl._report import command
-from skfedmtl._report.command import main
 from skfedmtl._report.experiment import _reach, split_rows
 from skfedmtl._report.own_table import read_column, read_nodes, read_table
-from skfedmtl._report.prepare import Asked, fill_missing, prepare, split_table
+from skfedmtl._report.prepared import Asked, fill_missing, prepare, split_table
 from skfedmtl.report import attack_report
 
 SITES = ["St. Mary's", "Köln Süd", "<script>alert(1)</script>", "=cmd()|x", "NA"]

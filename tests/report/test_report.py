@@ -15,8 +15,10 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from skfedmtl import FMTLRegressor, PoisoningAttacker, __version__
-from skfedmtl._report import command, plan
-from skfedmtl._report.command import main, write_files
+from skfedmtl._console import main
+from skfedmtl._report import command, options, plan
+from skfedmtl._report.choices import DATASET_NAMES
+from skfedmtl._report.command import write_files
 from skfedmtl._report.data import DATASETS, Dataset, is_classification
 from skfedmtl._report.experiment import Settings, split_rows, split_seeds
 from skfedmtl._report.figure import draw, spread
@@ -54,6 +56,7 @@ def small():
             ("classes", None, classification_rows),
         ]:
             patch.setitem(DATASETS, name, Dataset("made up", unit, "boxes", 1e-2, 1e-2, load))
+        patch.setattr(options, "DATASET_NAMES", tuple(DATASETS))
         yield
 
 
@@ -467,6 +470,11 @@ def test_output_must_be_writable(no_work, tmp_path, capsys):
     assert "--output: must be a writable folder" in capsys.readouterr().err
 
 
+def test_the_options_name_every_data_set():
+    assert DATASET_NAMES == tuple(DATASETS)[: len(DATASET_NAMES)]
+    assert set(DATASETS) - set(DATASET_NAMES) == {"small", "classes"}
+
+
 @pytest.mark.parametrize("package", ["matplotlib", "rich"])
 def test_a_missing_extra_says_how_to_get_it(package, no_work, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
@@ -478,8 +486,8 @@ def test_a_missing_extra_says_how_to_get_it(package, no_work, tmp_path, capsys, 
 
 def test_the_package_needs_neither_extra():
     code = (
-        "import sys; sys.modules.update(matplotlib=None, rich=None); import skfedmtl._report as r; "
-        "sys.exit(r.main(['report']))"
+        "import sys; sys.modules.update(matplotlib=None, rich=None); "
+        "from skfedmtl._console import main; sys.exit(main(['report']))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 2

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._tools.files import read_npz, why_unwritable, write_npz, write_whole
+from skfedmtl._tools.files import read_npz, write_npz, write_whole
+from skfedmtl._tools.folders import why_unwritable
 from skfedmtl._tools.layout import Field, Layout, check_fields, digest, size_limit
 from skfedmtl._typing import Array
 

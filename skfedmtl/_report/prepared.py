@@ -17,7 +17,6 @@ from skfedmtl.attack import infer_constraints
 
 MAX_CATEGORIES = 50
 FEW = 10  #: different numbers that may be meant for classes
-TASKS = ("auto", "classification", "regression")
 
 
 class Asked(NamedTuple):

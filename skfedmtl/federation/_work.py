@@ -1,0 +1,153 @@
+"""What the commands of a federation do, apart from their options."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from skfedmtl._tools.files import write_whole
+from skfedmtl._tools.task import Task
+from skfedmtl._typing import Array
+
+__all__ = ["answer", "certify", "fit"]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def certify(options: argparse.Namespace) -> None:
+    """Write certificates."""
+    from skfedmtl.federation._certificates import make_certificates
+
+    for folder in make_certificates(options.folder, options.nodes, options.days):
+        print(folder)
+
+
+# -- the server -------------------------------------------------------------------------------
+
+
+class _Lines(Task):
+    """Prints a line a round."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def end(self, attributes: Any = None, metadata: Any = None) -> bool:
+        if attributes is not None:
+            self._count += 1
+            _say(
+                "round {}: objective {objective:.6g}, gap {gap:.3g}".format(
+                    self._count, **attributes()
+                )
+            )
+        return False
+
+
+def fit(options: argparse.Namespace) -> None:
+    """Fit a model through the nodes that connect."""
+    from skfedmtl._protocol import Watch
+    from skfedmtl.federation._server import FederatedServer
+    from skfedmtl.federation._tls import TLSTransport
+
+    names = FederatedServer(loss=options.loss).get_params()
+    server = FederatedServer(**{name: getattr(options, name) for name in names})
+
+    def numbers(solution: Any) -> dict[str, float]:
+        return {
+            "objective": solution.certificate.objective,
+            "gap": solution.certificate.gap,
+        }
+
+    with TLSTransport(options.address, options.certificates, nodes=options.nodes) as transport:
+        host, port = transport.address
+        _say(f"waiting at {host}:{port} for {', '.join(transport.labels)}")
+        server._fit(transport, Watch(_Lines(), numbers))
+    write_whole({options.output: lambda file: _save(server, file, options.output.suffix)})
+    for kind in ("absent", "refused"):
+        if names := getattr(server, f"{kind}_"):
+            _say(f"{kind}: {', '.join(names)}")
+    _say(f"objective {server.objective_:.6g}, gap {server.dual_gap_:.3g}: {options.output}")
+
+
+def _save(server: Any, file: BinaryIO, suffix: str) -> None:
+    if suffix == ".skops":
+        from skops.io import dump
+
+        dump(server.model_, file)
+        return
+    arrays = {
+        "nodes": server.nodes_,
+        "coef": server.coef_,
+        "intercept": server.intercept_,
+        "node_covariance_factor": server.node_covariance_factor_,
+        "objective": server.objective_,
+        "dual_objective": server.dual_objective_,
+        "loss": server.loss,
+    }
+    if server.common_coef_ is not None:
+        arrays["common_coef"] = server.common_coef_
+        arrays["common_intercept"] = server.common_intercept_
+    np.savez(file, **arrays)
+
+
+# -- a node -----------------------------------------------------------------------------------
+
+
+def answer(options: argparse.Namespace) -> None:
+    """Answer the server until it needs no more."""
+    from skfedmtl.federation._node import FederatedNode
+    from skfedmtl.federation._tls import serve_node
+
+    X, y = _read(Path(options.data), options.target, options.positive)
+    node = FederatedNode(
+        X,
+        y,
+        loss=options.loss,
+        fit_intercept=not options.no_intercept,
+        intercept_scaling=options.intercept_scaling,
+        min_rows=options.min_rows,
+        min_epochs=options.min_epochs,
+        max_row_norm=options.max_row_norm,
+        state_dir=options.state,
+        random_state=options.seed,
+    )
+    _say(f"{len(X)} rows of {X.shape[1]} features")
+    serve_node(node, options.server, options.certificates, wait=options.wait, report=_say)
+
+
+def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, Array]:
+    """Rows and targets of a file."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            if not {"X", "y"} <= set(file.files):
+                raise ValueError(f"{path} must hold X and y, holds {file.files}.")
+            X, y = file["X"].astype(float), file["y"]
+    elif path.suffix == ".csv":
+        X, y = _read_table(path, target)
+    else:
+        raise ValueError(f"--data must name an .npz or .csv file, got {path}.")
+    if positive is None:
+        return X, y.astype(float)
+    return X, np.where(y.astype(str) == positive, 1.0, -1.0)
+
+
+def _read_table(path: Path, target: str | None) -> tuple[Array, Any]:
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *lines = csv.reader(file)
+    if target not in header:
+        raise ValueError(f"--target must name one of the columns {header}, got {target!r}.")
+    place = header.index(target)
+    table = np.array(lines)
+    if table.ndim != 2 or table.shape[1] != len(header):
+        raise ValueError(f"{path} must hold {len(header)} values in every line.")
+    try:
+        X = np.delete(table, place, axis=1).astype(float)
+    except ValueError as error:
+        raise ValueError(f"{path} must hold numbers but for the target.") from error
+    return X, table[:, place]
