@@ -430,27 +430,28 @@ def relax_by_node(
 
 cdef inline Py_ssize_t _pass_in_kernel(
     LossKernel loss,
-    const double[:, ::1] K,
-    const double[::1] y,
-    const double[::1] weight,
+    const double* K,
+    Py_ssize_t n,
+    const double* y,
+    const double* weight,
     Py_ssize_t* order,
     Py_ssize_t live,
     double curvature,
-    double[::1] alpha,
+    double* alpha,
     double* f,
 ) noexcept nogil:
     """One pass over the rows listed in `order`; how many have moved, which are listed first."""
-    cdef Py_ssize_t kept = 0, n = K.shape[0], k, i
+    cdef Py_ssize_t kept = 0, k, i
     cdef double scale, q, old, new
     for k in range(live):
         i = order[k]
         scale = curvature * weight[i]
         old = alpha[i]
-        q = scale * K[i, i]
+        q = scale * K[i * n + i]
         new = loss.step(old, f[i], y[i], q)
         if new != old:
             alpha[i] = new
-            dense_move(_code, scale * loss.change(old, f[i], y[i], q, new), &K[i, 0], f, n)
+            dense_move(_code, scale * loss.change(old, f[i], y[i], q, new), &K[i * n], f, n)
             order[k] = order[kept]
             order[kept] = i
             kept += 1
@@ -458,7 +459,7 @@ cdef inline Py_ssize_t _pass_in_kernel(
 
 
 cdef inline double _energy(
-    const double[::1] weight, const double[::1] alpha, const double* f, double* before
+    const double* weight, const double* alpha, const double* f, double* before, Py_ssize_t n
 ) noexcept nogil:
     """The product of the changes of ``weight alpha`` and of ``f`` since `before`, now as they are.
 
@@ -466,7 +467,7 @@ cdef inline double _energy(
     times the curvature.
     """
     cdef double total = 0.0
-    cdef Py_ssize_t i, n = alpha.shape[0]
+    cdef Py_ssize_t i
     for i in range(n):
         total += weight[i] * (alpha[i] - before[i]) * (f[i] - before[n + i])
         before[i] = alpha[i]
@@ -476,11 +477,14 @@ cdef inline double _energy(
 
 def relax_in_kernel(
     LossKernel loss,
-    const double[:, ::1] K,
+    const double[::1] K,
+    const Py_ssize_t[::1] places,
     const double[::1] y,
     const double[::1] weight,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] ends,
     Py_ssize_t[::1] order,
-    uint64_t seed,
+    const uint64_t[::1] seeds,
     double curvature,
     double close,
     int least,
@@ -489,42 +493,59 @@ def relax_in_kernel(
     double[::1] alpha,
     double[::1] f,
 ):
-    """A node's proximal step as `relax_by_node` makes it, by its kernel ``K = X X'``.
+    """The nodes' proximal steps as `relax_by_node` makes them, by their kernels ``K = X X'``.
 
-    ``f`` begins as ``X base + curvature K (weight alpha)`` and ends as the same of the new
-    ``alpha``; ``order`` lists the rows of positive weight. How far a pass moves the weights
-    follows from how it moves ``f``.
+    That of a node begins at ``places[node]``, row after row, its rows at ``starts[node]``;
+    ``order`` lists its rows of positive weight from ``ends[node]``, counted within the node. ``f``
+    begins as ``X base + curvature K (weight alpha)`` and ends as the same of the new ``alpha``. How
+    far a pass moves the weights follows from how it moves ``f``.
     """
-    cdef Py_ssize_t n = K.shape[0], n_rows = order.shape[0], live
+    cdef Py_ssize_t node, n, n_rows, live, largest = 0
     cdef int n_passes, _more
     cdef double enough = close * close
-    cdef uint64_t state = seed | 1
+    cdef uint64_t state
+    cdef const double* own
+    cdef const double* targets
+    cdef const double* share
+    cdef Py_ssize_t* rows
+    cdef double* dual
+    cdef double* margin
     cdef double* before
-    if n_rows == 0:
-        return
-    before = <double*>malloc(2 * n * sizeof(double))
+    for node in range(starts.shape[0] - 1):
+        largest = max(largest, starts[node + 1] - starts[node])
+    before = <double*>malloc(max(2 * largest, 1) * sizeof(double))
     if before == NULL:
         raise MemoryError()
     with nogil:
-        memcpy(before, &alpha[0], n * sizeof(double))
-        memcpy(before + n, &f[0], n * sizeof(double))
-        for n_passes in range(1, most + 1):
-            state = _shuffle(&order[0], n_rows, state)
-            live = _pass_in_kernel(
-                loss, K, y, weight, &order[0], n_rows, curvature, alpha, &f[0]
-            )
-            if curvature * _energy(weight, alpha, &f[0], before) <= enough and n_passes >= least:
-                break
-            if n_passes == most:
-                break
-            for _more in range(between):
-                if live == 0:
-                    break
+        for node in range(starts.shape[0] - 1):
+            n, n_rows = starts[node + 1] - starts[node], ends[node + 1] - ends[node]
+            if n_rows == 0:
+                continue
+            own, targets, share = &K[places[node]], &y[starts[node]], &weight[starts[node]]
+            rows, dual, margin = &order[ends[node]], &alpha[starts[node]], &f[starts[node]]
+            state = seeds[node] | 1
+            memcpy(before, dual, n * sizeof(double))
+            memcpy(before + n, margin, n * sizeof(double))
+            for n_passes in range(1, most + 1):
+                state = _shuffle(rows, n_rows, state)
                 live = _pass_in_kernel(
-                    loss, K, y, weight, &order[0], live, curvature, alpha, &f[0]
+                    loss, own, n, targets, share, rows, n_rows, curvature, dual, margin
                 )
-                if curvature * _energy(weight, alpha, &f[0], before) <= 0.01 * enough:
+                if (
+                    curvature * _energy(share, dual, margin, before, n) <= enough
+                    and n_passes >= least
+                ):
                     break
+                if n_passes == most:
+                    break
+                for _more in range(between):
+                    if live == 0:
+                        break
+                    live = _pass_in_kernel(
+                        loss, own, n, targets, share, rows, live, curvature, dual, margin
+                    )
+                    if curvature * _energy(share, dual, margin, before, n) <= 0.01 * enough:
+                        break
     free(before)
 
 

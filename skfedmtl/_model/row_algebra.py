@@ -44,9 +44,15 @@ def sorted_rows(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -> A
     d = X.shape[1]
     rows = np.empty((len(order), d + len(more)))
     for part in chunks(len(order), d):  # no second copy of all rows
-        rows[part, :d] = X[order[part]]
+        rows[part, :d] = X[_as_slice(order[part])]
     rows[:, d:] = more
     return rows
+
+
+def _as_slice(index: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """The rows that most tables hold in order, but for those that came later, without a copy."""
+    run = slice(index[0], index[0] + len(index))
+    return run if np.array_equal(index, np.arange(run.start, run.stop)) else index
 
 
 def _sorted_sparse(X: Any, order: NDArray[np.intp], more: NDArray[np.float64]) -> Any:

@@ -114,8 +114,6 @@ class FederatedProblem:
         self._place[self._order] = np.arange(len(codes))
         self._node_weight = node_weight
         self._weigh(sample_weight)
-        # what centred rows are made of, shared with the caller until it is to change
-        self._given, self._owned = (X, y), False
         self._rows, self._targets = self._solver_rows(X, self._order), y[self._order]
         centred = intercept == "centred"
         self._x_mean = np.zeros((m, self._rows.shape[1]))
@@ -123,6 +121,8 @@ class FederatedProblem:
         parts = row_algebra.slices(np.diff(self._starts).tolist())
         rows = row_algebra.parts_of(self._rows, parts)
         if centred:
+            # what these are made of, shared with the caller until it is to change
+            self._given, self._owned = (X, y), False
             self._centre(np.arange(m))
             for l, own in enumerate(rows if issparse(X) else ()):
                 self._x_mean[l] = own.centre(self._share[parts[l]])

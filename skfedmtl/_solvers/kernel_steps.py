@@ -11,7 +11,7 @@ import numpy as np
 from skfedmtl._kernels import _sdca
 from skfedmtl._model import PrimalLoss
 from skfedmtl._protocol import Moved, NodeTable
-from skfedmtl._solvers.node_steps import effort_of
+from skfedmtl._solvers.node_steps import effort_of, live_ends
 from skfedmtl._typing import Array
 
 
@@ -30,19 +30,24 @@ class KernelPasses:
 
     def __init__(self, nodes: NodeTable, alpha: Array, curve: PrimalLoss) -> None:
         self._nodes, self.curve, self.alpha = nodes, curve, alpha
-        self._grams = [nodes.gram(l) for l in range(len(nodes))]
+        counts = np.diff(nodes.starts)
+        self._places = np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(counts * counts)])
+        self._kernels = np.empty(self._places[-1])
+        for l in range(len(nodes)):
+            self.gram(l)[:] = nodes.gram(l)
         self.V = nodes.moments_of(alpha)
         self.W = np.zeros_like(self.V)
         self._settle()
 
     def gram(self, l: int) -> Array:
-        """The kernel of a node."""
-        return self._grams[l]
+        """The kernel of a node: a view."""
+        n = len(self._nodes.rows(l))
+        return self._kernels[self._places[l] : self._places[l + 1]].reshape(n, n)
 
     def refresh(self, moved: Moved) -> None:
         """Take note of rows of these nodes that have changed, or of dual variables."""
         for l, rows in moved.items():
-            X, K = self._nodes.rows(l), self._grams[l]
+            X, K = self._nodes.rows(l), self.gram(l)
             products = X[rows] @ X.T
             K[rows] = products
             K[:, rows] = products.T
@@ -52,32 +57,32 @@ class KernelPasses:
     def _settle(self) -> None:
         """What follows from the dual variables, free of accumulated rounding."""
         nodes = self._nodes
-        coefficient = nodes.weight * self.alpha
-        self._pulls = [
-            K @ coefficient[part] for K, part in zip(self._grams, nodes.parts, strict=True)
-        ]
-        self._orders = [np.flatnonzero(nodes.weight[part] > 0.0) for part in nodes.parts]
+        self._pulls = nodes.margins(self.V)
+        heavy = np.flatnonzero(nodes.weight > 0.0)
+        first = np.repeat(nodes.starts[:-1], np.diff(nodes.starts))
+        self._order, self._ends = heavy - first[heavy], live_ends(nodes)
 
     def run(self, base: Array, rho: float, residual: float, rng: np.random.Generator) -> None:
         """Improve the dual variables until the weights rest; no losses are told."""
         nodes, loss = self._nodes, self.curve
-        effort = effort_of(loss, residual)
-        seeds = rng.integers(2**63, size=len(nodes)).tolist()
+        seeds = rng.integers(2**63, size=len(nodes)).astype(np.uint64)
         margins = nodes.margins(base)
-        for l, part in enumerate(nodes.parts):
-            f = margins[part] + self._pulls[l] / rho
-            _sdca.relax_in_kernel(
-                loss.kernel,
-                self._grams[l],
-                nodes.y[part],
-                nodes.weight[part],
-                self._orders[l],
-                seeds[l],
-                1.0 / rho,
-                *effort,
-                self.alpha[part],
-                f,
-            )
-            self._pulls[l] = (f - margins[part]) * rho
+        f = margins + self._pulls / rho
+        _sdca.relax_in_kernel(
+            loss.kernel,
+            self._kernels,
+            self._places,
+            nodes.y,
+            nodes.weight,
+            nodes.starts,
+            self._ends,
+            self._order,
+            seeds,
+            1.0 / rho,
+            *effort_of(loss, residual),
+            self.alpha,
+            f,
+        )
+        self._pulls = (f - margins) * rho
         self.V = nodes.moments_of(self.alpha)
         self.W = base + self.V / rho

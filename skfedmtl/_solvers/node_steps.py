@@ -96,6 +96,13 @@ def effort_of(loss: PrimalLoss, residual: float) -> Effort:
     return Effort(close, least, MOST, BETWEEN)
 
 
+def live_ends(nodes: NodeTable) -> NDArray[np.intp]:
+    """Where each node's rows begin among those of positive weight, and where the last one's end."""
+    live = nodes.weight > 0.0
+    ends: NDArray[np.intp] = np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(live)])
+    return ends[nodes.starts]
+
+
 def is_cheap(nodes: NodeTable) -> bool:
     smaller = np.minimum(np.diff(nodes.starts), nodes.X.shape[1])
     numbers = int(np.square(smaller).sum())
@@ -157,8 +164,7 @@ class Passes(_OfAllRows):
         self.curve: PrimalLoss = curve or nodes.loss
         self._tells = curve is None
         self.alpha = alpha
-        live = nodes.weight > 0.0
-        self._ends = np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(live)])[nodes.starts]
+        self._ends = live_ends(nodes)
         self._blocks = list(_blocks(nodes))
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)

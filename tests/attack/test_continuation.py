@@ -1,5 +1,8 @@
 """Attacks on victims whose kinks are smoothed, ever less."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -303,3 +306,18 @@ def test_one_victim_out_of_reach_leaves_its_mark(monkeypatch):
     assert again.is_near
     again.restore(game.state(), rows)
     assert not again.is_near
+
+
+def test_a_game_goes_with_its_last_name():
+    """It holds a copy of all rows, which no circle may keep while the next one is made."""
+    poisoner = played("hinge")
+    game = poisoner.game(FollowedBilevel, smoothing=1.0)
+    game.value(poisoner.start_.X)
+    game.gradient("total")
+    gone = weakref.ref(game)
+    gc.disable()
+    try:
+        del game
+        assert gone() is None
+    finally:
+        gc.enable()

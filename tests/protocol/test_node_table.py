@@ -119,3 +119,16 @@ def test_rows_are_copied_a_few_at_a_time(chunk, d, monkeypatch):
     X, order = rng.normal(size=(20, d)), rng.permutation(20)
     rows = row_algebra.sorted_rows(X, order, np.array([2.0]))
     assert_array_equal(rows, np.column_stack([X[order], np.full(20, 2.0)]))
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 40), d=st.integers(1, 4))
+def test_sorted_rows_are_the_rows_in_their_order(seed, n, d):
+    """Runs of rows that lie together, one among others, and a permutation; more than a chunk."""
+    rng = np.random.default_rng(seed)
+    X, late = rng.normal(size=(n, d)), rng.random(n) < 0.1
+    runs = np.argsort(np.where(late, rng.integers(0, n + 1, n), np.arange(n)), kind="stable")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_algebra, "_CHUNK", 3 * d)
+        for order in (np.arange(n), runs, rng.permutation(n)):
+            rows = row_algebra.sorted_rows(X, order, np.array([2.0]))
+            assert_array_equal(rows, np.column_stack([X[order], np.full(n, 2.0)]))

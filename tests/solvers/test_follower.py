@@ -277,7 +277,10 @@ def by_kernel(loss, node, rho, *how):
     X, y, weight, alpha, base = node
     alpha, order, K = alpha.copy(), np.flatnonzero(weight > 0.0), X @ X.T
     f = X @ base + K @ (weight * alpha) / rho
-    _sdca.relax_in_kernel(loss.kernel, K, y, weight, order, 7, 1.0 / rho, *how, alpha, f)
+    ends, seeds = np.array([0, len(order)], dtype=np.intp), np.array([7], dtype=np.uint64)
+    places, starts = np.array([0, K.size]), np.array([0, len(K)])
+    tables = (loss.kernel, K.ravel(), places, y, weight, starts, ends, order, seeds)
+    _sdca.relax_in_kernel(*tables, 1.0 / rho, *how, alpha, f)
     return alpha, f
 
 
@@ -303,6 +306,50 @@ def test_steps_by_kernels_are_steps_by_features(loss, seed, n, d, zeros, rho):
         assert_allclose(found, alpha, atol=1e-9 * scale)
         assert_allclose(f, X @ w, atol=1e-9 * scale * (1.0 + abs(X).sum(axis=1).max()))
         assert_array_equal(found[weight == 0.0], start[weight == 0.0])
+
+
+@pytest.mark.parametrize("loss", ALL_LOSSES)
+@given(seed=st.integers(0, 2**32 - 1), counts=st.lists(st.integers(0, 6), min_size=1, max_size=5))
+def test_steps_of_many_kernels_are_those_of_each(loss, seed, counts):
+    """To the last bit, with nodes among them that have no rows, or none of any weight."""
+    kernel, rng = loss_of(loss).kernel, np.random.default_rng(seed)
+    made = [make_node(loss, seed + 1 + l, max(n, 1), 9, False) for l, n in enumerate(counts)]
+    nodes = [[part[:n] for part in node[:4]] for node, n in zip(made, counts, strict=True)]
+    grams, seeds = [X @ X.T for X, *_ in nodes], rng.integers(2**63, size=len(nodes))
+    y, weight, alpha = (np.concatenate([node[k] for node in nodes]) for k in (1, 2, 3))
+    f = rng.normal(size=len(y))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    if len(y):
+        weight[starts[0] : starts[1]] = 0.0
+    heavy = weight > 0.0
+
+    def relax(first, last, alpha, f):
+        at = slice(starts[first], starts[last])
+        live = np.concatenate([[0], np.cumsum(heavy[at])])
+        own = starts[first : last + 1] - starts[first]
+        order = [np.flatnonzero(heavy[starts[l] : starts[l + 1]]) for l in range(first, last)]
+        _sdca.relax_in_kernel(
+            kernel,
+            np.concatenate([K.ravel() for K in grams[first:last]]),
+            np.concatenate([[0], np.cumsum([K.size for K in grams[first:last]])]),
+            y[at],
+            weight[at],
+            own,
+            live[own],
+            np.concatenate(order),
+            seeds[first:last].astype(np.uint64),
+            0.7,
+            *(0.0, 1, 5, 2),
+            alpha[at],
+            f[at],
+        )
+
+    together, each = (alpha.copy(), f.copy()), (alpha.copy(), f.copy())
+    relax(0, len(nodes), *together)
+    for l in range(len(nodes)):
+        relax(l, l + 1, *each)
+    assert_array_equal(together, each)
+    assert_array_equal(together[0][~heavy], alpha[~heavy])
 
 
 @pytest.mark.parametrize("loss", ALL_LOSSES)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._model import PrimalLoss
-from skfedmtl._protocol import Iterate, Moved
+from skfedmtl._protocol import FederatedProblem, Iterate, Moved
 from skfedmtl._solvers import Adjoint, Solved, SplittingSolver, first_rho
 from skfedmtl._tools.layout import Field, Layout, like
 from skfedmtl._typing import Array
@@ -17,6 +18,35 @@ from skfedmtl.attack._bilevel.generator import as_text, set_state, state_field
 from skfedmtl.attack._bilevel.objective import EXACT, Damage, UpperObjective
 from skfedmtl.attack._feasible import FeasibleSet
 from skfedmtl.attack._setting import CleanData, Judged, Start, Victim, upper_loss
+
+
+@dataclass(frozen=True)
+class _OwnRows:
+    """The damage done to rows that nodes are fitted to."""
+
+    problem: FederatedProblem
+    shares: list[Array]
+
+    def __call__(self, l: int) -> Damage | None:
+        nodes, share = self.problem.nodes, self.shares[l]
+        if not share.any():
+            return None
+        return Damage(nodes.rows(l), nodes.y[nodes.parts[l]], share, True)
+
+
+@dataclass(frozen=True)
+class _OtherRows:
+    """The same of rows that no node holds."""
+
+    problem: FederatedProblem
+    rows: dict[int, tuple[Array, Array, Array]]
+
+    def __call__(self, l: int) -> Damage | None:
+        if l not in self.rows:
+            return None
+        X, y, share = self.rows[l]
+        moved, targets = self.problem.node_rows(l, X, y)
+        return Damage(moved, targets, share, False)
 
 
 class Bilevel:
@@ -69,11 +99,9 @@ class Bilevel:
         self._injected = np.arange(n, n + k)
         if judged.fitted:
             shares = np.concatenate([judged.share, np.zeros(k)])
-            self._shares = self._problem.split(shares)
-            damage = self._own_rows
+            damage: _OwnRows | _OtherRows = _OwnRows(self._problem, self._problem.split(shares))
         else:
-            self._others = _by_node(self._victim, judged)
-            damage = self._other_rows
+            damage = _OtherRows(self._problem, _by_node(self._victim, judged))
         self._damage, self._upper_loss = damage, judged.loss
         self._rng, self._tol = rng, tol
         self._begin(self._problem.weights(victim.coef_, victim.intercept_))
@@ -97,19 +125,6 @@ class Bilevel:
             self._adjoint,
             accuracy,
         )
-
-    def _own_rows(self, l: int) -> Damage | None:
-        nodes, share = self._problem.nodes, self._shares[l]
-        if not share.any():
-            return None
-        return Damage(nodes.rows(l), nodes.y[nodes.parts[l]], share, True)
-
-    def _other_rows(self, l: int) -> Damage | None:
-        if l not in self._others:
-            return None
-        X, y, share = self._others[l]
-        moved, targets = self._problem.node_rows(l, X, y)
-        return Damage(moved, targets, share, False)
 
     def value(self, rows: Array, y: Array | None = None) -> float:
         """H after the victim has been fitted to these rows, and targets if given."""

@@ -155,7 +155,25 @@ def _ascend(
     checkpoint: Checkpoint | None,
     shares: list[Array] | None = None,
 ) -> Attempt:
-    """Raise H from rows, or go on from the checkpoint; `shares` count of every row if given."""
+    """Raise H from rows, and judge where that ends; no game is left while others are judged."""
+    end, history = _raise(case, settings, seed, task, start, leg, checkpoint, shares)
+    return judge.attempt(origin, end, history)
+
+
+def _raise(
+    case: Case,
+    settings: Settings,
+    seed: int,
+    task: Task,
+    start: Start,
+    leg: Leg,
+    checkpoint: Checkpoint | None,
+    shares: list[Array] | None,
+) -> tuple[Start, list[float]]:
+    """Where an ascent from rows, or from the checkpoint, ends, and H on its way.
+
+    `shares` count of every row if given.
+    """
     game = make_game(
         settings.kind,
         case.victim,
@@ -193,7 +211,7 @@ def _ascend(
             checkpoint.save({**ascent.state(), **game.state()})
 
     ascent.run(leg.max_iter, after_step, task)
-    return judge.attempt(origin, playing.at(ascent.best), ascent.history)
+    return playing.at(ascent.best), ascent.history
 
 
 class _Playing:

@@ -119,10 +119,9 @@ def radii_of(radius: Any, clean: CleanData, codes: NDArray[np.int64], storage: S
     """Of the balls of rows in these nodes."""
     if radius != "max":
         return np.full(len(codes), float(radius))
-    norms = storage.norms(clean.X)
     largest = np.zeros(codes.max(initial=-1) + 1)
-    for code in np.unique(codes):
-        largest[code] = norms[clean.codes == code].max()
+    rows = np.flatnonzero(np.isin(clean.codes, codes))
+    np.maximum.at(largest, clean.codes[rows], storage.norms(clean.X[rows]))
     return largest[codes]
 
 
