@@ -10,7 +10,9 @@ How to read the table
     us/round     microseconds of a round, a node
     power        of the nodes with which seconds have grown since the line before
 
-    python benchmarks/scale/mocha.py [--output DIR] [--nodes N ...]
+    python benchmarks/scale/mocha.py [--output DIR] [--nodes N ...] [--losses NAME ...]
+
+Kept here: ``--losses squared_error``, and ``--losses hinge --nodes 100 1000`` in ``results/hinge``.
 """
 
 import sys
@@ -72,9 +74,10 @@ def main(argv=None):
     """Fit, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
     parser.add_argument("--nodes", nargs="+", type=at_least_one, default=[100, 1_000, 10_000])
+    parser.add_argument("--losses", nargs="+", choices=ESTIMATORS, default=list(ESTIMATORS))
     arguments = parser.parse_args(argv)
     rows = []
-    for loss in ESTIMATORS:
+    for loss in arguments.losses:
         before = None
         for n_nodes in arguments.nodes:
             print(f"{loss}, {n_nodes} nodes ...", file=sys.stderr, flush=True)
