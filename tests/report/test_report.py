@@ -571,6 +571,7 @@ def test_ctrl_c_of_a_terminal_ends_all_processes(tmp_path):
     """To the whole group, workers among it, once the work has begun."""
     code = (
         "import signal, sys\n"
+        "from skfedmtl._console import main\n"
         "from skfedmtl._report import command, plan\n"
         "run = plan.run\n"
         "def told(*args):\n"
@@ -579,7 +580,7 @@ def test_ctrl_c_of_a_terminal_ends_all_processes(tmp_path):
         "        print('piece', flush=True)\n"
         "command.run = told\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "sys.exit(command.main(sys.argv[1:]))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
     )
     options = ["report", "--n-jobs", "2", "--repeats", "40", "--bound-iter", "30"]
     options += ["--no-remedies", "--attack", "direct", "--output", str(tmp_path)]
