@@ -5,7 +5,7 @@ from skfedmtl._solvers.adjoint import Adjoint, Solved
 from skfedmtl._solvers.follower import Follower, first_rho
 from skfedmtl._solvers.iteration import Iteration
 from skfedmtl._solvers.line_search import backtrack
-from skfedmtl._solvers.mocha import MochaSolver
+from skfedmtl._solvers.mocha import KeptAnswers, MochaSolver
 from skfedmtl._solvers.progress import add_histories
 from skfedmtl._solvers.schedule import make_schedule
 from skfedmtl._solvers.splitting import SplittingSolver
@@ -14,6 +14,7 @@ __all__ = [
     "Adjoint",
     "Follower",
     "Iteration",
+    "KeptAnswers",
     "MochaSolver",
     "Solved",
     "SplittingSolver",

@@ -86,7 +86,7 @@ class MochaSolver:
         log = Log(server, nodes, watch)
         log.offer_nothing(server, nodes)
         greeted = nodes.greet(Greeting(server.response.W))
-        kept = _Kept(nodes, server.V, greeted)
+        kept = KeptAnswers(nodes, server.V, greeted)
         points = _Points(server.response.W, greeted.loss)
         daring, gaps = np.ones(len(nodes)), [np.inf, np.inf]
         with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
@@ -110,7 +110,7 @@ class MochaSolver:
                 if closed:
                     # the nodes' own report has the last word
                     log.close(server, nodes)
-                    kept = _Kept(nodes, server.V, nodes.greet(Greeting(points.mean)))
+                    kept = KeptAnswers(nodes, server.V, nodes.greet(Greeting(points.mean)))
             if log.stopped and not closed:
                 log.close(server, nodes)
         return log.solution(self.tol)
@@ -160,10 +160,13 @@ def _learn(daring: Array, which: NDArray[np.intp], newest: Array) -> None:
     daring[which] = np.clip(daring[which] * factor, 0.1, 50.0)
 
 
-class _Kept:
-    """What the server knows of the answers that the nodes keep."""
+class KeptAnswers:
+    """What the server knows of the answers that the nodes keep.
 
-    def __init__(self, nodes: Nodes, V: Array, greeted: Greeted) -> None:
+    Of `nodes` it reads the loss alone.
+    """
+
+    def __init__(self, nodes: Any, V: Array, greeted: Greeted) -> None:
         m, d = V.shape
         self.V = V.copy()
         self.conjugate = np.array(greeted.conjugate)

@@ -22,6 +22,8 @@ class Hosted(NamedTuple):
 
     n_features: Number
     n_coordinates: Number  #: of its weights: features, and a constant if there is one
+    squared_norm: Number  #: mean of its rows' squared lengths, weighted
+    loss: Number  #: of weights of zero
 
 
 class Conclusion(NamedTuple):

@@ -136,6 +136,10 @@ class FederatedNode:
         self._n_coordinates = len(self._problem.server.V[0])
         self._cold = self._problem.nodes.party(0)
         self._cold.reseed(_seed(random_state))
+        greeted = copy.copy(self._cold).greet(Greeting(np.zeros(self._n_coordinates)))
+        self._hosted = Hosted(
+            self._problem.n_features, self._n_coordinates, greeted.squared_norm, greeted.loss
+        )
         self._begin(0)
         self._file: StateFile | None = None
         if state_dir is not None:
@@ -239,8 +243,7 @@ class FederatedNode:
         self._begin(frame.exchange)
         if hello.resume:
             self._node = self._before = node
-        hosted = Hosted(self._problem.n_features, self._n_coordinates)
-        return self._keep(frame.exchange, hosted)
+        return self._keep(frame.exchange, self._hosted)
 
     def _conclude(self, message: Conclusion) -> Concluded:
         """What the weights' intercepts are."""

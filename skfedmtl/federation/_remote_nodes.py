@@ -4,9 +4,9 @@ A solver's messages that need no answer wait, and travel with the next one that 
 is numbered, and says which answer of its node was the last to arrive: a node whose answer was lost
 goes back to where it was then, so that both sides know the same.
 
-Who misses `patience` exchanges on end, or answers them wrong, is left out: the solver begins anew
-with the others, from their dual variables, and the one left out is a node without rows, of whose
-loss the certificate says nothing.
+Who misses `patience` exchanges on end, answers them wrong, or has said `patience` times what it
+contradicts, is left out: the solver begins anew with the others, from their dual variables, and the
+one left out is a node without rows, of whose loss the certificate says nothing.
 """
 
 from __future__ import annotations
@@ -45,10 +45,14 @@ from skfedmtl.federation._messages import (
     Hosted,
     Refusal,
 )
+from skfedmtl.federation._trust import LIES, Fault, Witness
 
 __all__ = ["FederationError", "RemoteNodes", "Restarted"]
 
 _ROUNDING = 1.0 + 1e-9  #: what sums in another order may add to a length
+_SILENT = Fault("silent", "did not answer in time")
+_EXCHANGE = Fault("exchange", "answered another exchange")
+_KIND = Fault("kind", "answered another question")
 
 
 class FederationError(RuntimeError):
@@ -111,14 +115,14 @@ class RemoteNodes:
         self._known = [0] * m
         self._pending: list[list[Any]] = [[] for _ in range(m)]
         self._faults, self._lapses = [0] * m, [0] * m
-        self._reason = [""] * m
+        self._lies = [0] * m  #: which no later answer mends
+        self._reason = [_SILENT] * m
         self._forgetful: set[int] = set()  #: who has lost its state, and is to be met again
         self.absent: set[int] = set()  #: who has fallen silent
-        self.refused: set[int] = set()  #: who has answered wrong
+        self.refused: dict[int, str] = {}  #: who has answered wrong, and how
         self.n_coordinates = 0
-        self._longest = np.inf
-        if max_row_norm is not None:
-            self._longest = _ROUNDING * max_row_norm * float(np.abs(self.loss.bounds).max())
+        self._longest = np.inf if max_row_norm is None else _ROUNDING * max_row_norm
+        self._witnesses: dict[int, Witness] = {}
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -126,14 +130,14 @@ class RemoteNodes:
     @property
     def left(self) -> list[int]:
         """The nodes that take part."""
-        return [l for l in range(len(self)) if l not in self.absent | self.refused]
+        return [l for l in range(len(self)) if l not in self.absent and l not in self.refused]
 
     # -- before and after a fit ---------------------------------------------------------------
 
     def meet(self) -> int:
         """Introduce the server to all nodes; how many features they have."""
         hosted = self._first_meeting()
-        found = {hosts: self._labels[l] for l, hosts in hosted.items()}
+        found = {hosts[:2]: self._labels[l] for l, hosts in hosted.items()}
         if len(found) > 1:
             raise FederationError(
                 "nodes must have the same features, and an intercept of the same kind; "
@@ -151,7 +155,11 @@ class RemoteNodes:
                 continue
 
     def conclude(self, W: Array, common: Array) -> list[Concluded | None]:
-        """Ask for the intercepts; None of who is left out."""
+        """Ask for the intercepts; None of who is left out.
+
+        Who has once contradicted itself is left out at the latest here.
+        """
+        self._expel([l for l in self.left if self._lies[l]])
         answers = self._persist([Conclusion(w, common) for w in W], Concluded)
         return [answers.get(l) for l in range(len(self))]
 
@@ -191,7 +199,9 @@ class RemoteNodes:
         """End a round, when the nodes are next asked."""
         for l in self.left:
             if mixture.t[l].any():
-                self._pending[l].append(Mixture(mixture.t[l].copy()))
+                own = Mixture(mixture.t[l].copy())
+                self._pending[l].append(own)
+                self._doubt(l, self._witnesses[l].mix(own))
 
     def keep(self, share: Share) -> None:
         """Keep the last step of all, when they are next asked."""
@@ -199,6 +209,12 @@ class RemoteNodes:
             if self._pending[l] and isinstance(self._pending[l][-1], Share):
                 self._pending[l].pop()  # of the same step: the last one stands
             self._pending[l].append(share)
+            self._doubt(l, self._witnesses[l].share(share))
+
+    def _doubt(self, l: int, fault: Fault | None) -> None:
+        """Note what is wrong with what a node has said before."""
+        if fault is not None:
+            self._note(l, fault, is_lie=True)
 
     # -- exchanges ----------------------------------------------------------------------------
 
@@ -234,15 +250,15 @@ class RemoteNodes:
         answers = {}
         lapsed = False
         for l in asked:
-            answer = self._read(replies.get(self._labels[l]), l, kind)
-            if isinstance(answer, str):
-                self._note(l, answer, is_silent=self._labels[l] not in replies)
+            answer = self._read(replies.get(self._labels[l]), l, kind, messages[l])
+            if isinstance(answer, Fault):
+                self._note(l, answer, is_lie=l in self._witnesses and answer.code in LIES)
             elif answer is None:
                 lapsed = True
             else:
                 answers[l] = answer
                 self._known[l], self._faults[l], self._pending[l] = self._exchange, 0, []
-        self._expel([l for l in asked if self._faults[l] >= self._patience])
+        self._expel([l for l in asked if self._is_worn_out(l)])
         if lapsed:
             self._meet_again()
         return answers
@@ -251,24 +267,24 @@ class RemoteNodes:
         """What waits for a node; a first message comes alone."""
         return [] if kind is Hosted else self._pending[l]
 
-    def _read(self, reply: bytes | None, l: int, kind: Any) -> Any:
-        """An answer; in words what is wrong with it; or None of a node that has lost its state."""
+    def _read(self, reply: bytes | None, l: int, kind: Any, question: Any) -> Any:
+        """An answer; what is wrong with it; or None of a node that has lost its state."""
         if reply is None:
-            return "did not answer in time"
+            return _SILENT
         try:
             frame = decode(reply)
         except WireError as error:
-            return f"answered what is no message: {error}"
+            return Fault("unreadable", f"answered what is no message: {error}")
         answer = frame.messages[0]
         if isinstance(answer, Refusal):
             return self._refusal(l, answer)
         if frame.exchange != self._exchange or len(frame.messages) > 1:
-            return "answered another exchange"
+            return _EXCHANGE
         if not isinstance(answer, kind):
-            return "answered another question"
-        return self._wrong_with(answer) or answer
+            return _KIND
+        return self._wrong_with(answer, l, question) or answer
 
-    def _refusal(self, l: int, refusal: Refusal) -> str | None:
+    def _refusal(self, l: int, refusal: Refusal) -> Fault | None:
         known = {int(code) for code in Code}
         code = Code(int(refusal.code)) if refusal.code in known else Code.FAILED
         if code in FINAL:
@@ -279,10 +295,10 @@ class RemoteNodes:
                 self._forgetful.add(l)
                 self._pending[l] = []
                 return None
-        return REASONS[code]
+        return Fault(code.name.lower(), REASONS[code])
 
-    def _wrong_with(self, answer: Any) -> str:
-        """What an honest node's answer cannot be; empty if nothing."""
+    def _wrong_with(self, answer: Any, l: int, question: Any) -> Fault | None:
+        """What an honest node's answer cannot be."""
         lengths = {
             "v": self.n_coordinates,
             "dv": self.n_coordinates,
@@ -292,25 +308,35 @@ class RemoteNodes:
         }
         for name, value in answer._asdict().items():
             if name in lengths and len(value) != lengths[name]:
-                return f"answered a field {name} of another length"
-        if "v" in answer._fields and np.linalg.norm(answer.v) > self._longest:
-            return "answered a moment longer than max_row_norm allows"
-        return ""
+                return Fault("length", f"answered a field {name} of another length")
+        if isinstance(answer, Hosted) and l not in self._witnesses:
+            fault = Witness.fault_of(self.loss, answer, self._longest)
+            if fault is None:
+                self._witnesses[l] = Witness(self.loss, answer, self._longest)
+            return fault
+        return self._witnesses[l].hear(question, answer)
 
-    def _note(self, l: int, reason: str, *, is_silent: bool) -> None:
+    def _note(self, l: int, fault: Fault, *, is_lie: bool) -> None:
         self._faults[l] += 1
-        self._reason[l] = reason
-        if not is_silent and not self._expels:
-            raise FederationError(f"node {self._labels[l]!r} {reason}.")
-        if self._faults[l] >= self._patience:
-            (self.absent if is_silent else self.refused).add(l)
+        self._lies[l] += is_lie
+        self._reason[l] = fault
+        if fault is not _SILENT and not self._expels:
+            raise FederationError(f"node {self._labels[l]!r} {fault.words}.")
+
+    def _is_worn_out(self, l: int) -> bool:
+        return max(self._faults[l], self._lies[l]) >= self._patience
 
     def _expel(self, which: Iterable[int]) -> None:
         """Begin anew without these nodes."""
         gone = list(which)
         if not gone:
             return
-        said = "; ".join(f"node {self._labels[l]!r} {self._reason[l]}" for l in gone)
+        for l in gone:
+            if self._reason[l] is _SILENT:
+                self.absent.add(l)
+            else:
+                self.refused[l] = self._reason[l].code
+        said = "; ".join(f"node {self._labels[l]!r} {self._reason[l].words}" for l in gone)
         self._report(f"left out: {said}")
         if not self.left:
             raise FederationError(f"no node is left: {said}.")

@@ -53,8 +53,9 @@ default="learned"
     max_row_norm : float or None, default=None
         That all nodes have declared: a moment that no such rows have is a wrong answer.
     on_refused : {"expel", "error"}, default="expel"
-        What becomes of a node that answers wrong `patience` times on end: the fit goes on without
-        it, or the first wrong answer is an error. Nodes that fall silent are left out in any case.
+        What becomes of a node that answers wrong `patience` times on end, or contradicts so many
+        times what it has said of its loss: the fit goes on without it, or the first wrong answer is
+        an error. Nodes that fall silent are left out in any case.
     patience : int, default=3
         Exchanges on end that a node may miss.
     deadline : float, default=60.0
@@ -66,12 +67,15 @@ default="learned"
     ----------
     nodes_ : ndarray of shape (n_nodes,)
         Labels of the nodes that the model and its certificate are of, sorted.
-    absent_, refused_ : list
-        Labels of those that were left out, as they fell silent or answered wrong.
+    absent_ : list
+        Labels of those that were left out as they fell silent.
+    refused_ : dict of str
+        By label, in a word why a node was left out that answered wrong.
     coef_, intercept_, common_coef_, common_intercept_ : ndarray, or None
         As those of `FMTLClassifier`; there is no ``dual_coef_``.
     objective_, dual_objective_, dual_gap_ : float
-        As those of `FMTLClassifier`. They trust what the nodes say.
+        As those of `FMTLClassifier`, of the losses that the nodes have told of: what a node says
+        must be true of some convex loss.
     node_covariance_factor_ : ndarray of shape (n_nodes, rank)
         ``F`` with ``Sigma = F F'``.
     history_ : dict of ndarray
@@ -235,7 +239,7 @@ default="learned"
             model.classes_ = np.array([-1.0, 1.0])
         self.model_ = model
         self.absent_ = labels[sorted(nodes.absent)].tolist()
-        self.refused_ = labels[sorted(nodes.refused)].tolist()
+        self.refused_ = {labels[l].item(): code for l, code in sorted(nodes.refused.items())}
 
     def _warn_if_short(self, solution: Solution) -> None:
         if self.tol == 0 or solution.converged or solution.stopped:

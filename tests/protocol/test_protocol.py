@@ -22,8 +22,8 @@ from skfedmtl._model.quadratic import Fixed, Independent
 from skfedmtl._protocol.messages import MEMORY, Greeting, Mixture, Order, Question
 from skfedmtl._protocol.node import Node
 from skfedmtl._protocol.server import Server
+from skfedmtl._solvers import KeptAnswers
 from skfedmtl._solvers.bundle import Answers, _Mixture, combine
-from skfedmtl._solvers.mocha import _Kept
 from skfedmtl._solvers.progress import Log
 
 SCHEDULES = {
@@ -228,7 +228,7 @@ def test_the_servers_books_are_right(problem, kind, seed):
     task = fitted._problem(problem.X, problem.y, problem.codes, labels, weight)
     server, nodes = task.server, task.nodes
     log = Log(server, nodes)
-    kept = _Kept(nodes, server.V, nodes.greet(Greeting(server.response.W)))
+    kept = KeptAnswers(nodes, server.V, nodes.greet(Greeting(server.response.W)))
     rng = np.random.default_rng(seed)
     for _ in range(14):
         for l in np.flatnonzero(rng.random(len(nodes)) < 0.6):
