@@ -9,6 +9,10 @@ and where the loss of a row is of bounded slope, ``|f_j - f_k| <= R ||w_j - w_k|
 ``||v_j|| <= R``, with R the slope's bound times the root mean square of the rows' lengths. A node
 that keeps to this has told of the largest of the planes ``-v_j . w - c_j``, which is convex: the
 certificate is that of the problem with this function in the place of its loss.
+
+Of `MochaSolver` dual points are composed by the server. Where dual variables are free the shares
+are too, and rounding may then spoil what is composed: such points are not held against a node, and
+the bound is that of its report.
 """
 
 from __future__ import annotations
@@ -89,9 +93,10 @@ class Witness:
         nothing = Point(np.zeros(int(hosted.n_coordinates)), 0.0)
         self._duals = [nothing]  # the loss is at least 0
         self._prices = [nothing._replace(value=float(hosted.loss))]
+        self._most_conjugate = 0.0
         self._step = nothing, 0.0  #: the last proximal step, and its linear sum
         self._mean = nothing.place  #: that the node's answers to rounds go into
-        self._kept: KeptAnswers | None = None
+        self._kept: KeptAnswers | None = None  #: what its answers compose
 
     @staticmethod
     def fault_of(loss: Loss, hosted: Hosted, longest: float) -> Fault | None:
@@ -140,8 +145,9 @@ class Witness:
         if fault is None:
             self._step = dual, answer.linear
             self._mean = greeting.w
-            every = answer._replace(conjugate=np.array([answer.conjugate]))
-            self._kept = KeptAnswers(self, answer.v[None], every)
+            if np.isfinite(self.loss.bounds).any():
+                every = answer._replace(conjugate=np.array([answer.conjugate]))
+                self._kept = KeptAnswers(self, answer.v[None], every)
         return fault
 
     def _stepped(self, order: StepOrder, answer: StepAnswer) -> Fault | None:
@@ -155,35 +161,37 @@ class Witness:
         return fault
 
     def _answered(self, order: Order, answer: Answer) -> Fault | None:
-        kept = self._begun()
-        before, after = answer.conjugates
-        v = kept.V[0].copy()
         local = order.w + order.curvature * answer.dv
         mean = self._mean + AVERAGING * (local - self._mean)
-        duals = [Point(v, before), Point(v + answer.dv, after)]
         points = zip((order.w, local, mean), answer.losses, strict=True)
-        fault = self._enter(duals, [Point(*point) for point in points])
+        fault = self._enter(self._composed(answer), [Point(*point) for point in points])
         if fault is None:
-            kept.add(np.zeros(1, dtype=np.intp), [answer])
             self._mean = mean
+            if self._kept is not None:
+                self._kept.add(np.zeros(1, dtype=np.intp), [answer])
         return fault
+
+    def _composed(self, answer: Answer) -> list[Point]:
+        """The dual points of an answer, a change of what the server has composed."""
+        if self._kept is None:
+            return []
+        v = self._kept.V[0].copy()
+        before, after = answer.conjugates
+        return [Point(v, before), Point(v + answer.dv, after)]
 
     def mix(self, mixture: Mixture) -> Fault | None:
         """What is wrong with a combination of its answers."""
-        kept = self._begun()
-        kept.settle(mixture.t[None])
-        return self._enter([Point(kept.V[0].copy(), float(kept.conjugate[0]))], [])
+        if self._kept is None:
+            return None
+        self._kept.settle(mixture.t[None])
+        composed = Point(self._kept.V[0].copy(), float(self._kept.conjugate[0]))
+        return self._enter([composed], [])
 
     def share(self, share: Share) -> Fault | None:
         """What is wrong with a share of its last step."""
         (v, conjugate), linear = self._step
         conjugate = self.loss.conjugate_of_share(linear, conjugate, share.share)
         return self._enter([Point(share.share * v, conjugate)], [])
-
-    def _begun(self) -> KeptAnswers:
-        if self._kept is None:
-            raise RuntimeError("a node answers rounds once it is greeted")
-        return self._kept
 
     # -- what rows can say ----------------------------------------------------------------------
 
@@ -209,6 +217,7 @@ class Witness:
         if self._contradict(duals, every_price) or self._contradict(every_dual, prices):
             return _CONTRADICTION
         self._duals, self._prices = every_dual, every_price
+        self._most_conjugate = max([self._most_conjugate, *(dual.value for dual in duals)])
         return None
 
     def _fault_of_dual(self, dual: Point) -> Fault | None:
@@ -229,17 +238,20 @@ class Witness:
         V, c = _table(duals)
         W, f = _table(prices)
         terms = np.abs(c)[:, None] + f
-        reach = np.outer(self._sizes(c), self._row_length * np.linalg.norm(W, axis=1))
+        size = self._size()
+        reach = self._row_length * size * np.linalg.norm(W, axis=1) + self.loss.modulus * size**2
         slack = np.minimum(_ROUNDING * (terms + reach), _MOST * (terms + self._hosted.loss))
         return not np.all(c[:, None] + f + V @ W.T >= -slack)
 
-    def _sizes(self, c: Array) -> Array:
-        """Root mean squares of dual variables of these conjugates, at most."""
+    def _size(self) -> float:
+        """Root mean square of dual variables of these conjugates, at most.
+
+        Also of those before: what is left of large ones has their rounding.
+        """
         if self._is_steady:
-            return np.full_like(c, self._most_slope)
+            return self._most_slope
         nothing = self._hosted.loss
-        sizes: Array = 2.0 * (np.sqrt(nothing) + np.sqrt(np.maximum(nothing + c, 0.0)))
-        return sizes
+        return 2.0 * float(np.sqrt(nothing) + np.sqrt(max(nothing + self._most_conjugate, 0.0)))
 
     def _is_steep(self, every: list[Point], prices: list[Point]) -> bool:
         """Whether two prices differ more than the weights allow."""
