@@ -129,6 +129,7 @@ def _node(parser: argparse.ArgumentParser) -> None:
     )
     add("--min-rows", type=int, default=20, help="below which the node does not take part")
     add("--min-epochs", type=float, default=1.0, help="below which an order is refused")
+    add("--max-exchanges", type=int, default=300, help="answers that the node gives in all")
     add("--max-row-norm", type=float, help="above which the node does not take part")
     add("--state", metavar="DIR", help="where the state is kept; None: nowhere")
     add("--wait", type=float, default=600.0, help="seconds without a word of the server")

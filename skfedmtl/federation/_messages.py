@@ -57,6 +57,7 @@ class Code(IntEnum):
     FEW_EPOCHS = 6
     OUT_OF_RANGE = 7
     FAILED = 8
+    MANY_EXCHANGES = 9
 
 
 #: What a server says of a code.
@@ -68,8 +69,9 @@ REASONS = {
     Code.OTHER_LENGTH: "has another number of features",
     Code.FEW_EPOCHS: "allows no order of so few epochs (local_epochs)",
     Code.OUT_OF_RANGE: "was sent a number that is not allowed",
+    Code.MANY_EXCHANGES: "has answered as often as it allows (max_exchanges)",
     Code.FAILED: "failed; its own log says how",
 }
 
 #: Those that asking again does not change.
-FINAL = {Code.OTHER_LOSS, Code.OTHER_LENGTH, Code.FEW_EPOCHS}
+FINAL = {Code.OTHER_LOSS, Code.OTHER_LENGTH, Code.FEW_EPOCHS, Code.MANY_EXCHANGES}

@@ -75,6 +75,10 @@ class FederatedNode:
     min_epochs : float, default=1.0
         Passes over the rows that an order must ask for: what answers to parts of a pass say about
         single rows gives them away.
+    max_exchanges : int or None, default=300
+        Answers that the node gives in all, whatever number of fits they serve: what a server can
+        find out grows with their number. With ``state_dir`` they are counted over processes. None:
+        any number.
     max_row_norm : float or None, default=None
         No row may be longer, its constant feature included. None: any.
     state_dir : path or None, default=None
@@ -109,6 +113,7 @@ class FederatedNode:
         intercept_scaling: float | None = 1.0,
         min_rows: int = 20,
         min_epochs: float = 1.0,
+        max_exchanges: int | None = 300,
         max_row_norm: float | None = None,
         state_dir: str | os.PathLike[str] | None = None,
         random_state: int | Sequence[int] | None = None,
@@ -133,6 +138,7 @@ class FederatedNode:
                 f"max_row_norm={max_row_norm:g}, but X has a row of length {longest:g}."
             )
         self._loss, self._min_epochs = loss, min_epochs
+        self._max_exchanges, self._count = max_exchanges, 0
         self._n_coordinates = len(self._problem.server.V[0])
         self._cold = self._problem.nodes.party(0)
         self._cold.reseed(_seed(random_state))
@@ -196,21 +202,26 @@ class FederatedNode:
         if kept is not None:
             self._node.restore(kept.node)
             self._last = self._known = kept.exchange
+            self._count = kept.n_answers
             self._answer = kept.answer
 
     def _keep(self, exchange: int, answer: Any) -> bytes:
         """Keep the answer to an exchange, and the state after it."""
         self._last, self._answer = exchange, encode(Frame(exchange, 0, (answer,)))
+        self._count += 1
         if self._file is not None:
-            self._file.write(Kept(exchange, self._answer, self._node.state()))
+            self._file.write(Kept(exchange, self._count, self._answer, self._node.state()))
         return self._answer
 
     def _reply(self, frame: Frame) -> bytes:
         """Take the messages of a frame in turn, all or none; the answer to the last."""
-        if isinstance(frame.messages[-1], Hello):
-            return self._welcome(frame)
-        if frame.exchange == self._last:
+        is_first = isinstance(frame.messages[-1], Hello)
+        if frame.exchange == self._last and not is_first:
             return self._answer
+        if self._max_exchanges is not None and self._count >= self._max_exchanges:
+            raise Refused(Code.MANY_EXCHANGES)
+        if is_first:
+            return self._welcome(frame)
         if frame.exchange < self._last:
             raise Refused(Code.STALE)
         node = self._node_known(frame.known)

@@ -15,13 +15,14 @@ from skfedmtl._typing import Array
 __all__ = ["Kept", "StateFile", "digest"]
 
 _NAME = "state.npz"
-_OWN = ("digest", "exchange", "answer")  #: beside the arrays of the node
+_OWN = ("digest", "exchange", "count", "answer")  #: beside the arrays of the node
 
 
 class Kept(NamedTuple):
     """What a node has kept."""
 
     exchange: int
+    n_answers: int  #: of all exchanges
     answer: bytes
     node: dict[str, Array]
 
@@ -48,6 +49,7 @@ class StateFile:
             **kept.node,
             "digest": self._rows,
             "exchange": np.array(kept.exchange),
+            "count": np.array(kept.n_answers),
             "answer": np.frombuffer(kept.answer, np.uint8),
         }
         write_whole({self._path: lambda file: np.savez(file, **arrays)})
@@ -61,7 +63,7 @@ class StateFile:
         if not np.array_equal(arrays["digest"], self._rows):
             return None
         node = {name: value for name, value in arrays.items() if name not in _OWN}
-        return Kept(int(arrays["exchange"]), arrays["answer"].tobytes(), node)
+        return Kept(int(arrays["exchange"]), int(arrays["count"]), arrays["answer"].tobytes(), node)
 
 
 def digest(*arrays: Any) -> bytes:

@@ -113,6 +113,7 @@ def answer(options: argparse.Namespace) -> None:
         intercept_scaling=options.intercept_scaling,
         min_rows=options.min_rows,
         min_epochs=options.min_epochs,
+        max_exchanges=options.max_exchanges,
         max_row_norm=options.max_row_norm,
         state_dir=options.state,
         random_state=options.seed,

@@ -226,6 +226,42 @@ def test_a_doubled_message_has_the_same_answer_and_an_old_one_none(node):
     assert ask(node, Weights(ZEROS), exchange=9, known=7) == Refusal(Code.FORGOTTEN)
 
 
+def test_a_node_answers_so_many_times_in_all(tmp_path):
+    """Over fits, and over processes where the state is kept; the last answer may be lost."""
+    X = np.random.default_rng(0).normal(size=(25, 2))
+
+    def begin():
+        return FederatedNode(
+            X, np.sign(X[:, 0]), loss="hinge", max_exchanges=4, state_dir=tmp_path, random_state=0
+        )
+
+    hello = Hello(float(list(LOSSES).index("hinge")), False)
+    for exchange in (1, 2):
+        assert not isinstance(ask(begin(), hello, exchange=exchange), Refusal)
+    node = begin()
+    greeting = encode(Frame(3, 2, (Greeting(ZEROS),)))
+    assert node.handle(greeting) == node.handle(greeting)
+    assert ask(node, Weights(ZEROS), exchange=4, known=3) == Price(1.0)
+    for refusing in (node, begin()):
+        assert ask(refusing, Weights(ZEROS), exchange=4, known=3) == Price(1.0)
+        assert ask(refusing, Weights(ZEROS), exchange=5, known=4) == Refusal(Code.MANY_EXCHANGES)
+        assert ask(refusing, hello, exchange=6) == Refusal(Code.MANY_EXCHANGES)
+
+
+def test_a_fit_that_asks_too_often_ends_by_saying_so():
+    *_, parties = make_nodes("hinge", max_exchanges=12)
+    with pytest.raises(FederationError, match=r"has answered as often .*\(max_exchanges\)"):
+        fitted(LocalTransport(parties), tol=1e-9, max_iter=100)
+
+
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
+def test_a_fit_of_as_many_rounds_as_the_default_is_within_the_limit(solver):
+    *_, parties = make_nodes("hinge")
+    server = fitted(LocalTransport(parties), solver=solver, tol=0, max_iter=100)
+    assert server.n_iter_ == 100
+    assert not server.refused_
+
+
 def test_few_rows_and_long_ones_are_refused_at_home():
     X = np.ones((19, 2))
     with pytest.raises(ValueError, match="min_rows=20"):
