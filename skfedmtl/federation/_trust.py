@@ -43,7 +43,7 @@ from skfedmtl.federation._messages import Hosted
 __all__ = ["LIES", "Fault", "Witness"]
 
 _ROUNDING = 1e-11  #: of the terms that a node has summed: what its rounding may come to
-_MOST = 1e-6  #: of the sums themselves: rounding beyond that is no excuse
+_MOST = 1e-4  #: of the sums themselves: rounding beyond that is no excuse
 _MOST_FEATURES = 1e7
 
 
