@@ -20,6 +20,7 @@ from skfedmtl._protocol.messages import (
     Told,
     Weights,
 )
+from skfedmtl._protocol.node import Node
 from skfedmtl._protocol.node_table import Nodes, NodeTable
 from skfedmtl._protocol.problem import (
     LARGEST,
@@ -46,6 +47,7 @@ __all__ = [
     "Iterate",
     "Mixture",
     "Moved",
+    "Node",
     "NodeTable",
     "Nodes",
     "Order",

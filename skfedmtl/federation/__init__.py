@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from skfedmtl.federation._commands import COMMANDS as COMMANDS
     from skfedmtl.federation._commands import run_command as run_command
     from skfedmtl.federation._local import LocalTransport
+    from skfedmtl.federation._malicious import ModelPoisoningNode, PoisonedNode
     from skfedmtl.federation._node import FederatedNode
     from skfedmtl.federation._remote_nodes import FederationError
     from skfedmtl.federation._server import FederatedServer
     from skfedmtl.federation._tls import TLSTransport
 
-__all__ = ["FederatedNode", "FederatedServer", "FederationError", "LocalTransport", "TLSTransport"]
+__all__ = [
+    "FederatedNode",
+    "FederatedServer",
+    "FederationError",
+    "LocalTransport",
+    "ModelPoisoningNode",
+    "PoisonedNode",
+    "TLSTransport",
+]
 
 _HOMES = {
     "COMMANDS": "_commands",
@@ -24,6 +33,8 @@ _HOMES = {
     "FederatedNode": "_node",
     "FederatedServer": "_server",
     "FederationError": "_remote_nodes",
+    "ModelPoisoningNode": "_malicious",
+    "PoisonedNode": "_malicious",
     "LocalTransport": "_local",
     "TLSTransport": "_tls",
 }

@@ -140,7 +140,7 @@ class FederatedNode:
         self._loss, self._min_epochs = loss, min_epochs
         self._max_exchanges, self._count = max_exchanges, 0
         self._n_coordinates = len(self._problem.server.V[0])
-        self._cold = self._problem.nodes.party(0)
+        self._cold = self._party()
         self._cold.reseed(_seed(random_state))
         greeted = copy.copy(self._cold).greet(Greeting(np.zeros(self._n_coordinates)))
         self._hosted = Hosted(
@@ -188,6 +188,10 @@ class FederatedNode:
         except Exception:  # whatever it says may hold numbers of rows, which stay here
             _LOG.exception("an exchange failed")
             return _refusal(exchange, Code.FAILED)
+
+    def _party(self) -> Any:
+        """Who answers the solver's messages."""
+        return self._problem.nodes.party(0)
 
     # -- exchanges --------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class Point(NamedTuple):
 
     place: Array
     value: float
+    is_composed: bool = False  #: by the server, whose rounding is no fault of the node's
 
 
 _CHANGED = Fault("changed", "answers for other rows than before")
@@ -177,19 +178,19 @@ class Witness:
             return []
         v = self._kept.V[0].copy()
         before, after = answer.conjugates
-        return [Point(v, before), Point(v + answer.dv, after)]
+        return [Point(v, before, True), Point(v + answer.dv, after, True)]
 
     def mix(self, mixture: Mixture) -> Fault | None:
         """What is wrong with a combination of its answers."""
         if self._kept is None:
             return None
         self._kept.settle(mixture.t[None])
-        composed = Point(self._kept.V[0].copy(), float(self._kept.conjugate[0]))
+        composed = Point(self._kept.V[0].copy(), float(self._kept.conjugate[0]), True)
         return self._enter([composed], [])
 
     def share(self, share: Share) -> Fault | None:
         """What is wrong with a share of its last step."""
-        (v, conjugate), linear = self._step
+        (v, conjugate, _), linear = self._step
         conjugate = self.loss.conjugate_of_share(linear, conjugate, share.share)
         return self._enter([Point(share.share * v, conjugate)], [])
 
@@ -240,7 +241,9 @@ class Witness:
         terms = np.abs(c)[:, None] + f
         size = self._size()
         reach = self._row_length * size * np.linalg.norm(W, axis=1) + self.loss.modulus * size**2
-        slack = np.minimum(_ROUNDING * (terms + reach), _MOST * (terms + self._hosted.loss))
+        slack = _ROUNDING * (terms + reach)
+        own = ~np.array([dual.is_composed for dual in duals])
+        slack[own] = np.minimum(slack[own], _MOST * (terms[own] + self._hosted.loss))
         return not np.all(c[:, None] + f + V @ W.T >= -slack)
 
     def _size(self) -> float:
@@ -258,7 +261,7 @@ class Witness:
         W, f = _table(every)
         slope = self._most_slope * self._row_length
         lengths = np.linalg.norm(W, axis=1)
-        for place, value in prices:
+        for place, value, _ in prices:
             terms = f + value
             far = slope * (lengths + float(np.linalg.norm(place)))
             slack = np.minimum(_ROUNDING * (terms + far), _MOST * (terms + self._hosted.loss))
@@ -270,5 +273,5 @@ class Witness:
 
 def _table(points: list[Point]) -> tuple[Array, Array]:
     """Places, a row each, and values."""
-    places, values = zip(*points, strict=True)
+    places, values, _ = zip(*points, strict=True)
     return np.array(places), np.array(values)
