@@ -1,13 +1,35 @@
 """Nodes of a federation for the tests of both halves."""
 
+import subprocess
+import sys
+
 import numpy as np
 
 from estimators import ESTIMATOR_OF, make_rows
 from oracles.losses import RECORD_OF
 from skfedmtl.federation import FederatedNode
+from skfedmtl.federation._certificates import make_certificates
 
 SIZES = (22, 31, 24, 27)
 PARAMS = {"lambda1": 1e-2, "lambda2": 1e-2, "tol": 1e-6, "max_iter": 8}
+
+
+RUN = "import sys; from skfedmtl._console import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(*arguments):
+    """A process of a command."""
+    command = [sys.executable, "-c", RUN, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def write_federation(folder, loss):
+    """Certificates of four nodes, and the rows of each; these rows."""
+    X, y, nodes, parties = make_nodes(loss)
+    make_certificates(folder, parties, days=1)
+    for label in parties:
+        np.savez(folder / f"{label}.npz", X=X[nodes == label], y=y[nodes == label])
+    return X, y, nodes
 
 
 def make_nodes(loss, seed=None, folder=None, **params):

@@ -80,7 +80,8 @@ class ModelPoisoningNode(FederatedNode):
     loss : {"hinge", "logistic"}
         That all nodes have agreed upon; others have no steepest slope.
     row_norm : float
-        Length of the rows that it pretends to have.
+        Length of the rows that it pretends to have, at most what the server allows: long ones pull
+        hard, shorter ones lead weights farther before they yield.
     fit_intercept : bool, default=True
         Whether the last coordinate is that of a constant.
     random_state : int, sequence of int or None, default=None

@@ -2,15 +2,13 @@
 
 import socket
 import ssl
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from federations import make_nodes
+from federations import make_nodes, start, write_federation
 from skfedmtl.federation import FederatedServer, LocalTransport, TLSTransport
 from skfedmtl.federation._certificates import SERVER, contexts, make_certificates
 from skfedmtl.federation._wire import Link, address_of
@@ -19,23 +17,13 @@ pytest.importorskip("cryptography")
 
 LOSS = "logistic"
 PARAMS = {"loss": LOSS, "lambda1": 1e-2, "lambda2": 1e-2, "local_epochs": 5.0, "tol": 1e-6}
-RUN = "import sys; from skfedmtl._console import main; sys.exit(main(sys.argv[1:]))"
-
-
-def start(*arguments):
-    command = [sys.executable, "-c", RUN, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Certificates of four nodes, and the rows of each."""
     folder = tmp_path_factory.mktemp("federation")
-    X, y, nodes, parties = make_nodes(LOSS)
-    y = np.where(y == y.max(), 1.0, -1.0)
-    make_certificates(folder, parties, days=1)
-    for label in parties:
-        np.savez(folder / f"{label}.npz", X=X[nodes == label], y=y[nodes == label])
+    write_federation(folder, LOSS)
     return folder
 
 

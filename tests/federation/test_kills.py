@@ -1,0 +1,69 @@
+"""Processes that are killed at any moment: a model of named nodes or an error, none left over."""
+
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from estimators import ESTIMATOR_OF
+from federations import start, write_federation
+from profiles import IS_LONG
+from skfedmtl.federation._certificates import SERVER
+
+pytest.importorskip("cryptography")
+
+LOSS = "hinge"
+LAMBDAS = {"lambda1": 1e-2, "lambda2": 1e-2}
+LONGEST = 60.0  #: seconds that a process may take to notice
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory):
+    """A folder of certificates and rows, and the rows."""
+    folder = tmp_path_factory.mktemp("federation")
+    return folder, write_federation(folder, LOSS)
+
+
+@pytest.mark.parametrize("seed", range(10 if IS_LONG else 3))
+def test_whoever_is_killed_the_others_end(federation, seed, tmp_path):
+    folder, (X, y, nodes) = federation
+    rng = np.random.default_rng(seed)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    output, labels = tmp_path / "model.npz", np.unique(nodes).tolist()
+    processes = {
+        SERVER: start(
+            *("serve", "--certificates", folder / SERVER, "--loss", LOSS, "--output", output),
+            *("--address", address, "--lambda1", 1e-2, "--lambda2", 1e-2, "--local-epochs", 1),
+            *("--tol", 1e-12, "--max-iter", 120, "--deadline", 4, "--patience", 2, "--seed", 0),
+        )
+    }
+    for label in labels:
+        processes[label] = start(
+            *("node", "--data", folder / f"{label}.npz", "--certificates", folder / label),
+            *("--loss", LOSS, "--server", address, "--wait", 12, "--seed", 0),
+        )
+    killed = [*labels, SERVER][seed % 5 - 1]
+    try:
+        time.sleep(rng.uniform(0.0, 6.0))
+        processes[killed].kill()
+        said = {name: one.communicate(timeout=LONGEST)[0] for name, one in processes.items()}
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
+    for name, process in processes.items():
+        if name != killed:
+            assert process.returncode in (0, 1), said[name]
+            assert process.returncode == 0 or "error: " in said[name]
+            assert "Traceback" not in said[name]
+    if processes[SERVER].returncode != 0:
+        assert not output.exists()
+        return
+    with np.load(output, allow_pickle=False) as model:
+        left, objective, bound = (model[key] for key in ("nodes", "objective", "dual_objective"))
+    own = np.isin(nodes, left)
+    exact = ESTIMATOR_OF[LOSS](loss=LOSS, **LAMBDAS, tol=1e-9).fit(X[own], y[own], nodes=nodes[own])
+    assert bound <= exact.objective_ * (1 + 1e-9)
+    assert exact.dual_objective_ <= objective * (1 + 1e-9)
