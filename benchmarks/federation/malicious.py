@@ -14,7 +14,7 @@ How to read the table
     rows, lies   what the attack adds to it
     factor       of lies over rows
     cap          losses and penalty of the others under lies, over the losses of weights of zero:
-                 at most 1 with a learned relationship, whatever a node says
+                 at most 1 with a learned relationship, whatever a node says, but for the gap
 
     python benchmarks/federation/malicious.py [--output DIR]
 """

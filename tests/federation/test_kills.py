@@ -36,13 +36,13 @@ def test_whoever_is_killed_the_others_end(federation, seed, tmp_path):
         SERVER: start(
             *("serve", "--certificates", folder / SERVER, "--loss", LOSS, "--output", output),
             *("--address", address, "--lambda1", 1e-2, "--lambda2", 1e-2, "--local-epochs", 1),
-            *("--tol", 1e-12, "--max-iter", 120, "--deadline", 4, "--patience", 2, "--seed", 0),
+            *("--tol", 1e-12, "--max-iter", 120, "--deadline", 3, "--patience", 2, "--seed", 0),
         )
     }
     for label in labels:
         processes[label] = start(
             *("node", "--data", folder / f"{label}.npz", "--certificates", folder / label),
-            *("--loss", LOSS, "--server", address, "--wait", 12, "--seed", 0),
+            *("--loss", LOSS, "--server", address, "--wait", 8, "--seed", 0),
         )
     killed = [*labels, SERVER][seed % 5 - 1]
     try:
