@@ -239,7 +239,7 @@ default="learned"
             model.classes_ = np.array([-1.0, 1.0])
         self.model_ = model
         self.absent_ = labels[sorted(nodes.absent)].tolist()
-        self.refused_ = {labels[l].item(): code for l, code in sorted(nodes.refused.items())}
+        self.refused_ = {labels.tolist()[l]: nodes.refused[l] for l in sorted(nodes.refused)}
 
     def _warn_if_short(self, solution: Solution) -> None:
         if self.tol == 0 or solution.converged or solution.stopped:

@@ -145,7 +145,7 @@ class Witness:
         fault = self._enter([dual], [Point(greeting.w, answer.loss)])
         if fault is None:
             self._step = dual, answer.linear
-            self._mean = greeting.w
+            self._mean = greeting.w.copy()
             if np.isfinite(self.loss.bounds).any():
                 every = answer._replace(conjugate=np.array([answer.conjugate]))
                 self._kept = KeptAnswers(self, answer.v[None], every)
@@ -217,7 +217,9 @@ class Witness:
             return _STEEP
         if self._contradict(duals, every_price) or self._contradict(every_dual, prices):
             return _CONTRADICTION
-        self._duals, self._prices = every_dual, every_price
+        # whoever has made the messages may go on writing into their arrays
+        self._duals += [dual._replace(place=dual.place.copy()) for dual in duals]
+        self._prices += [price._replace(place=price.place.copy()) for price in prices]
         self._most_conjugate = max([self._most_conjugate, *(dual.value for dual in duals)])
         return None
 

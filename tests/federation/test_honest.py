@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import LOSSES
+from federations import make_nodes
 from oracles.losses import RECORD_OF
+from skfedmtl._protocol import Told
 from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
+from skfedmtl.federation._codec import Frame, decode, encode
 
 FEDERATED = [loss for loss in LOSSES if loss != "huber"]
 
@@ -60,3 +63,31 @@ def test_no_honest_node_is_refused(loss, solver, data):
     ).fit(LocalTransport(nodes))
     assert not server.refused_
     assert server.dual_objective_ <= server.objective_
+
+
+@pytest.mark.parametrize("loss", FEDERATED)
+def test_no_honest_node_is_refused_when_a_report_does_not_end_the_fit(loss):
+    """The server greets anew after every report, and goes on writing into its weights."""
+    *_, parties = make_nodes(loss)
+    label = min(parties)
+
+    class Doubtful(LocalTransport):
+        """Lets a node tell once of dual variables of zero, so that the gap opens again."""
+
+        is_over = False
+
+        def exchange(self, messages, deadline):
+            answers = super().exchange(messages, deadline)
+            frame = decode(answers.get(label, encode(Frame(0, 0, (Told(np.zeros(5), 0.0),)))))
+            told = frame.messages[0]
+            if isinstance(told, Told) and np.any(told.v) and not self.is_over:
+                self.is_over = True
+                nothing = Told(np.zeros_like(told.v), 0.0)
+                answers[label] = encode(frame._replace(messages=(nothing,)))
+            return answers
+
+    transport = Doubtful(parties)
+    params = {"local_epochs": 5.0, "tol": 1e-2, "max_iter": 100, "on_refused": "error"}
+    server = FederatedServer(loss=loss, solver="mocha", random_state=0, **params).fit(transport)
+    assert transport.is_over
+    assert server.dual_gap_ <= 1e-2 * server.objective_

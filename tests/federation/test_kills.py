@@ -15,6 +15,7 @@ pytest.importorskip("cryptography")
 
 LOSS = "hinge"
 LAMBDAS = {"lambda1": 1e-2, "lambda2": 1e-2}
+LABELS = ("n0", "n1")
 LONGEST = 60.0  #: seconds that a process may take to notice
 
 
@@ -31,22 +32,26 @@ def test_whoever_is_killed_the_others_end(federation, seed, tmp_path):
     rng = np.random.default_rng(seed)
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    output, labels = tmp_path / "model.npz", np.unique(nodes).tolist()
+    output = tmp_path / "model.npz"
     processes = {
         SERVER: start(
             *("serve", "--certificates", folder / SERVER, "--loss", LOSS, "--output", output),
-            *("--address", address, "--lambda1", 1e-2, "--lambda2", 1e-2, "--local-epochs", 1),
+            *("--nodes", ",".join(LABELS), "--address", address),
+            *("--lambda1", 1e-2, "--lambda2", 1e-2, "--local-epochs", 1),
             *("--tol", 1e-12, "--max-iter", 120, "--deadline", 3, "--patience", 2, "--seed", 0),
         )
     }
-    for label in labels:
+    for label in LABELS:
         processes[label] = start(
             *("node", "--data", folder / f"{label}.npz", "--certificates", folder / label),
             *("--loss", LOSS, "--server", address, "--wait", 8, "--seed", 0),
         )
-    killed = [*labels, SERVER][seed % 5 - 1]
+    killed = [*LABELS, SERVER][seed % 3]
     try:
-        time.sleep(rng.uniform(0.0, 6.0))
+        for line in processes[SERVER].stdout:
+            if line.startswith("round"):
+                break
+        time.sleep(rng.uniform(0.0, 1.0))
         processes[killed].kill()
         said = {name: one.communicate(timeout=LONGEST)[0] for name, one in processes.items()}
     finally:
