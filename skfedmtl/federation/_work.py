@@ -69,9 +69,10 @@ def fit(options: argparse.Namespace) -> None:
         _say(f"waiting at {host}:{port} for {', '.join(transport.labels)}")
         server._fit(transport, Watch(_Lines(), numbers))
     write_whole({options.output: lambda file: _save(server, file, options.output.suffix)})
-    for kind in ("absent", "refused"):
-        if names := getattr(server, f"{kind}_"):
-            _say(f"{kind}: {', '.join(names)}")
+    if server.absent_:
+        _say(f"absent: {', '.join(server.absent_)}")
+    if server.refused_:
+        _say(f"refused: {', '.join(f'{name} ({code})' for name, code in server.refused_.items())}")
     _say(f"objective {server.objective_:.6g}, gap {server.dual_gap_:.3g}: {options.output}")
 
 

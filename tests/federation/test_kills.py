@@ -1,7 +1,7 @@
 """Processes that are killed at any moment: a model of named nodes or an error, none left over."""
 
 import socket
-import time
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -38,20 +38,29 @@ def test_whoever_is_killed_the_others_end(federation, seed, tmp_path):
             *("serve", "--certificates", folder / SERVER, "--loss", LOSS, "--output", output),
             *("--nodes", ",".join(LABELS), "--address", address),
             *("--lambda1", 1e-2, "--lambda2", 1e-2, "--local-epochs", 1),
-            *("--tol", 1e-12, "--max-iter", 120, "--deadline", 3, "--patience", 2, "--seed", 0),
+            *("--tol", 1e-12, "--max-iter", 400, "--deadline", 3, "--patience", 2, "--seed", 0),
         )
     }
     for label in LABELS:
         processes[label] = start(
             *("node", "--data", folder / f"{label}.npz", "--certificates", folder / label),
-            *("--loss", LOSS, "--server", address, "--wait", 8, "--seed", 0),
+            *(
+                "--loss",
+                LOSS,
+                "--server",
+                address,
+                "--wait",
+                8,
+                "--max-exchanges",
+                2000,
+                "--seed",
+                0,
+            ),
         )
     killed = [*LABELS, SERVER][seed % 3]
     try:
-        for line in processes[SERVER].stdout:
-            if line.startswith("round"):
-                break
-        time.sleep(rng.uniform(0.0, 1.0))
+        rounds = (line for line in processes[SERVER].stdout if line.startswith("round"))
+        next(islice(rounds, int(rng.integers(300)), None), None)
         processes[killed].kill()
         said = {name: one.communicate(timeout=LONGEST)[0] for name, one in processes.items()}
     finally:
