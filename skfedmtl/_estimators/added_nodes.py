@@ -86,7 +86,7 @@ class AddedNodesMixin:
         >>> late = nodes == nodes.max()
         >>> model = FMTLRegressor(lambda0=0.01).fit(X[~late], y[~late], nodes=nodes[~late])
         >>> model.add_nodes(X[late], y[late], nodes=nodes[late]).added_nodes_.tolist()
-        [5]
+        [9]
         >>> model.predict(X[late][:2], nodes=nodes[late][:2]).shape
         (2,)
         """
@@ -143,7 +143,7 @@ class AddedNodesMixin:
         >>> model = FMTLRegressor().fit(X, y, nodes=nodes)
         >>> changes = model.remove_nodes([0], X, y, nodes=nodes)
         >>> changes.columns.tolist(), model.nodes_.tolist()
-        (['distance', 'relative', 'moved'], [1, 2, 3, 4, 5])
+        (['distance', 'relative', 'moved'], [1, 2, 3, 4, 5, 6, 7, 8, 9])
         """
         pandas = import_pandas("remove_nodes")
         check_is_fitted(self)

@@ -60,6 +60,15 @@ def _report(options: argparse.Namespace, call: str) -> int:
         plan, results = cut(plan, results)
     if not results:
         return _fail("interrupted before a repetition was finished", 130)
+    try:
+        _tell(plan, results, options, call)
+    except OSError as error:
+        return _fail(f"--output: {error}", 1)
+    return 0 if is_whole else _fail(plan.notes[-1], 130)
+
+
+def _tell(plan: Plan, results: list[list[Result]], options: argparse.Namespace, call: str) -> None:
+    """Print the tables, and write the files."""
     made = finish(plan, results)
     print_tables(made.rows, made.lines, plan.classify)
     for message in dict.fromkeys(text for result in made.results for text in result.warnings):
@@ -72,13 +81,8 @@ def _report(options: argparse.Namespace, call: str) -> int:
     }
     if options.poisoned and plan.own is not None:
         contents["poisoned.csv"] = poisoned_csv(made.results, plan.own)
-    try:
-        paths = write_files(Path(options.output).expanduser(), contents)
-    except OSError as error:
-        return _fail(f"--output: {error}", 1)
-    for path in paths:
+    for path in write_files(Path(options.output).expanduser(), contents):
         print(path)
-    return 0 if is_whole else _fail(plan.notes[-1], 130)
 
 
 def _fail(message: str, code: int) -> int:

@@ -93,10 +93,7 @@ class MochaSolver:
             while log.begin_round(self.tol, self.max_iter):
                 gaps.append(log.best.gap)
                 curvature = _cut(log, gaps) * _curvature(server, daring)
-                draws = self.schedule.draw(rng)
-                orders = _orders(server.response.W, curvature, draws)
-                replies = nodes.answer(draws.which, orders, self._runner(parallel))
-                which, answers = heard(draws.which, replies)
+                which, answers = self._ask(server, nodes, curvature, rng, parallel)
                 kept.add(which, answers)
                 points.add(which, server.response.W, curvature, answers)
                 t = kept.combine(server.relationship)
@@ -114,6 +111,19 @@ class MochaSolver:
             if log.stopped and not closed:
                 log.close(server, nodes)
         return log.solution(self.tol)
+
+    def _ask(
+        self,
+        server: Server,
+        nodes: Nodes,
+        curvature: Array,
+        rng: np.random.Generator,
+        parallel: Any,
+    ) -> tuple[NDArray[np.intp], list[Answer]]:
+        """A round's answers, and whose they are."""
+        draws = self.schedule.draw(rng)
+        orders = _orders(server.response.W, curvature, draws)
+        return heard(draws.which, nodes.answer(draws.which, orders, self._runner(parallel)))
 
     def _runner(self, parallel: Any) -> Callable[..., list[Any]]:
         """Runs pieces of work in workers, which get blocks of them, since nodes are small."""

@@ -37,6 +37,8 @@ from skfedmtl.federation._state import Kept, StateFile, digest
 __all__ = ["FederatedNode"]
 
 _LOG = logging.getLogger("skfedmtl.federation")
+_VECTORS = ("w", "base", "asked", "common")  #: fields with an entry a coordinate
+_MAY_LACK = ("asked", "common")  #: those that may be empty
 
 
 class Refused(Exception):
@@ -275,13 +277,10 @@ class FederatedNode:
         if type(message) not in self._doing:
             raise Refused(Code.MALFORMED)
         fields = message._asdict()
-        for name in ("w", "base", "asked", "common"):
-            may_lack = name in ("asked", "common")
-            vector = fields.get(name)
-            if vector is None or (may_lack and not len(vector)):
-                continue
-            if len(vector) != self._n_coordinates:
-                raise Refused(Code.OTHER_LENGTH)
+        lengths = {name: len(fields[name]) for name in _VECTORS if name in fields}
+        may_lack = {name for name in _MAY_LACK if lengths.get(name) == 0}
+        if {lengths[name] for name in lengths.keys() - may_lack} - {self._n_coordinates}:
+            raise Refused(Code.OTHER_LENGTH)
         if fields.get("epochs", self._min_epochs) < self._min_epochs:
             raise Refused(Code.FEW_EPOCHS)
         if min(fields.get("rho", 1.0), fields.get("curvature", 1.0)) <= 0.0:
@@ -303,11 +302,15 @@ def _seed(random_state: int | Sequence[int] | None) -> tuple[int, ...]:
     return tuple(np.atleast_1d(np.asarray(random_state, dtype=object)).tolist())
 
 
-def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:
-    """Rows, targets and weights that a fit can take."""
+def _check_loss(loss: str) -> None:
     allowed = [name for name in LOSSES if name != Huber.name]
     if loss not in allowed:
         raise ValueError(f"loss must be one of {allowed}, got {loss!r}.")
+
+
+def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:
+    """Rows, targets and weights that a fit can take."""
+    _check_loss(loss)
     X, y = np.array(X, dtype=np.float64, order="C"), np.array(y, dtype=np.float64)
     weight = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=float)
     if X.ndim != 2 or y.shape != (len(X),) or weight.shape != y.shape:

@@ -4,7 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_array_equal
+from packaging.version import Version
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import LinearRegression
@@ -29,6 +31,11 @@ from skfedmtl.model_selection import NodeKFold, security_curve
 
 pytestmark = any_range
 PENALTIES = [0.01, 1.0]
+NO_ROUTE = pytest.mark.skipif(
+    Version(sklearn.__version__) < Version("1.8"),
+    reason="a search's default scorer does not route to the score of a Pipeline before 1.8",
+)
+KINDS = ["own", "grid", "drawn", pytest.param("pipeline", marks=NO_ROUTE), "end"]
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
 POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
 every_poisoner = pytest.mark.parametrize("make", POISONERS)
@@ -69,7 +76,7 @@ def chosen(search):
     return search.best_estimator_
 
 
-@pytest.mark.parametrize("kind", ["own", "grid", "drawn", "pipeline", "end"])
+@pytest.mark.parametrize("kind", KINDS)
 @every_victim
 @every_poisoner
 def test_the_attack_is_that_on_the_estimator_it_has_chosen(make, estimator, kind):

@@ -136,7 +136,8 @@ def test_a_listed_node_without_rows():
 def test_the_report_takes_the_auc_of_a_constant_for_what_it_is():
     X, y, nodes = rare()
     y = y.astype(int)
-    split = Split(X, X, y, y, nodes, nodes, np.unique(nodes), X, np.arange(len(X)))
+    places = np.arange(len(X))
+    split = Split(X, X, y, y, nodes, nodes, np.unique(nodes), X, places, places)
     model = FMTLClassifier(relationship="none", lambda2=1e-2, tol=1e-8, random_state=0)
     auc = score_nodes(model.fit(X, y, nodes=nodes), split)["auc"]
     assert_array_equal(auc[:2], [0.5, 0.5])

@@ -73,13 +73,21 @@ def craft(
     if climbs and (settings.init != "weights" or len(attempts) == 1):
         attempts += _climb(attempts[0], legs, ascend, checkpoint)
     attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
-    if settings.seeks and climbs and is_small(case, start):
-        best = max(attempts, key=lambda one: one.verdict)
-        rng = np.random.default_rng((seed, _MUTATIONS))
-        n_steps = settings.legs[0].max_iter
-        attempts += mutate(case, judge, best, _units(case, start), n_steps, rng)
+    attempts += _by_chance(case, start, settings, judge, seed, attempts)
     task.end()
     return _crafted(judge.decide(attempts))
+
+
+def _by_chance(
+    case: Case, start: Start, settings: Settings, judge: Judge, seed: int, attempts: list[Attempt]
+) -> list[Attempt]:
+    """What moves by chance make of the best so far, on a small problem."""
+    n_steps = settings.legs[0].max_iter
+    if not (settings.seeks and n_steps and is_small(case, start)):
+        return []
+    best = max(attempts, key=lambda one: one.verdict)
+    rng = np.random.default_rng((seed, _MUTATIONS))
+    return mutate(case, judge, best, _units(case, start), n_steps, rng)
 
 
 def _beside(checkpoint: Checkpoint | None, name: str) -> Checkpoint | None:
