@@ -136,9 +136,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         the last rows are the result; or those of the start, if the victim suffers more from them.
     max_iter : int or None, default=None
         Steps of an ascent at most; 0 keeps the rows as drawn. None: 20 from clean rows beside a
-        search among weights that has found some, else 50; where no source is a target, then 200 and
-        600 of at most three tenths of the length, each from the same rows, as long as the one
-        before added a twentieth to H.
+        search among weights that has found some, else 50; where no source is a target, 50 of ten
+        times the length too, then 200 of three tenths and 600 of the whole of the better length,
+        each from the same rows, as long as the one before added a twentieth to H.
     inner_iter : int or None, default=None
         Iterations of the victim's solver, each one exchange with every node, after every step, from
         where it was before, and no smoothing; 1 is the single loop of [1]_, Algorithm 1. None: as

@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from estimators import ESTIMATOR_OF, LOSSES, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
-from skfedmtl.attack._contest import attempts
+from skfedmtl.attack._contest import attempts, restart
 from skfedmtl.attack._contest.settings import Leg
 from skfedmtl.attack._setting import Verdict
 
@@ -348,6 +348,7 @@ def test_attacks_from_outside_go_on_as_long_as_it_pays(monkeypatch):
     """In legs of their own, the later ones longer and of shorter steps; a number is one leg."""
     legs = tuple(Leg(steps, stride) for steps, stride in ((3, 1.0), (6, 0.3), (9, 0.3)))
     monkeypatch.setattr("skfedmtl.attack._contest.settings.LEGS_FROM_OUTSIDE", legs)
+    monkeypatch.setattr("skfedmtl.attack._contest.settings.SCOUTS_FROM_OUTSIDE", ())
     monkeypatch.setattr("skfedmtl.attack._contest.restart.is_small", lambda case, start: False)
     X, y, nodes = make_rows(FMTLRegressor, (16, 12, 14))
     victim = FMTLRegressor(lambda1=0.3, lambda2=0.05, random_state=0)
@@ -366,6 +367,28 @@ def test_attacks_from_outside_go_on_as_long_as_it_pays(monkeypatch):
     alone = attack(victim.set_params(relationship="none"), max_iter=None, **outside)
     alone.fit(X, y, nodes=nodes)
     assert [one["origin"] for one in alone.attempts_].count("ascent") == 1
+
+
+def test_the_stride_that_led_farther_is_gone_on_with(monkeypatch):
+    """The first leg is tried with both, later ones take the better."""
+    strides = []
+    craft = restart._ascend
+
+    def noted(case, judge, settings, seed, task, origin, start, leg, checkpoint, shares=None):
+        strides.append(leg.stride)
+        return craft(case, judge, settings, seed, task, origin, start, leg, checkpoint, shares)
+
+    legs = tuple(Leg(steps, stride) for steps, stride in ((3, 1.0), (4, 0.3), (5, 1.0)))
+    monkeypatch.setattr("skfedmtl.attack._contest.settings.LEGS_FROM_OUTSIDE", legs)
+    monkeypatch.setattr(restart, "_ascend", noted)
+    X, y, nodes = make_rows(FMTLRegressor, (16, 12, 14))
+    victim = FMTLRegressor(lambda1=0.3, lambda2=0.05, random_state=0)
+    options = {"attack": "indirect", "target_nodes": [0], "max_iter": None}
+    found = attack(victim, **options).fit(X, y, nodes=nodes)
+    assert strides[:2] == [1.0, 10.0] and len(strides) > 2
+    led = [one for one in found.attempts_ if one["origin"] == "ascent"]
+    assert len(led) == len(strides)
+    assert strides[2:] in ([3.0], [3.0, 10.0])
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def craft(
             beside = _beside(checkpoint, "polished")
             attempts.append(ascend("polished", best.start, settings.legs[0], beside))
     if climbs and (settings.init != "weights" or len(attempts) == 1):
-        attempts += _climb(attempts[0], legs, ascend, checkpoint)
+        attempts += _climb(attempts[0], legs, settings.scouts, ascend, checkpoint)
     attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
     attempts += _by_chance(case, start, settings, judge, seed, attempts)
     task.end()
@@ -98,19 +98,28 @@ def _beside(checkpoint: Checkpoint | None, name: str) -> Checkpoint | None:
 def _climb(
     start: Attempt,
     legs: tuple[Leg, ...],
+    scouts: tuple[float, ...],
     ascend: Callable[..., Attempt],
     checkpoint: Checkpoint | None,
 ) -> list[Attempt]:
-    """Ascents from the same rows, as long as they pay."""
-    climbed: list[Attempt] = []
-    before = start.verdict.objective
-    for number, leg in enumerate(legs):
-        beside = _beside(checkpoint, f"leg {number}") if number > 0 else checkpoint
-        climbed.append(ascend("ascent", start.start, leg, beside))
-        after = climbed[-1].verdict.objective
+    """Ascents from the same rows: the first leg by several strides, others as long as they pay."""
+    first, *later = legs
+    tried = [first, *(first._replace(stride=stride) for stride in scouts)]
+    names = [None, *(f"scout {stride:g}" for stride in scouts)]
+    climbed = [
+        ascend("ascent", start.start, leg, _beside(checkpoint, name) if name else checkpoint)
+        for leg, name in zip(tried, names, strict=True)
+    ]
+    raised = [one.verdict.objective for one in climbed]
+    stride = tried[int(np.argmax(raised))].stride
+    before, after = start.verdict.objective, max(raised)
+    for number, leg in enumerate(later, 1):
         if after - before <= _PAYS * abs(before):
             break
-        before = after
+        longer = leg._replace(stride=leg.stride * stride)
+        beside = _beside(checkpoint, f"leg {number}")
+        climbed.append(ascend("ascent", start.start, longer, beside))
+        before, after = after, climbed[-1].verdict.objective
     return climbed
 
 

@@ -24,6 +24,8 @@ class Leg(NamedTuple):
 #: before it reaches a target; shorter steps tell whether more of them lead anywhere
 LEGS = (Leg(50, 1.0),)
 LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 1.0))
+#: strides that the first leg is tried with, too; the others take that which led farther
+SCOUTS_FROM_OUTSIDE = (10.0,)
 #: beside found rows, which lead by far as a rule: 50 steps would be half of an attack's time
 LEGS_BESIDE = (Leg(20, 1.0),)
 _SELECTIONS = 3  #: ascents, each with the rows held that the victim chose after the last
@@ -38,6 +40,7 @@ class Settings(NamedTuple):
     eta: float
     line_search: bool
     legs: tuple[Leg, ...]
+    scouts: tuple[float, ...]  #: other strides of the first leg
     legs_beside: tuple[Leg, ...]  #: where a search has found rows
     n_selections: int  #: ascents through what a victim leaves out
     inner_iter: int | None
@@ -62,6 +65,7 @@ class Settings(NamedTuple):
             eta=float(given["eta"]),
             line_search=given["line_search"],
             legs=legs,
+            scouts=SCOUTS_FROM_OUTSIDE if len(legs) > 1 else (),
             legs_beside=LEGS_BESIDE if given["max_iter"] is None else legs,
             n_selections=_SELECTIONS if selects else 0,
             inner_iter=given["inner_iter"],
@@ -77,7 +81,8 @@ class Settings(NamedTuple):
         """Steps of a restart at most."""
         polish = self.legs[0].max_iter if self.seeks else 0
         through = self.n_selections * self.legs[0].max_iter
-        return polish + through + sum(leg.max_iter for leg in self.legs)
+        scouted = len(self.scouts) * self.legs[0].max_iter
+        return polish + through + scouted + sum(leg.max_iter for leg in self.legs)
 
     @property
     def seeks(self) -> bool:
