@@ -125,7 +125,8 @@ class AddedNodesMixin:
             A row a node that stays, indexed by its label: ``distance`` between its weights before
             and after, over all classes, ``relative``, the same as a share of those before, and
             ``moved``, the root mean square of what its own rows' decisions or predictions have
-            moved by. The estimator itself is fitted to the nodes that stay.
+            moved by. The estimator itself is fitted to the nodes that stay. Where nodes were added
+            before, a warning says that their joining the fit is part of what changes.
 
         Raises
         ------
@@ -149,6 +150,13 @@ class AddedNodesMixin:
         check_is_fitted(self)
         self._refuse_untold("remove_nodes")
         stays = self._staying(labels)
+        if len(self._added):
+            warnings.warn(
+                f"nodes {listing(self._added)} were added and are fitted jointly for the first "
+                "time: what changes is due to that, too. To see what a removal alone changes, fit "
+                "with them before.",
+                stacklevel=2,
+            )
         own = self._nodes_of_rows(X, nodes)
         rows = np.flatnonzero(np.isin(own, self.nodes_[stays]))
         y, weight = np.asarray(y), None if sample_weight is None else np.asarray(sample_weight)

@@ -34,21 +34,22 @@ def node_rows(results: list[Result], units: dict[str, str | None], seed: int) ->
     Yields
     ------
     row : dict
-        Entries as in the other rows of the CSV file. Means are over the repetitions, those in
-        which the node was a target where there is an attack; ``low`` and ``high`` are the ends of
-        their 95 % interval over resampled test rows, which tells nothing of other splits. Areas
-        under curves have none.
+        Entries as in the other rows of the CSV file. Means are over the repetitions in which the
+        node was a target, so that they can be compared; of one that never was, over all. ``low``
+        and ``high`` are the ends of their 95 % interval over resampled test rows, which tells
+        nothing of other splits. Areas under curves have none.
     """
     clean = {result.repeat: result for result in results if result.kind == "clean"}
     nodes = next(iter(clean.values())).nodes
     if nodes is None:
         return
+    judged = _judged(results, len(nodes.labels))
     for attack, kind in MODELS:
         group = [result for result in results if (result.attack, result.kind) == (attack, kind)]
         group.sort(key=lambda result: result.repeat)
         for metric in group[0].scores if group else ():
-            values = _values(group, metric)
-            base = _values([clean[result.repeat] for result in group], metric)
+            values = _values(group, metric, judged)
+            base = _values([clean[result.repeat] for result in group], metric, judged)
             head = {
                 "nodes": "all" if group[0].targets is None else "targets",
                 "metric": metric,
@@ -58,31 +59,42 @@ def node_rows(results: list[Result], units: dict[str, str | None], seed: int) ->
             }
             intervals = np.full((len(nodes.labels), 2), np.nan)
             if metric == next(iter(group[0].scores)):
-                intervals = _intervals(group, clean, metric, seed)
+                intervals = _intervals(group, clean, metric, judged, seed)
             base = np.where(np.isnan(values), np.nan, base)
             yield from _rows(head, nodes, values, base, intervals)
 
 
-def _values(group: list[Result], metric: str) -> Array:
-    """Each repetition's scores by node; NaN for those that were not attacked."""
-    return np.array(
-        [
-            result.scores[metric]
-            if result.targets is None
-            else np.where(result.targets, result.scores[metric], np.nan)
-            for result in group
-        ]
-    )
+def _judged(results: list[Result], m: int) -> dict[int, Any]:
+    """Of every repetition the nodes that were targets, and those that never are."""
+    targets = {result.repeat: result.targets for result in results if result.targets is not None}
+    ever = np.any(list(targets.values()), axis=0) if targets else np.zeros(m, dtype=bool)
+    return {result.repeat: targets.get(result.repeat, ever) | ~ever for result in results}
 
 
-def _intervals(group: list[Result], clean: dict[int, Result], metric: str, seed: int) -> Array:
+def _counting(result: Result, judged: dict[int, Any]) -> Any:
+    """The nodes that a result counts of."""
+    return judged[result.repeat] if result.targets is None else result.targets
+
+
+def _values(group: list[Result], metric: str, judged: dict[int, Any]) -> Array:
+    """Each repetition's scores by node; NaN for those that do not count."""
+    return np.array([np.where(_counting(one, judged), one.scores[metric], np.nan) for one in group])
+
+
+def _intervals(
+    group: list[Result],
+    clean: dict[int, Result],
+    metric: str,
+    judged: dict[int, Any],
+    seed: int,
+) -> Array:
     """Ends of every node's interval, (m, 2); a row is drawn for all repetitions that judge it."""
     parts = []
     for result in group:
         nodes, losses = clean[result.repeat].nodes, result.row_losses
         if nodes is not None and losses is not None:
-            judged = np.full(len(nodes.labels), True) if result.targets is None else result.targets
-            parts.append((nodes, np.where(judged[nodes.codes], losses, np.nan)))
+            counts = _counting(result, judged)
+            parts.append((nodes, np.where(counts[nodes.codes], losses, np.nan)))
     n_rows = 1 + max(int(nodes.test.max(initial=-1)) for nodes, _ in parts)
     n_nodes = len(parts[0][0].labels)
     table, codes = np.full((n_rows, len(parts)), np.nan), np.full(n_rows, -1)

@@ -68,11 +68,8 @@ def _report(options: argparse.Namespace, call: str) -> int:
 
 
 def _tell(plan: Plan, results: list[list[Result]], options: argparse.Namespace, call: str) -> None:
-    """Print the tables, and write the files."""
+    """Write the files, and print the tables, which a closed pipe may not take."""
     made = finish(plan, results)
-    print_tables(made.rows, made.lines, plan.classify)
-    for message in dict.fromkeys(text for result in made.results for text in result.warnings):
-        print(f"warning: {message}", file=sys.stderr)
     image = made.png()
     contents = {
         "report.csv": to_csv(made.rows),
@@ -81,8 +78,15 @@ def _tell(plan: Plan, results: list[list[Result]], options: argparse.Namespace, 
     }
     if options.poisoned and plan.own is not None:
         contents["poisoned.csv"] = poisoned_csv(made.results, plan.own)
-    for path in write_files(Path(options.output).expanduser(), contents):
-        print(path)
+    paths: list[Path] = []
+    try:
+        paths = write_files(Path(options.output).expanduser(), contents)
+    finally:
+        print_tables(made.rows, made.lines, plan.classify)
+        for message in dict.fromkeys(text for result in made.results for text in result.warnings):
+            print(f"warning: {message}", file=sys.stderr)
+        for path in paths:
+            print(path)
 
 
 def _fail(message: str, code: int) -> int:

@@ -193,6 +193,8 @@ def _lines(axes: Any, rows: Rows) -> None:
 
 
 def _name_lines(axes: Any, levels: list[tuple[float, str, str]]) -> None:
+    if not levels:
+        return
     levels = sorted(levels)
     top = axes.get_ylim()[1]
     places = spread([min(level, top) for level, _, _ in levels], 0.05 * top)

@@ -119,7 +119,8 @@ def answer(options: argparse.Namespace) -> None:
         state_dir=options.state,
         random_state=options.seed,
     )
-    _say(f"{len(X)} rows of {X.shape[1]} features")
+    positive = "" if options.positive is None else f", {int(np.sum(y > 0.0))} of them positive"
+    _say(f"{len(X)} rows of {X.shape[1]} features{positive}")
     serve_node(node, options.server, options.certificates, wait=options.wait, report=_say)
 
 
@@ -136,12 +137,18 @@ def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, 
         raise ValueError(f"--data must name an .npz or .csv file, got {path}.")
     if positive is None:
         return X, y.astype(float)
-    return X, np.where(y.astype(str) == positive, 1.0, -1.0)
+    is_positive = y.astype(str) == positive
+    if not is_positive.any():
+        _say(f"no row has the target {positive!r}, only {np.unique(y.astype(str)).tolist()[:5]}")
+    return X, np.where(is_positive, 1.0, -1.0)
 
 
 def _read_table(path: Path, target: str | None) -> tuple[Array, Any]:
     with path.open(newline="", encoding="utf-8") as file:
-        header, *lines = csv.reader(file)
+        lines = list(csv.reader(file))
+    if not lines:
+        raise ValueError(f"{path} is empty; it must hold a header and rows.")
+    header, *lines = lines
     if target not in header:
         raise ValueError(f"--target must name one of the columns {header}, got {target!r}.")
     place = header.index(target)

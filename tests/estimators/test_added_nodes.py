@@ -280,7 +280,8 @@ def test_removal_of_classes_columns_and_added_nodes():
     changes = model.remove_nodes([0], table, y)
     assert model.coef_.shape == (3, 3, 3) and len(changes) == 3
     model.add_nodes(table[nodes == 0], y[nodes == 0])
-    changes = model.remove_nodes([2], table, y)
+    with pytest.warns(UserWarning, match="nodes 0 were added and are fitted jointly"):
+        changes = model.remove_nodes([2], table, y)
     assert model.nodes_.tolist() == changes.index.tolist()
     assert sorted(model.nodes_.tolist()) == [0, 1, 3]
 
@@ -293,7 +294,8 @@ def test_a_search_adds_to_its_best_estimator_and_removes_from_it():
     assert search.add_nodes(X[late], y[late], nodes=nodes[late]) is search
     assert search.nodes_.tolist() == search.best_estimator_.nodes_.tolist() == [0, 1, 2, 3]
     assert len(search.predict(X, nodes=nodes)) == len(X)
-    assert len(search.remove_nodes([1], X, y, nodes=nodes)) == 3
+    with pytest.warns(UserWarning, match="were added"):
+        assert len(search.remove_nodes([1], X, y, nodes=nodes)) == 3
     assert search.nodes_.tolist() == [0, 2, 3] and not hasattr(search, "added_nodes_")
 
 

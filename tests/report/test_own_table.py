@@ -178,6 +178,32 @@ def test_every_node_has_its_rows(classes):
     assert len(attacked) == 2 and attacked <= means.keys()
 
 
+def test_columns_of_a_node_are_of_the_same_repetitions(tmp_path):
+    """Of those in which it was a target, if it was one: the ratio is that of the means shown."""
+    options = ["--target", "cost", "--node", "site", "--drop", "outcome", "--no-bound", *QUICK]
+    options += ["--attack", "direct", "--repeats", "4", "--no-remedies", "--output", str(tmp_path)]
+    assert main(["report", write(tmp_path, hospitals()), *options]) == 0
+    rows = [row for row in read(tmp_path / "report.csv") if row["level"] == "node"]
+    clean = {row["node"]: float(row["mean"]) for row in rows if row["kind"] == "clean"}
+    attacked = [row for row in rows if row["attack"] == "direct"]
+    assert 0 < len(attacked) < 2 * 4 * len(clean)
+    for row in attacked:
+        np.testing.assert_allclose(
+            float(row["ratio"]), float(row["mean"]) / clean[row["node"]], rtol=1e-9
+        )
+
+
+def test_nodes_of_one_class_each_have_a_report(tmp_path):
+    """No area under any curve is defined."""
+    table = hospitals().dropna(subset=["outcome"])
+    table["outcome"] = np.where(table["site"].isin(SITES[:2]), "died", "lived")
+    options = ["--target", "outcome", "--node", "site", "--drop", "cost", "--positive", "died"]
+    options += ["--no-bound", "--no-remedies", "--attack", "direct", *QUICK]
+    path = write(tmp_path, table)
+    assert main(["report", path, *options, "--output", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").exists() and (tmp_path / "report.png").exists()
+
+
 def test_nothing_found_exceeds_what_is_certified(classes):
     rows = [row for row in read(classes / "report.csv") if row["metric"] == "loss"]
     losses = {(row["attack"], row["kind"]): float(row["mean"]) for row in rows if not row["node"]}
