@@ -132,6 +132,33 @@ def test_moves_by_chance_stay_within_the_threat(seed):
     assert_array_equal(again.poison_y_, attacker.poison_y_)
 
 
+@pytest.mark.parametrize("n_classes", [0, 3])
+def test_rows_that_come_from_clean_ones_are_told_otherwise(n_classes):
+    """What chance has told anew, or drawn, comes from no clean row."""
+    rng = np.random.default_rng(0)
+    nodes, X = np.repeat([0, 1, 2], 14), rng.normal(size=(42, 3))
+    y = X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=42)
+    if n_classes:
+        y = np.digitize(y, np.quantile(y, [1 / 3, 2 / 3]))
+    origins = set()
+    for seed in range(8):
+        victim = FMTLClassifier() if n_classes else FMTLRegressor()
+        params = {"attack": "indirect", "target_nodes": [0], "max_iter": 3}
+        attacker = PoisoningAttacker(victim, random_state=seed, **params).fit(X, y, nodes=nodes)
+        known = attacker.poison_origin_ >= 0
+        clean = y[attacker.poison_origin_[known]]
+        told = attacker.poison_y_[known]
+        if n_classes:
+            assert (told != clean).all()
+        else:
+            own = [y[nodes == code] for code in attacker.poison_nodes_[known]]
+            ends = np.array([[one.min(), one.max()] for one in own]).reshape(-1, 2)
+            farther = np.abs(ends - clean[:, None]).argmax(axis=1)
+            assert_array_equal(told, ends[np.arange(len(told)), farther])
+        origins |= {one["origin"] for one in attacker.attempts_ if one["kept"]}
+    assert "mutated" in origins
+
+
 def test_many_rows_are_left_to_the_search():
     (X, y, nodes), victim = small_problem(4)
     attacker = PoisoningAttacker(victim, budget=2.0, max_iter=2, random_state=0)

@@ -68,7 +68,8 @@ def _drawn(case: Case, start: Start, rng: np.random.Generator, *, alike: bool) -
     if alike:
         X = start.feasible.project(np.tile(X[rng.integers(len(X))], (len(X), 1)))
     turned = rng.random(len(X)) < 0.5
-    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng))
+    nowhere = np.full_like(start.origin, -1)
+    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng), origin=nowhere)
 
 
 def _moved(case: Case, start: Start, length: Array, rng: np.random.Generator) -> Start:
@@ -79,7 +80,8 @@ def _moved(case: Case, start: Start, length: Array, rng: np.random.Generator) ->
     direction = np.asarray(case.spread) * rng.normal(size=(n, d)) / np.sqrt(d)
     X = start.feasible.project(start.X + (moving * length)[:, None] * direction)
     turned = moving & (rng.random(n) < _TOLD_OTHERWISE)
-    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng))
+    origin = np.where(turned, -1, start.origin)  # what it is told may be what the clean row is
+    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng), origin=origin)
 
 
 def _told_otherwise(case: Case, start: Start, turned: Array, rng: np.random.Generator) -> Array:
