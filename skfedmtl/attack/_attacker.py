@@ -89,9 +89,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         rows, in closed form; with targets of either class, or at either end of their range. Where
         limits of features move such rows, and with `optimize_labels`, an ascent goes on from them.
         Where nothing can be sought, with the Huber loss, a `node_weight` of the victim, or sources
-        that are no targets of a regressor, an ascent begins with clean rows.
-        Of at most 20 injected and 1,000 clean rows, moves by chance that do more are kept, too;
-        such rows may have any class, or either end of their range, as their target.
+        that are no targets of a regressor, an ascent begins with clean rows. Of at most 20 injected
+        and 1,000 clean rows, moves by chance that do more are kept, too, with any such target.
         ``"auto"``: both ``"weights"`` and ``"clean"``; with ``max_iter=0``, an `inner_iter`, or
         `labels` that are drawn or kept, ``"clean"`` alone. What is best by `criterion` is the
         result, and never worse than the rows that an ascent begins with.
@@ -181,8 +180,7 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     poison_sample_weight_ : ndarray of shape (n_injected,)
         Their weights.
     poison_origin_ : ndarray of shape (n_injected,)
-        Positions in `X` of the clean rows they come from; -1 for rows sought, from the ball, or
-        drawn or told another target by chance.
+        Positions in `X` of the clean rows they come from; -1: sought, drawn, or retold by chance.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_steps + 1,)

@@ -113,6 +113,19 @@ def test_a_column_without_a_value_is_left_out_as_the_imputer_does():
         assert_array_equal(victim.forward(rows), victim.transform(X))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
+@pytest.mark.filterwarnings("ignore:Currently, when `keep_empty_feature:FutureWarning")
+def test_a_constant_is_put_into_an_empty_column_or_that_is_left_out():
+    """As the version of scikit-learn does."""
+    X, y, nodes = uneven()
+    X[:, 1] = np.nan
+    for keep in (False, True):
+        imputer = SimpleImputer(strategy="constant", fill_value=2.0, keep_empty_features=keep)
+        victim = Victim(behind(imputer)).fit(X, y, nodes)
+        rows = victim.complete(X, X)
+        assert_array_equal(victim.forward(rows), victim.transform(X))
+
+
 # -- the same attack as on a prepared table -----------------------------------------------
 
 

@@ -169,7 +169,7 @@ def _drops(part: Any) -> bool:
 
 def _left_by(imputer: SimpleImputer) -> NDArray[np.intp] | None:
     """The columns that an imputer leaves: without any value, a column may be dropped."""
-    if imputer.keep_empty_features or imputer.strategy == "constant":
+    if imputer.keep_empty_features:
         return None
     return np.flatnonzero(~np.isnan(_float64(imputer.statistics_)))
 
