@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators.newcomers import Added, changes, fit_added, left_of
@@ -18,6 +19,8 @@ from skfedmtl._input import (
     kind_name,
     listing,
     n_rows,
+    read_weights,
+    refuse_masked,
     split_node_column,
     take,
 )
@@ -132,7 +135,8 @@ class AddedNodesMixin:
         ------
         ValueError
             If a label is not known or none is left, or the relationship is a matrix: give `fit`
-            that of the nodes that stay.
+            that of the nodes that stay. A list as `node_weight` is one of the fit; after the first
+            removal it must be set anew, a dict need not.
         ImportError
             If pandas is not installed.
 
@@ -159,7 +163,10 @@ class AddedNodesMixin:
             )
         own = self._nodes_of_rows(X, nodes)
         rows = np.flatnonzero(np.isin(own, self.nodes_[stays]))
-        y, weight = np.asarray(y), None if sample_weight is None else np.asarray(sample_weight)
+        check_consistent_length(own, y)
+        refuse_masked(y=y)
+        y = np.asarray(y)
+        weight = None if sample_weight is None else read_weights(sample_weight, X)
         model = self._without(stays, rows, len(own))
         part = take(X if hasattr(X, "shape") else np.asarray(X), rows)
         routed = None if nodes is None else own[rows]
@@ -276,15 +283,29 @@ class AddedNodesMixin:
     def _weights_of(self, stays):
         """`node_weight` for the nodes that stay."""
         given = self.node_weight
-        if isinstance(given, dict):
-            left = self.nodes_[stays].tolist()
-            return {label: weight for label, weight in given.items() if label in left}
-        return given if given is None or isinstance(given, str) else np.asarray(given)[stays]
+        if given is None or isinstance(given, str | dict):
+            return self._without_others(given, stays)
+        if len(given) != len(self.nodes_):
+            raise ValueError(
+                f"node_weight holds {len(given)} numbers, but {len(self.nodes_)} nodes are left; "
+                "give one a node of nodes_, or a dict by label."
+            )
+        return np.asarray(given)[stays]
+
+    def _without_others(self, given, stays):
+        """A parameter without what it lists for nodes that go or have gone before."""
+        if not isinstance(given, dict):
+            return given
+        left = self.nodes_[stays].tolist()
+        return {label: value for label, value in given.items() if label in left}
 
     def _without(self, stays, rows, n):
         """An estimator of the nodes that stay, which begins where this one has ended."""
         model = clone(self).set_params(warm_start=True, node_labels=self.nodes_[stays])
-        model.set_params(node_weight=self._weights_of(stays))
+        model.set_params(
+            node_weight=self._weights_of(stays),
+            local_epochs=self._without_others(self.local_epochs, stays),
+        )
         if len(self._added) or len(self.dual_coef_) != n:
             return model
         for name in ("classes_", "common_coef_", "common_intercept_", "huber_delta_"):

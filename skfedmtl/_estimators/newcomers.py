@@ -72,12 +72,12 @@ def changes(
     before: Any, after: Any, stays: NDArray[np.bool_], X: Any, own: NDArray[Any], nodes: Any
 ) -> dict[str, Array]:
     """What fits differ by in the nodes of the second, and decisions on its rows."""
+    told = [model._decision(*model._check_predict(X, nodes)) for model in (before, after)]
     old, new = before.coef_[stays], after.coef_
     axes = tuple(range(1, old.ndim))
     distance = np.sqrt(np.sum(np.square(new - old), axis=axes))
     size = np.sqrt(np.sum(np.square(old), axis=axes))
     relative = np.divide(distance, size, out=np.where(distance > 0.0, np.inf, 0.0), where=size > 0)
-    told = [model._decision(*model._check_predict(X, nodes)) for model in (before, after)]
     squares = np.square(told[1] - told[0]).reshape(len(own), -1).sum(axis=1)
     moved = [
         float(np.sqrt(squares[own == l].mean())) if np.any(own == l) else 0.0 for l in after.nodes_

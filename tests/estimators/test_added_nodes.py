@@ -309,3 +309,32 @@ def test_what_cannot_be_removed():
     with pytest.raises(ValueError, match="`nodes` is missing"):
         model.remove_nodes([0], X, y)
     assert model.nodes_.tolist() == [0, 1, 2, 3]
+
+
+def test_parameters_that_list_nodes_go_by_those_that_stay():
+    X, y, nodes = make_rows(FMTLRegressor, SIZES)
+    epochs = {label: 3.0 for label in range(4)}
+    listed = FMTLRegressor(local_epochs=epochs, node_weight={1: 2.0, 2: 3.0}, **PENALTIES)
+    counted = FMTLRegressor(local_epochs=epochs, node_weight=[1.0, 2.0, 3.0, 1.0], **PENALTIES)
+    for model in (listed, counted):
+        model.fit(X, y, nodes=nodes).remove_nodes([1], X, y, nodes=nodes)
+    assert_allclose(listed.coef_, counted.coef_)
+    listed.remove_nodes([2], X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="node_weight holds 4 numbers, but 3 nodes"):
+        counted.remove_nodes([2], X, y, nodes=nodes)
+    counted.set_params(node_weight=[1.0, 3.0, 1.0]).remove_nodes([2], X, y, nodes=nodes)
+    assert_allclose(listed.coef_, counted.coef_)
+
+
+def test_rows_that_are_not_those_of_the_fit_are_refused():
+    X, y, nodes = make_rows(FMTLRegressor, SIZES)
+    model = FMTLRegressor(**PENALTIES).fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.remove_nodes([0], X, y[:9], nodes=nodes)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.remove_nodes([0], X, y, nodes=nodes, sample_weight=np.ones(9))
+    with pytest.raises(ValueError, match="masked"):
+        model.remove_nodes([0], X, np.ma.masked_less(y, 0.0), nodes=nodes)
+    with pytest.raises(ValueError, match="2 features"):
+        model.remove_nodes([0], X[:, :2], y, nodes=nodes)
+    assert model.nodes_.tolist() == [0, 1, 2, 3]
