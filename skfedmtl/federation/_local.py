@@ -37,6 +37,11 @@ class LocalTransport:
     """
 
     def __init__(self, nodes: Mapping[Any, Any]) -> None:
+        if not isinstance(nodes, Mapping) or not all(hasattr(n, "handle") for n in nodes.values()):
+            raise TypeError(
+                "nodes must be a dict of nodes by label, each with the method handle, "
+                f"got {nodes!r}."
+            )
         self.labels = list(nodes)
         self._nodes_by_label = dict(nodes)
 

@@ -6,7 +6,8 @@ import copy
 import logging
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,15 @@ from skfedmtl.federation._state import Kept, StateFile, digest
 __all__ = ["FederatedNode"]
 
 _LOG = logging.getLogger("skfedmtl.federation")
+_DOES = {
+    Greeting: "greet",
+    Question: "tell",
+    Weights: "price",
+    Order: "answer",
+    Mixture: "settle",
+    StepOrder: "step",
+    Share: "keep",
+}  #: what a party does with a message
 _VECTORS = ("w", "base", "asked", "common")  #: fields with an entry a coordinate
 _MAY_LACK = ("asked", "common")  #: those that may be empty
 
@@ -120,6 +130,7 @@ class FederatedNode:
         state_dir: str | os.PathLike[str] | None = None,
         random_state: int | Sequence[int] | None = None,
     ) -> None:
+        _check_limits(min_rows, min_epochs, max_exchanges, max_row_norm, intercept_scaling)
         X, y, weight = _checked(X, y, loss, sample_weight, min_rows)
         made = LOSSES[loss]()
         is_free = intercept_scaling is None and made.constant_curvature > 0.0
@@ -154,16 +165,6 @@ class FederatedNode:
             settings = np.array([self._n_coordinates, list(LOSSES).index(loss)])
             self._file = StateFile(state_dir, digest(X, y, weight, settings))
             self._go_on(self._file.read())
-        self._doing: dict[type, Callable[[Any], Any]] = {
-            Greeting: lambda message: self._node.greet(message),
-            Question: lambda message: self._node.tell(message),
-            Weights: lambda message: self._node.price(message),
-            Order: lambda message: self._node.answer(message),
-            Mixture: lambda message: self._node.settle(message),
-            StepOrder: lambda message: self._node.step(message),
-            Share: lambda message: self._node.keep(message),
-            Conclusion: self._conclude,
-        }
 
     def handle(self, message: bytes) -> bytes:
         """Answer a message.
@@ -236,7 +237,7 @@ class FederatedNode:
         try:
             for message in frame.messages:
                 self._check(message)
-                answer = self._doing[type(message)](message)
+                answer = self._do(message)
             if answer is None:
                 raise Refused(Code.MALFORMED)
         except Exception:
@@ -262,6 +263,12 @@ class FederatedNode:
             self._node = self._before = node
         return self._keep(frame.exchange, self._hosted)
 
+    def _do(self, message: Any) -> Any:
+        """What a message asks for; the answer, if there is one."""
+        if isinstance(message, Conclusion):
+            return self._conclude(message)
+        return getattr(self._node, _DOES[type(message)])(message)
+
     def _conclude(self, message: Conclusion) -> Concluded:
         """What the weights' intercepts are."""
         _, (intercept,) = self._problem.coefficients(message.w[None])
@@ -274,7 +281,7 @@ class FederatedNode:
 
     def _check(self, message: Any) -> None:
         """Refuse what no server of this protocol sends, and what would give rows away."""
-        if type(message) not in self._doing:
+        if type(message) not in _DOES and not isinstance(message, Conclusion):
             raise Refused(Code.MALFORMED)
         fields = message._asdict()
         lengths = {name: len(fields[name]) for name in _VECTORS if name in fields}
@@ -299,7 +306,37 @@ def _refusal(exchange: int, code: Code) -> bytes:
 def _seed(random_state: int | Sequence[int] | None) -> tuple[int, ...]:
     if random_state is None:
         return (secrets.randbits(63),)
-    return tuple(np.atleast_1d(np.asarray(random_state, dtype=object)).tolist())
+    seed = tuple(np.atleast_1d(np.asarray(random_state, dtype=object)).tolist())
+    if not seed or not all(isinstance(one, Integral) and int(one) >= 0 for one in seed):
+        raise ValueError(
+            f"random_state must be None or whole numbers of at least 0, got {random_state!r}."
+        )
+    return tuple(map(int, seed))
+
+
+def _check_limits(
+    min_rows: Any,
+    min_epochs: Any,
+    max_exchanges: Any,
+    max_row_norm: Any,
+    intercept_scaling: Any,
+) -> None:
+    """Refuse what would be no limit: no number lies beyond NaN."""
+    _check_number("min_rows", min_rows, 0, kind=Integral)
+    _check_number("min_epochs", min_epochs, 0.0)
+    if max_exchanges is not None:
+        _check_number("max_exchanges", max_exchanges, 1, kind=Integral)
+    if max_row_norm is not None:
+        _check_number("max_row_norm", max_row_norm, 0.0)
+    if intercept_scaling is not None:
+        _check_number("intercept_scaling", intercept_scaling, np.nextafter(0.0, 1.0))
+
+
+def _check_number(name: str, given: Any, least: float, kind: type = Real) -> None:
+    if not isinstance(given, kind) or not least <= given < np.inf:  # type: ignore[operator]
+        what = "whole number" if kind is Integral else "finite number"
+        bound = f"of at least {least}" if least in (0, 1) else "above 0"
+        raise ValueError(f"{name} must be a {what} {bound}, got {given!r}.")
 
 
 def _check_loss(loss: str) -> None:
@@ -311,13 +348,17 @@ def _check_loss(loss: str) -> None:
 def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:
     """Rows, targets and weights that a fit can take."""
     _check_loss(loss)
-    X, y = np.array(X, dtype=np.float64, order="C"), np.array(y, dtype=np.float64)
-    weight = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=float)
+    X, y = _real_numbers("X", X), _real_numbers("y", y)
+    weight = np.ones(y.shape)
+    if sample_weight is not None:
+        weight = _real_numbers("sample_weight", sample_weight)
     if X.ndim != 2 or y.shape != (len(X),) or weight.shape != y.shape:
         raise ValueError(
             "X must be of shape (n_samples, n_features), y and sample_weight of shape "
             f"(n_samples,), got {X.shape}, {y.shape} and {weight.shape}."
         )
+    if X.shape[1] == 0:
+        raise ValueError("X has no feature; one at least is needed.")
     for name, values in (("X", X), ("y", y), ("sample_weight", weight)):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinity; finite numbers are allowed.")
@@ -331,3 +372,15 @@ def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tu
             f"min_rows={min_rows}: what they answer would give them away."
         )
     return X, y, weight
+
+
+def _real_numbers(name: str, given: Any) -> Any:
+    """A copy in double precision, without what that would hide."""
+    if np.ma.is_masked(given):
+        raise ValueError(f"{name} has masked entries; leave their rows out, or fill them.")
+    try:
+        if np.iscomplexobj(given):
+            raise TypeError("these are complex")
+        return np.array(given, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold real numbers in a dense array: {error}") from error

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._input import as_unique_labels
 from skfedmtl._model import LOSSES, Huber
 from skfedmtl._protocol import NOBODY, Server, Solution, Watch
 from skfedmtl._tools.sklearn import Interval, StrOptions
@@ -166,9 +167,11 @@ default="learned"
     def _fit(self, transport: Any, watch: Watch) -> FederatedServer:
         model = self._model()
         self._check(model)
-        labels = np.unique(np.array(transport.labels))
-        if not len(labels):
+        if not hasattr(transport, "exchange"):
+            raise TypeError(f"transport must have labels and exchange, got {transport!r}.")
+        if not len(transport.labels):
             raise ValueError("transport reaches no node.")
+        labels = np.sort(as_unique_labels(transport.labels, "transport.labels"))
         nodes = RemoteNodes(
             transport,
             labels.tolist(),

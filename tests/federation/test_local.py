@@ -1,14 +1,19 @@
 """Halves that speak by bytes: the bits of the estimators, and nodes with limits of their own."""
 
+import copy
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import ESTIMATOR_OF
 from federations import PARAMS, make_nodes
 from oracles.losses import RECORD_OF
-from skfedmtl.federation import FederatedServer, LocalTransport
+from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
 
 LOSSES = ("hinge", "squared_hinge", "logistic", "squared_error")
 
@@ -48,3 +53,77 @@ def test_halves_have_the_bits_of_the_laboratory(loss, solver, participation, rel
         assert_array_equal(server.history_[name], model.history_[name])
     assert_array_equal(server.predict(X, nodes=nodes), model.predict(X, nodes=nodes))
     assert not hasattr(server, "dual_coef_")
+
+
+ROWS = np.random.default_rng(0).normal(size=(30, 2))
+SIGNS = np.sign(ROWS[:, 0])
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda node: pickle.loads(pickle.dumps(node))])
+def test_a_copy_of_a_node_answers_for_itself(twin):
+    """Two copies of one node are a federation of two nodes that are alike."""
+    node = FederatedNode(ROWS, SIGNS, loss="hinge", random_state=0)
+    twins = {label: twin(node) for label in "ab"}
+    alike = {label: FederatedNode(ROWS, SIGNS, loss="hinge", random_state=0) for label in "ab"}
+    fits = [
+        FederatedServer(loss="hinge", random_state=0).fit(LocalTransport(n)) for n in (twins, alike)
+    ]
+    assert_array_equal(fits[0].coef_, fits[1].coef_)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"min_rows": -1},
+        {"min_rows": np.nan},
+        {"min_epochs": np.nan},
+        {"min_epochs": "1"},
+        {"max_exchanges": 0},
+        {"max_row_norm": np.nan},
+        {"intercept_scaling": 0.0},
+        {"random_state": -1},
+        {"random_state": np.random.RandomState(0)},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_what_would_be_no_limit_is_refused(params):
+    with pytest.raises(ValueError, match=next(iter(params))):
+        FederatedNode(ROWS, SIGNS, loss="hinge", **params)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (sparse.csr_matrix(ROWS), "^X must hold real numbers in a dense array"),
+        (np.full((30, 2), "a"), "^X must hold real numbers in a dense array"),
+        (1j * ROWS, "^X must hold real numbers in a dense array"),
+        (np.ma.masked_less(ROWS, 0.0), "^X has masked entries"),
+        (ROWS[:, :0], "^X has no feature"),
+    ],
+)
+def test_rows_that_are_no_numbers_are_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        FederatedNode(X, SIGNS, loss="hinge")
+
+
+def test_rows_of_a_frame_are_rows():
+    nodes = [
+        FederatedNode(X, SIGNS, loss="hinge", random_state=0) for X in (ROWS, pd.DataFrame(ROWS))
+    ]
+    fits = [FederatedServer(loss="hinge").fit(LocalTransport({1: node})) for node in nodes]
+    assert_array_equal(fits[0].coef_, fits[1].coef_)
+
+
+def test_labels_of_nodes_are_of_one_type():
+    node = FederatedNode(ROWS, SIGNS, loss="hinge")
+    for labels in ((1, "a"), ((1, 2), (3, 4)), ("a", None)):
+        transport = LocalTransport({label: copy.copy(node) for label in labels})
+        with pytest.raises(ValueError, match=r"`transport\.labels` must hold"):
+            FederatedServer(loss="hinge").fit(transport)
+
+
+def test_what_is_no_transport_is_refused():
+    with pytest.raises(TypeError, match="nodes must be a dict"):
+        LocalTransport({"a": None})
+    with pytest.raises(TypeError, match="transport must have labels and exchange"):
+        FederatedServer(loss="hinge").fit({})
