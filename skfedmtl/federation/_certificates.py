@@ -22,6 +22,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 def contexts(folder: str | os.PathLike[str], *, server: bool) -> ssl.SSLContext:
     """What a party of this folder shows, and what it asks of the other end."""
     authority, certificate, key = (Path(folder) / name for name in _FILES)
+    for file in (authority, certificate, key):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"there is no {file}; certificates must name a folder of `skfedmtl certificates`."
+            )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
@@ -46,6 +51,10 @@ def make_certificates(
     if find_spec("cryptography") is None:
         raise ImportError('certificates need cryptography: pip install "skfedmtl[tls]"')
     names = list(dict.fromkeys(nodes))
+    if not names:
+        raise ValueError("nodes must name one node at least.")
+    if days < 1:
+        raise ValueError(f"days must be at least 1, got {days}.")
     for name in names:
         if not _NAME.fullmatch(name) or name == SERVER:
             raise ValueError(

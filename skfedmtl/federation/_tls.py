@@ -63,7 +63,7 @@ class TLSTransport:
         nodes: Sequence[str] | None = None,
     ) -> None:
         registered = certificate_names(certificates)
-        self.labels = registered if nodes is None else sorted(nodes)
+        self.labels = registered if nodes is None else sorted(set(nodes))
         if unknown := sorted(set(self.labels) - set(registered)):
             raise ValueError(f"nodes {unknown} are not registered; known are {registered}.")
         self._context = contexts(certificates, server=True)

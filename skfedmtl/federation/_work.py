@@ -119,7 +119,7 @@ def answer(options: argparse.Namespace) -> None:
         state_dir=options.state,
         random_state=options.seed,
     )
-    positive = "" if options.positive is None else f", {int(np.sum(y > 0.0))} of them positive"
+    positive = "" if options.positive is None else f", {np.sum(y > 0)} are {options.positive!r}"
     _say(f"{len(X)} rows of {X.shape[1]} features{positive}")
     serve_node(node, options.server, options.certificates, wait=options.wait, report=_say)
 
@@ -136,7 +136,12 @@ def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, 
     else:
         raise ValueError(f"--data must name an .npz or .csv file, got {path}.")
     if positive is None:
-        return X, y.astype(float)
+        try:
+            return X, y.astype(float)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} must hold numbers as targets; --positive names a class: {error}"
+            ) from error
     is_positive = y.astype(str) == positive
     if not is_positive.any():
         _say(f"no row has the target {positive!r}, only {np.unique(y.astype(str)).tolist()[:5]}")
@@ -144,17 +149,17 @@ def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, 
 
 
 def _read_table(path: Path, target: str | None) -> tuple[Array, Any]:
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = [line for line in csv.reader(file) if line]
     if not lines:
         raise ValueError(f"{path} is empty; it must hold a header and rows.")
     header, *lines = lines
     if target not in header:
         raise ValueError(f"--target must name one of the columns {header}, got {target!r}.")
     place = header.index(target)
-    table = np.array(lines)
-    if table.ndim != 2 or table.shape[1] != len(header):
+    if not lines or any(len(line) != len(header) for line in lines):
         raise ValueError(f"{path} must hold {len(header)} values in every line.")
+    table = np.array(lines)
     try:
         X = np.delete(table, place, axis=1).astype(float)
     except ValueError as error:

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from federations import make_nodes, start, write_federation
+from skfedmtl._console import main
 from skfedmtl.federation import FederatedServer, LocalTransport, TLSTransport
 from skfedmtl.federation._certificates import SERVER, contexts, make_certificates
 from skfedmtl.federation._wire import Link, address_of
@@ -168,6 +169,40 @@ def test_the_commands_say_what_is_wrong(folder, tmp_path):
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "--target must name one of the columns ['a', 'b', 'ill']" in said
+
+
+TABLE = "ill,a,b\n" + "yes,1,2\nno,3,4\n" * 12
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "message"),
+    [
+        (TABLE, ("--positive", "yes"), "24 rows of 2 features, 12 are 'yes'"),
+        ("\ufeff" + TABLE + "\n", ("--positive", "Yes"), "24 rows of 2 features, 0 are 'Yes'"),
+        (TABLE, (), "must hold numbers as targets; --positive names a class"),
+        (TABLE + "yes,1\n", ("--positive", "yes"), "must hold 3 values in every line"),
+        ("ill,a,b\n", ("--positive", "yes"), "must hold 3 values in every line"),
+        ("", (), "--target must name one of the columns []"),
+    ],
+)
+def test_tables_of_nodes(text, more, message, tmp_path, capsys):
+    """With a mark of the byte order, or empty lines, as other programs write them."""
+    table = tmp_path / "rows.csv"
+    table.write_text(text, encoding="utf-8")
+    command = ["node", "--data", str(table), "--target", "ill", "--loss", LOSS, *more]
+    assert main([*command, "--certificates", str(tmp_path / "none")]) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_certificates_is_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no .*authority\.pem"):
+        contexts(tmp_path, server=False)
+    with pytest.raises(ValueError, match="nodes must name one"):
+        make_certificates(tmp_path, [], days=1)
+    with pytest.raises(ValueError, match="days must be at least 1, got 0"):
+        make_certificates(tmp_path, ["a"], days=0)
+    with TLSTransport("127.0.0.1:0", folder / SERVER, nodes=["n1", "n0", "n1"]) as transport:
+        assert transport.labels == ["n0", "n1"]
 
 
 def test_serve_and_node_from_tables_to_a_model(folder, node_of, tmp_path):
