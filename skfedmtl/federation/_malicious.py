@@ -8,6 +8,7 @@ import numpy as np
 
 from skfedmtl._model import LOSSES
 from skfedmtl._protocol import Greeted, Greeting, Node
+from skfedmtl._tools.sklearn import last_step
 from skfedmtl.federation._node import FederatedNode
 
 __all__ = ["ModelPoisoningNode", "PoisonedNode"]
@@ -26,13 +27,19 @@ class PoisonedNode(FederatedNode):
     y : array-like of shape (n_samples,)
         Their targets: numbers, or -1 and +1 for the classes.
     attacker : fitted `PoisoningAttacker` or another poisoner
-        Whose injected rows are taken; of two classes the second one counts as +1.
+        Whose injected rows are taken as they are, before the steps of a Pipeline; it was fitted to
+        rows like `X`, without a node column. Of two classes the second one counts as +1.
     label : object
         What the attacker calls this node.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the node's own rows.
     **params
         As in `FederatedNode`.
+
+    Raises
+    ------
+    ValueError
+        Also if the attacker is not fitted, does not know the node, or has other columns or classes.
 
     Examples
     --------
@@ -53,6 +60,7 @@ class PoisonedNode(FederatedNode):
     def __init__(
         self, X: Any, y: Any, *, attacker: Any, label: Any, sample_weight: Any = None, **params: Any
     ) -> None:
+        _check_attacker(attacker, label, np.shape(X))
         own = np.asarray(attacker.poison_nodes_) == label
         targets = np.asarray(attacker.poison_y_)[own]
         if hasattr(attacker, "classes_"):
@@ -63,6 +71,25 @@ class PoisonedNode(FederatedNode):
             np.concatenate([np.asarray(y), targets]),
             sample_weight=np.concatenate([weight, attacker.poison_sample_weight_[own]]),
             **params,
+        )
+
+
+def _check_attacker(attacker: Any, label: Any, shape: tuple[int, ...]) -> None:
+    """Refuse one whose rows are none of this node, or of other columns or targets."""
+    if not hasattr(attacker, "poison_nodes_"):
+        raise ValueError("attacker must be fitted.")
+    known = last_step(attacker.clean_estimator_).nodes_.tolist()
+    if label not in known:
+        raise ValueError(f"label must be a node of the attacker, {known}, got {label!r}.")
+    n_columns = np.shape(attacker.poison_X_)[1]
+    if len(shape) == 2 and shape[1] != n_columns:
+        raise ValueError(
+            f"X has {shape[1]} features, but rows of the attacker have {n_columns} columns, a node "
+            "column among them if there is one."
+        )
+    if len(getattr(attacker, "classes_", ())) > 2:
+        raise ValueError(
+            f"attacker must be of two classes, or of numbers, got {attacker.classes_.tolist()}."
         )
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from estimators import ESTIMATOR_OF
 from federations import make_nodes
+from skfedmtl import FMTLClassifier
 from skfedmtl._model import LOSSES
 from skfedmtl.attack import PoisoningAttacker
 from skfedmtl.federation import (
@@ -95,3 +96,22 @@ def test_what_has_no_steepest_loss_is_refused(params):
     given = {"direction": [1.0, 0.0], "loss": "hinge", "row_norm": 1.0, **params}
     with pytest.raises(ValueError, match="must be"):
         ModelPoisoningNode(**given)
+
+
+def test_rows_of_another_node_or_table_are_refused():
+    rng = np.random.default_rng(0)
+    X, nodes = rng.normal(size=(60, 2)), np.repeat(["n0", "n1"], 30)
+    signs = np.sign(X[:, 0])
+    attacker = PoisoningAttacker(FMTLClassifier(), target_nodes=["n0"], max_iter=0, random_state=0)
+    own = X[:30], signs[:30]
+    with pytest.raises(ValueError, match="attacker must be fitted"):
+        PoisonedNode(*own, attacker=attacker, label="n0", loss="hinge")
+    attacker.fit(X, signs, nodes=nodes)
+    with pytest.raises(ValueError, match="label must be a node of the attacker"):
+        PoisonedNode(*own, attacker=attacker, label="n9", loss="hinge")
+    with pytest.raises(ValueError, match="X has 1 features, but rows of the attacker have 2"):
+        PoisonedNode(X[:30, :1], signs[:30], attacker=attacker, label="n0", loss="hinge")
+    PoisonedNode(*own, attacker=attacker, label="n1", loss="hinge")  # without injected rows
+    attacker.fit(X, np.digitize(X[:, 0], [-0.5, 0.5]), nodes=nodes)
+    with pytest.raises(ValueError, match="two classes"):
+        PoisonedNode(*own, attacker=attacker, label="n0", loss="hinge")
