@@ -222,7 +222,8 @@ def spread(values: Sequence[float], gap: float) -> Array:
         groups.append([place])
         while len(groups) > 1 and _low(groups[-1], gap) < _high(groups[-2], gap) + gap:
             groups[-2:] = [groups[-2] + groups[-1]]
-    return np.concatenate([_low(group, gap) + gap * np.arange(len(group)) for group in groups])
+    ladders = [_low(group, gap) + gap * np.arange(len(group)) for group in groups]
+    return np.concatenate([np.zeros(0), *ladders])
 
 
 def _low(group: list[float], gap: float) -> float:

@@ -380,6 +380,18 @@ def test_options_that_do_not_go_together(options, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_targets_without_test_rows_leave_an_empty_report(tmp_path):
+    """A node of one row is for training: what it suffers on test rows is not known."""
+    table = hospitals()
+    table.loc[0, "site"] = "alone"
+    asked = [write(tmp_path, table), "--target", "outcome", "--node", "site"]
+    asked += ["--targets", "alone", "--attack", "direct", "--no-bound", "--no-remedies"]
+    assert main(["report", *asked, *QUICK, "--output", str(tmp_path / "out")]) == 0
+    rows = read(tmp_path / "out" / "report.csv")
+    errors = [row["mean"] for row in rows if row["nodes"] == "targets" and row["unit"] == "%"]
+    assert errors and set(errors) == {""}
+
+
 def test_a_table_needs_pandas(tmp_path, capsys, monkeypatch):
     path = write(tmp_path, hospitals())
     monkeypatch.setitem(sys.modules, "pandas", None)

@@ -669,4 +669,5 @@ def test_a_baseline_far_above_the_bars_is_named_but_not_drawn(two_repeats):
 
 
 def test_labels_that_are_apart_stay():
+    assert len(spread([], 1.0)) == 0
     np.testing.assert_array_equal(spread([1.0, 3.0, 7.0], 1.0), [1.0, 3.0, 7.0])
