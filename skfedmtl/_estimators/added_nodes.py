@@ -134,9 +134,9 @@ class AddedNodesMixin:
         Raises
         ------
         ValueError
-            If a label is not known or none is left, or the relationship is a matrix: give `fit`
-            that of the nodes that stay. A list as `node_weight` is one of the fit; after the first
-            removal it must be set anew, a dict need not.
+            If a label is not known, no node or no row of a class is left, or the relationship is a
+            matrix: give `fit` that of the nodes that stay. A list as `node_weight` is one of the
+            fit; after the first removal it must be set anew, a dict need not.
         ImportError
             If pandas is not installed.
 
@@ -167,6 +167,7 @@ class AddedNodesMixin:
         refuse_masked(y=y)
         y = np.asarray(y)
         weight = None if sample_weight is None else read_weights(sample_weight, X)
+        self._refuse_lost_classes(y[rows])
         model = self._without(stays, rows, len(own))
         part = take(X if hasattr(X, "shape") else np.asarray(X), rows)
         routed = None if nodes is None else own[rows]
@@ -279,6 +280,18 @@ class AddedNodesMixin:
         if nodes is None:
             raise ValueError("`nodes` is missing: remove_nodes needs the node of every row.")
         return check_nodes(nodes, n_rows(X, "X"))
+
+    def _refuse_lost_classes(self, y):
+        """Refuse targets without a class of the fit: its models are one a class."""
+        classes = getattr(self, "classes_", None)
+        if classes is None:
+            return
+        lost = classes[~np.isin(classes, y)].tolist()
+        if lost:
+            raise ValueError(
+                f"y of the nodes that stay has no row of the classes {lost}, which were fitted; "
+                "fit again without them."
+            )
 
     def _weights_of(self, stays):
         """`node_weight` for the nodes that stay."""

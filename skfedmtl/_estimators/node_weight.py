@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._estimators.huge import refuse_huge
 from skfedmtl._input import refuse_masked
 from skfedmtl._typing import Array
 
@@ -33,7 +34,9 @@ def node_weights(
         share: Array = total / total.sum()
         return m * share
     if isinstance(given, dict):
-        return _listed(given, labels.tolist())
+        weight = _listed(given, labels.tolist())
+        refuse_huge("node_weight", weight)
+        return weight
     refuse_masked(node_weight=given)
     try:
         weight = np.array(given, dtype=np.float64)
@@ -46,6 +49,7 @@ def node_weights(
         )
     if not (np.isfinite(weight) & (weight > 0.0)).all():
         raise ValueError("node_weight must hold finite numbers above 0.")
+    refuse_huge("node_weight", weight)
     return weight
 
 

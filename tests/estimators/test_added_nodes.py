@@ -338,3 +338,15 @@ def test_rows_that_are_not_those_of_the_fit_are_refused():
     with pytest.raises(ValueError, match="2 features"):
         model.remove_nodes([0], X[:, :2], y, nodes=nodes)
     assert model.nodes_.tolist() == [0, 1, 2, 3]
+
+
+def test_a_class_that_only_removed_nodes_had_is_named():
+    X, y, nodes = make_rows(FMTLRegressor, SIZES)
+    y = np.where(y > 0, "high", "low")
+    y[np.flatnonzero(nodes == 0)[:2]] = "odd"
+    model = FMTLClassifier(**PENALTIES).fit(X, y, nodes=nodes)
+    with pytest.raises(ValueError, match=r"no row of the classes \['odd'\]"):
+        model.remove_nodes([0], X, y.astype(object), nodes=nodes)
+    assert model.nodes_.tolist() == [0, 1, 2, 3] and len(model.classes_) == 3
+    model.remove_nodes([1], X, y.astype(object), nodes=nodes)
+    assert model.nodes_.tolist() == [0, 2, 3]

@@ -131,7 +131,8 @@ def test_the_default_attack_ascends_and_bounds_refuse(estimator):
 
 def test_what_is_no_weight():
     X, y, nodes = rows_of("hinge")
-    for wrong in ([1.0, 2.0], [1.0, 0.0, 1.0], [1.0, np.nan, 1.0], {0: -1.0}, {7: 1.0}, "columns"):
+    few = [1.0, 2.0], [1.0, 0.0, 1.0], [1.0, np.nan, 1.0], [1e200, 1.0, 1.0]
+    for wrong in (*few, {0: -1.0}, {7: 1.0}, {0: 1e200}, "columns"):
         with pytest.raises(ValueError, match="node_weight"):
             FMTLClassifier(node_weight=wrong).fit(X, y, nodes=nodes)
     model = FMTLClassifier(node_weight="rows").fit(X, y, nodes=nodes)
