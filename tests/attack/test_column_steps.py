@@ -302,3 +302,12 @@ def test_what_cannot_be_followed_is_refused_by_name(make, words, step):
     with pytest.raises((ValueError, TypeError), match=f"`estimator`.*{words}"):
         attack.fit(X, y, nodes=nodes)
     assert not hasattr(attack, "clean_estimator_")
+
+
+def test_a_column_that_the_model_does_not_see_holds_no_infinity():
+    """A ball as large as such a row would be none."""
+    X, y, nodes = uneven()
+    X[0, 3] = np.inf
+    unseen = ColumnTransformer([("a", StandardScaler(), [0, 1, 2])])
+    with pytest.raises(ValueError, match="X contains infinity"):
+        PoisoningAttacker(behind(unseen), random_state=0).fit(X, y, nodes=nodes)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 
 from skfedmtl._input import (
     check_nodes,
@@ -89,6 +89,7 @@ class Scenario:
         """The clean rows in numbers, their gaps filled as the victim's imputers do."""
         given = np.asarray(self.features, dtype=np.float64)
         features = self.victim.complete(self.features, given)
+        assert_all_finite(features, input_name="X")  # also where the model does not see it
         return CleanData(features, column_or_1d(self.y), self.codes, self.weight)
 
     @cached_property
