@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -58,12 +59,22 @@ class StateFile:
         """The state of these rows; None if there is none."""
         if not self._path.exists():
             return None
-        with np.load(self._path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = self._arrays()
         if not np.array_equal(arrays["digest"], self._rows):
             return None
         node = {name: value for name, value in arrays.items() if name not in _OWN}
         return Kept(int(arrays["exchange"]), int(arrays["count"]), arrays["answer"].tobytes(), node)
+
+    def _arrays(self) -> dict[str, Any]:
+        """What lies in the file; one that cannot be read is left to its owner."""
+        try:
+            with self._path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            return {**{name: arrays[name] for name in _OWN}, **arrays}
+        except (ValueError, TypeError, EOFError, KeyError, BadZipFile) as error:
+            raise ValueError(
+                f"state_dir holds a file {self._path} that is no state of a node: {error}."
+            ) from error
 
 
 def digest(*arrays: Any) -> bytes:

@@ -326,3 +326,10 @@ def test_the_certificate_of_the_lossy_fit_is_that_of_the_rows():
     tie = np.linalg.svd(W, compute_uv=False).sum() ** 2
     penalty = PARAMS["lambda1"] * tie + PARAMS["lambda2"] * np.square(W).sum()
     assert_allclose(server.objective_, loss + penalty, rtol=1e-10)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04junk"])
+def test_a_state_that_cannot_be_read_is_named(content, tmp_path):
+    (tmp_path / "state.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"state_dir holds a file .*state\.npz"):
+        FederatedNode(np.eye(20), np.ones(20), loss="hinge", state_dir=tmp_path)
