@@ -182,7 +182,7 @@ TABLE = "ill,a,b\n" + "yes,1,2\nno,3,4\n" * 12
         (TABLE, (), "must hold numbers as targets; --positive names a class"),
         (TABLE + "yes,1\n", ("--positive", "yes"), "must hold 3 values in every line"),
         ("ill,a,b\n", ("--positive", "yes"), "must hold 3 values in every line"),
-        ("", (), "--target must name one of the columns []"),
+        ("", (), "is empty; it must hold a header and rows"),
     ],
 )
 def test_tables_of_nodes(text, more, message, tmp_path, capsys):
