@@ -33,55 +33,57 @@ def mutate(
     case: Case, judge: Judge, best: Attempt, unit: Array, n_steps: int, rng: np.random.Generator
 ) -> list[Attempt]:
     """Attempts of chance, rows and targets, those that did more; `n_steps` are an ascent's."""
+    chance = _Chance(case, judge, unit, rng)
     starts = [best]
     for alike in (False, True):
-        drawn = [_drawn(case, best.start, rng, alike=alike) for _ in range(_N_DRAWS * n_steps)]
+        drawn = [chance.draw(best.start, alike=alike) for _ in range(_N_DRAWS * n_steps)]
         tried = [judge.attempt(_NAME, one, []) for one in drawn]
         starts.append(max(tried, key=lambda one: one.verdict))
-    n_moves = _N_MUTATIONS * n_steps
-    found = [_raised(case, judge, start, unit, n_moves, rng) for start in starts]
+    found = [chance.raise_from(start, _N_MUTATIONS * n_steps) for start in starts]
     return [one for one in found if one is not best]
 
 
-def _raised(
-    case: Case,
-    judge: Judge,
-    best: Attempt,
-    unit: Array,
-    n_moves: int,
-    rng: np.random.Generator,
-) -> Attempt:
-    """What moves lead to that did more damage than what they moved."""
-    stride = _STRIDE
-    for _ in range(n_moves):
-        other = judge.attempt(_NAME, _moved(case, best.start, stride * unit, rng), [])
-        if other.verdict > best.verdict:
-            best, stride = other, min(_WIDER * stride, _MOST_STRIDE)
-        else:
-            stride = max(_NARROWER * stride, _LEAST_STRIDE)
-    return best
+class _Chance:
+    """Draws and moves rows; `unit` is that of each row's moves."""
 
+    def __init__(self, case: Case, judge: Judge, unit: Array, rng: np.random.Generator) -> None:
+        self._case, self._judge, self._unit, self._rng = case, judge, unit, rng
+        self._spread = np.asarray(case.spread)
 
-def _drawn(case: Case, start: Start, rng: np.random.Generator, *, alike: bool) -> Start:
-    """Rows from all over the feasible set, half of them told otherwise; or all of them alike."""
-    X = start.feasible.sample(rng, start.X.shape[1])
-    if alike:
-        X = start.feasible.project(np.tile(X[rng.integers(len(X))], (len(X), 1)))
-    turned = rng.random(len(X)) < 0.5
-    nowhere = np.full_like(start.origin, -1)
-    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng), origin=nowhere)
+    def raise_from(self, best: Attempt, n_moves: int) -> Attempt:
+        """What moves lead to that did more damage than what they moved."""
+        stride = _STRIDE
+        for _ in range(n_moves):
+            other = self._judge.attempt(_NAME, self._move(best.start, stride), [])
+            if other.verdict > best.verdict:
+                best, stride = other, min(_WIDER * stride, _MOST_STRIDE)
+            else:
+                stride = max(_NARROWER * stride, _LEAST_STRIDE)
+        return best
 
+    def draw(self, start: Start, *, alike: bool) -> Start:
+        """Rows from all over the feasible set, half told otherwise; or all of them alike."""
+        X = start.feasible.sample(self._rng, start.X.shape[1])
+        if alike:
+            one = X[self._rng.integers(len(X))]
+            X = start.feasible.project(np.tile(one, (len(X), 1)))
+        turned = self._rng.random(len(X)) < 0.5
+        nowhere = np.full_like(start.origin, -1)
+        told = _told_otherwise(self._case, start, turned, self._rng)
+        return start._replace(X=X, y=told, origin=nowhere)
 
-def _moved(case: Case, start: Start, length: Array, rng: np.random.Generator) -> Start:
-    """Some of the rows, at least one, about so far away, and a few of those told otherwise."""
-    n, d = start.X.shape
-    moving = rng.random(n) < _MOVED
-    moving[rng.integers(n)] = True
-    direction = np.asarray(case.spread) * rng.normal(size=(n, d)) / np.sqrt(d)
-    X = start.feasible.project(start.X + (moving * length)[:, None] * direction)
-    turned = moving & (rng.random(n) < _TOLD_OTHERWISE)
-    origin = np.where(turned, -1, start.origin)  # what it is told may be what the clean row is
-    return start._replace(X=X, y=_told_otherwise(case, start, turned, rng), origin=origin)
+    def _move(self, start: Start, stride: float) -> Start:
+        """Some of the rows, at least one, about so far away, and a few of those told otherwise."""
+        n, d = start.X.shape
+        moving = self._rng.random(n) < _MOVED
+        moving[self._rng.integers(n)] = True
+        direction = self._spread * self._rng.normal(size=(n, d)) / np.sqrt(d)
+        length = moving * (stride * self._unit)
+        X = start.feasible.project(start.X + length[:, None] * direction)
+        turned = moving & (self._rng.random(n) < _TOLD_OTHERWISE)
+        origin = np.where(turned, -1, start.origin)  # what it is told may be what the clean row is
+        told = _told_otherwise(self._case, start, turned, self._rng)
+        return start._replace(X=X, y=told, origin=origin)
 
 
 def _told_otherwise(case: Case, start: Start, turned: Array, rng: np.random.Generator) -> Array:

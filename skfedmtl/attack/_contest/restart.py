@@ -105,10 +105,9 @@ def _climb(
     """Ascents from the same rows: the first leg by several strides, others as long as they pay."""
     first, *later = legs
     tried = [first, *(first._replace(stride=stride) for stride in scouts)]
-    names = [None, *(f"scout {stride:g}" for stride in scouts)]
+    kept = [checkpoint, *(_beside(checkpoint, f"scout {stride:g}") for stride in scouts)]
     climbed = [
-        ascend("ascent", start.start, leg, _beside(checkpoint, name) if name else checkpoint)
-        for leg, name in zip(tried, names, strict=True)
+        ascend("ascent", start.start, leg, own) for leg, own in zip(tried, kept, strict=True)
     ]
     raised = [one.verdict.objective for one in climbed]
     stride = tried[int(np.argmax(raised))].stride
