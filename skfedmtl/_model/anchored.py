@@ -21,14 +21,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from skfedmtl._model.regulariser import (
-    Curved,
-    ExactResponse,
-    Proximal,
-    ProximalResponse,
-    Response,
-    Spectral,
-)
+from skfedmtl._model.quadratic import Kinkless, KinklessResponse
+from skfedmtl._model.regulariser import Curved, ExactResponse, Proximal, ProximalResponse
 from skfedmtl._typing import Array
 
 
@@ -45,10 +39,11 @@ class _AnchoredCurved:
         return np.asarray(np.kron(np.eye(self._n_nodes), 2.0 * self._metric), dtype=np.float64)
 
 
-class _AnchoredResponse:
+class _AnchoredResponse(KinklessResponse):
     """``W = a + (1/2) V M^-1``, with ``rho/2`` more in M if it is a proximal step's."""
 
     def __init__(self, relationship: Anchored, V: Array, anchor: Array, more: float = 0.0) -> None:
+        super().__init__(relationship)
         self._relationship, self._more = relationship, more
         offset = relationship.half_inverse(V, more)
         self.W = anchor + offset
@@ -59,20 +54,8 @@ class _AnchoredResponse:
     def product(self, dV: Array) -> Array:
         return self._relationship.half_inverse(dV, self._more)
 
-    frozen_product = product
 
-    def rounded(self, excess: float) -> Response:
-        """Itself: R* has no kinks."""
-        return self
-
-    def curvature(self) -> Array:
-        return self._relationship.first_curvature()
-
-    def spectral(self) -> Spectral | None:
-        return None
-
-
-class Anchored:
+class Anchored(Kinkless):
     """R(W) = sum_l (w_l - a)' M (w_l - a).
 
     Parameters
@@ -82,10 +65,6 @@ class Anchored:
         M, symmetric and positive definite.
     anchor : ndarray of shape (d,)
     """
-
-    own_rho: float | None = None
-    last: Array | None = None
-    is_quadratic = True
 
     def __init__(self, n_nodes: int, metric: Array, anchor: Array) -> None:
         self.n_nodes, self._metric, self._anchor = n_nodes, metric, anchor
@@ -114,16 +93,9 @@ class Anchored:
         """Offsets from the anchor are those of a proximal step from that of T."""
         return _AnchoredResponse(self, rho * (T - self._anchor), self._anchor, 0.5 * rho)
 
-    def common_part(self, W: Array) -> Array | None:
-        return None
-
     def curved(self, W: Array, root: float) -> Curved:
         """The regulariser itself."""
         return _AnchoredCurved(self._metric, W - self._anchor)
-
-    def majorant(self, W: Array) -> Array | None:
-        """None: the regulariser itself is quadratic."""
-        return None
 
     def stiffness(self, n_features: int) -> float:
         """Of the directions that resist least, in which weights are large."""

@@ -20,10 +20,56 @@ from skfedmtl._model.regulariser import (
 from skfedmtl._typing import Array
 
 
-class _LinearResponse:
+class KinklessResponse(ABC):
+    """Where R* is a quadratic: W moves as V does, whatever V."""
+
+    W: Array
+    value: float
+
+    def __init__(self, relationship: Kinkless) -> None:
+        self._of = relationship
+
+    @abstractmethod
+    def product(self, dV: Array) -> Array: ...
+
+    def frozen_product(self, dV: Array) -> Array:
+        """The same: no Sigma is learned."""
+        return self.product(dV)
+
+    def rounded(self, excess: float) -> Response:
+        """Itself: R* has no kinks."""
+        return self
+
+    def curvature(self) -> Array:
+        return self._of.first_curvature()
+
+    def spectral(self) -> Spectral | None:
+        return None
+
+
+class Kinkless(ABC):
+    """What the regularisers without a kink, of no common part, have in common."""
+
+    own_rho: float | None = None
+    last: Array | None = None
+    is_quadratic = True
+
+    @abstractmethod
+    def first_curvature(self) -> Array: ...
+
+    def common_part(self, W: Array) -> Array | None:
+        return None
+
+    def majorant(self, W: Array) -> Array | None:
+        """None: the regulariser itself is quadratic."""
+        return None
+
+
+class _LinearResponse(KinklessResponse):
     """R* is the quadratic (1/4) tr(V' B V): W = (1/2) B V and J = (1/2) B."""
 
     def __init__(self, relationship: _Quadratic, V: Array) -> None:
+        super().__init__(relationship)
         self._relationship = relationship
         self.W = relationship.half_inverse(V)
         self.value = self.penalty = 0.5 * float(np.vdot(V, self.W))
@@ -32,31 +78,12 @@ class _LinearResponse:
     def product(self, dV: Array) -> Array:
         return self._relationship.half_inverse(dV)
 
-    frozen_product = product
 
-    def rounded(self, excess: float) -> Response:
-        """Itself: R* has no kinks."""
-        return self
-
-    def curvature(self) -> Array:
-        return self._relationship.first_curvature()
-
-    def spectral(self) -> Spectral | None:
-        return None
-
-
-class _Quadratic(ABC):
-    """What the regularisers without a kink have in common: W is linear in V."""
-
-    own_rho: float | None = None
-    last: Array | None = None
-    is_quadratic = True
+class _Quadratic(Kinkless):
+    """R(W) is a quadratic form: W is linear in V."""
 
     @abstractmethod
     def half_inverse(self, V: Array) -> Array: ...
-
-    @abstractmethod
-    def first_curvature(self) -> Array: ...
 
     @abstractmethod
     def bend(self) -> Array: ...  #: of R, between nodes
@@ -73,9 +100,6 @@ class _Quadratic(ABC):
     def proximal_response(self, T: Array, rho: float) -> ProximalResponse:
         return _LinearResponse(self.ridged(0.5 * rho), rho * T)
 
-    def common_part(self, W: Array) -> Array | None:
-        return None
-
     def curved(self, W: Array, root: float) -> Curved:
         """The regulariser itself."""
         return QuadraticCurved(self.bend(), W)
@@ -83,10 +107,6 @@ class _Quadratic(ABC):
     def conjugate(self, V: Array) -> float:
         """R*(V)."""
         return 0.5 * float(np.vdot(V, self.half_inverse(V)))
-
-    def majorant(self, W: Array) -> Array | None:
-        """None: the regulariser itself is quadratic."""
-        return None
 
 
 class Independent(_Quadratic):
