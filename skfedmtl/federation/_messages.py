@@ -5,9 +5,16 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from skfedmtl._model import LOSSES, Huber
 from skfedmtl._typing import Array
 
 Number = Any  #: a float
+LOSS_NAMES = [name for name in LOSSES if name != Huber.name]  #: that both sides know how to say
+
+
+def place_of(loss: str) -> int:
+    """That of a loss in the table of all, by which it is named in a message."""
+    return list(LOSSES).index(loss)
 
 
 class Hello(NamedTuple):

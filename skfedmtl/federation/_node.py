@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._model import LOSSES, Huber, Independent
+from skfedmtl._model import LOSSES, Independent
 from skfedmtl._protocol import (
     MEMORY,
     FederatedProblem,
@@ -26,12 +26,14 @@ from skfedmtl._protocol import (
 )
 from skfedmtl.federation._codec import Frame, WireError, decode, encode
 from skfedmtl.federation._messages import (
+    LOSS_NAMES,
     Code,
     Concluded,
     Conclusion,
     Hello,
     Hosted,
     Refusal,
+    place_of,
 )
 from skfedmtl.federation._state import Kept, StateFile, digest
 
@@ -162,7 +164,7 @@ class FederatedNode:
         self._begin(0)
         self._file: StateFile | None = None
         if state_dir is not None:
-            settings = np.array([self._n_coordinates, list(LOSSES).index(loss)])
+            settings = np.array([self._n_coordinates, place_of(loss)])
             self._file = StateFile(state_dir, digest(X, y, weight, settings))
             self._go_on(self._file.read())
 
@@ -255,7 +257,7 @@ class FederatedNode:
 
     def _welcome(self, frame: Frame) -> bytes:
         hello = frame.messages[-1]
-        if len(frame.messages) > 1 or hello.loss != list(LOSSES).index(self._loss):
+        if len(frame.messages) > 1 or hello.loss != place_of(self._loss):
             raise Refused(Code.OTHER_LOSS)
         node = self._node
         self._begin(frame.exchange)
@@ -340,9 +342,8 @@ def _check_number(name: str, given: Any, least: float, kind: type = Real) -> Non
 
 
 def _check_loss(loss: str) -> None:
-    allowed = [name for name in LOSSES if name != Huber.name]
-    if loss not in allowed:
-        raise ValueError(f"loss must be one of {allowed}, got {loss!r}.")
+    if loss not in LOSS_NAMES:
+        raise ValueError(f"loss must be one of {LOSS_NAMES}, got {loss!r}.")
 
 
 def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:

@@ -44,6 +44,7 @@ from skfedmtl.federation._messages import (
     Hello,
     Hosted,
     Refusal,
+    place_of,
 )
 from skfedmtl.federation._trust import LIES, Fault, Witness
 
@@ -164,7 +165,7 @@ class RemoteNodes:
         return [answers.get(l) for l in range(len(self))]
 
     def _hello(self, *, resume: bool) -> Hello:
-        return Hello(float(list(LOSSES).index(self.loss.name)), resume)
+        return Hello(float(place_of(self.loss.name)), resume)
 
     # -- what a solver says -------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
 from skfedmtl._input import as_unique_labels
-from skfedmtl._model import LOSSES, Huber
+from skfedmtl._model import LOSSES
 from skfedmtl._protocol import NOBODY, Server, Solution, Watch
 from skfedmtl._tools.sklearn import Interval, StrOptions
+from skfedmtl.federation._messages import LOSS_NAMES
 from skfedmtl.federation._remote_nodes import RemoteNodes, Restarted
 
 __all__ = ["FederatedServer"]
@@ -141,7 +142,7 @@ default="learned"
         self.random_state = random_state
 
     _parameter_constraints = {
-        "loss": [StrOptions({name for name in LOSSES if name != Huber.name})],
+        "loss": [StrOptions(set(LOSS_NAMES))],
         "local_epochs": [Interval(Real, 0, None, closed="neither"), tuple, dict],
         "max_row_norm": [None, Interval(Real, 0, None, closed="neither")],
         "on_refused": [StrOptions({"expel", "error"})],
