@@ -1,9 +1,7 @@
 """The console command: exit codes, the numbers it writes, files that are whole or untouched."""
 
-import csv
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,63 +12,26 @@ from matplotlib.image import imread
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from reports import FILES, arguments, read, regression_rows, small_data_sets
 from skfedmtl import FMTLRegressor, PoisoningAttacker, __version__
 from skfedmtl._console import main
-from skfedmtl._report import command, options, plan
+from skfedmtl._report import command
 from skfedmtl._report.choices import DATASET_NAMES
 from skfedmtl._report.command import write_files
-from skfedmtl._report.data import DATASETS, Dataset, is_classification
+from skfedmtl._report.data import DATASETS, is_classification
 from skfedmtl._report.experiment import Settings, split_rows, split_seeds
 from skfedmtl._report.figure import draw, spread
 from skfedmtl.attack import DamageBound
 from skfedmtl.model_selection import train_test_split_nodes
 
 ATTACKS = ["direct", "indirect", "hybrid"]
-FILES = ("report.csv", "report.png", "report.html")
 KINDS = ["random", "optimised"]
-NUMBERS = ("mean", "se", "ratio", "seconds")
-
-
-def regression_rows(home=None):
-    rng = np.random.default_rng(0)
-    X, nodes = rng.normal(size=(96, 2)), np.repeat(["a", "b", "c", "d"], 24)
-    return X, X @ [2.0, -1.0] + rng.normal(size=96), nodes
-
-
-def classification_rows(home=None):
-    """Node "d" has one class, node "e" a single row."""
-    rng = np.random.default_rng(1)
-    X, nodes = rng.normal(size=(97, 2)), np.repeat(["a", "b", "c", "d", "e"], [24, 24, 24, 24, 1])
-    y = (X[:, 0] + 0.5 * rng.normal(size=97) > 0).astype(int)
-    y[nodes == "d"] = 1
-    return X, y, nodes
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small():
-    """Two small data sets, and a terminal of known width."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "100")
-        for name, unit, load in [
-            ("small", "grams", regression_rows),
-            ("classes", None, classification_rows),
-        ]:
-            patch.setitem(DATASETS, name, Dataset("made up", unit, "boxes", 1e-2, 1e-2, load))
-        patch.setattr(options, "DATASET_NAMES", tuple(DATASETS))
+    with small_data_sets():
         yield
-
-
-def arguments(output, *more):
-    options = ["--dataset", "small", "--repeats", "1", "--max-iter", "2", "--bound-iter", "1"]
-    return ["report", *options, "--n-jobs", "1", "--output", str(output), *more]
-
-
-def read(output, by_node=False):
-    with open(output / "report.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        row.update({key: float(row[key] or "nan") for key in NUMBERS})
-    return [row for row in rows if (row["level"] == "node") == by_node]
 
 
 def select(rows, **wanted):
@@ -501,104 +462,6 @@ def test_missing_data_say_where_they_belong(no_work, tmp_path, capsys, monkeypat
     error = capsys.readouterr().err
     assert "landmine.npz" in error and str(tmp_path) in error and "--data-home" in error
     assert not (tmp_path / "report").exists()
-
-
-def test_an_interrupt_leaves_nothing(tmp_path, capsys, monkeypatch):
-    def interrupt(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(command, "to_csv", interrupt)
-    assert main(arguments(tmp_path / "report")) == 130
-    assert "interrupted" in capsys.readouterr().err
-    assert not (tmp_path / "report").exists()
-
-
-def stop_after(n_pieces, monkeypatch):
-    """Let Ctrl-C come while the next piece of work is done."""
-    done, work = [], plan.run_piece
-
-    def run_or_stop(*args):
-        if len(done) == n_pieces:
-            raise KeyboardInterrupt
-        done.append(1)
-        return work(*args)
-
-    monkeypatch.setattr(plan, "run_piece", run_or_stop)
-
-
-#: pieces of work of a repetition: a clean one, and of three attacks the random, the optimised and
-#: the bound
-EACH = 10
-
-
-@pytest.mark.parametrize("n_pieces", [EACH, 2 * EACH - 1])
-def test_an_interrupt_leaves_the_report_of_what_is_finished(
-    n_pieces, tmp_path, capsys, monkeypatch
-):
-    assert main(arguments(tmp_path / "one", "--no-remedies")) == 0
-    capsys.readouterr()
-    stop_after(n_pieces, monkeypatch)
-    assert main(arguments(tmp_path / "cut", "--repeats", "3")) == 130
-    out, err = capsys.readouterr()
-    note = "interrupted: 1 of 3 repetitions were finished"
-    assert note in out and note in err and "1 repetition," in out
-    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == sorted(FILES)
-    assert note in (tmp_path / "cut" / "report.html").read_text(encoding="utf-8")
-    for by_node in (False, True):
-        one, cut = (read(tmp_path / name, by_node) for name in ("one", "cut"))
-        for row in (*one, *cut):
-            row["seconds"] = 0.0
-        np.testing.assert_equal(cut, one)
-
-
-def test_an_interrupt_among_the_remedies_keeps_all_repetitions(tmp_path, capsys, monkeypatch):
-    stop_after(EACH + 2, monkeypatch)
-    assert main(arguments(tmp_path)) == 130
-    assert "not all that may reduce the damage was tried" in capsys.readouterr().err
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "no tie" in page and "half the budget" not in page
-
-
-def test_an_interrupt_in_the_first_repetition_leaves_nothing(tmp_path, capsys, monkeypatch):
-    stop_after(EACH - 1, monkeypatch)
-    assert main(arguments(tmp_path / "report")) == 130
-    assert "interrupted before a repetition was finished" in capsys.readouterr().err
-    assert not (tmp_path / "report").exists()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-def test_ctrl_c_of_a_terminal_ends_all_processes(tmp_path):
-    """To the whole group, workers among it, once the work has begun."""
-    code = (
-        "import signal, sys\n"
-        "from skfedmtl._console import main\n"
-        "from skfedmtl._report import command, plan\n"
-        "run = plan.run\n"
-        "def told(*args):\n"
-        "    for done in run(*args):\n"
-        "        yield done\n"
-        "        print('piece', flush=True)\n"
-        "command.run = told\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    options = ["report", "--n-jobs", "2", "--repeats", "40", "--bound-iter", "30"]
-    options += ["--no-remedies", "--attack", "direct", "--output", str(tmp_path)]
-    run = subprocess.Popen(
-        [sys.executable, "-c", code, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    for _ in range(4):
-        assert run.stdout.readline() == "piece\n"
-    os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=120)
-    assert run.returncode == 130, err
-    assert "of 40 repetitions were finished" in err
-    assert "Traceback" not in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
 def full_disk(monkeypatch, name):
