@@ -197,9 +197,9 @@ def _by_node(rows: Rows) -> Iterator[str]:
         return
     grid = nodes_grid(rows)
     notes = [
-        "Alone: a model of the node's own rows. Under attack: means of the repetitions in which "
-        "the node was a target; - where it never was. Below each error its 95 % interval over "
-        "resampled test rows, which tells nothing of other training rows."
+        "Alone: a model of the node's own rows. Means of the repetitions in which the node was a "
+        "target; of one that never was, of all, and - under attack. Below each error its 95 % "
+        "interval over resampled test rows, which tells nothing of other training rows."
     ]
     if any("†" in line[2] for line in grid.lines):
         notes.append(f"† fewer than {FEW_ROWS} test rows, whose error says little.")

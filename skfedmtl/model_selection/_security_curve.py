@@ -31,7 +31,6 @@ __all__ = ["security_curve"]
 
 #: Of a curve with bounds, beside its scores.
 CERTIFIED = ("objectives", "upper_bounds", "clean_objectives")
-UPPER = 3  #: the place of the bounds among all that is measured
 #: Parameters of attackers that bounds have as well, with the same meaning.
 SHARED = ("estimator", "attack", "budget", "radius", "node_column", "random_state")
 SCORE_NAMES = ("mean RMSE of the target nodes", "mean error rate of the target nodes")
@@ -173,13 +172,14 @@ def security_curve(
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
     )
     measured = np.moveaxis(np.array(results).reshape(len(values), n_repeats, -1), -1, 0)
-    if bound and param_name == "budget":
-        measured[UPPER] = _never_falling(measured[UPPER], values)
     names = ("scores", "clean_scores", *(CERTIFIED if bound else ()))
+    parts = {name: part.copy() for name, part in zip(names, measured, strict=True)}
+    if bound and param_name == "budget":
+        parts["upper_bounds"] = _never_falling(parts["upper_bounds"], values)
     return Bunch(
         param_name=param_name,
         param_range=values,
-        **{name: part.copy() for name, part in zip(names, measured, strict=True)},
+        **parts,
         score_name=SCORE_NAMES[is_classifier(last_step(attacker.estimator))],
     )
 
