@@ -2,6 +2,7 @@
 
 from skfedmtl._solvers import weight_newton
 from skfedmtl._solvers.adjoint import Adjoint, Solved
+from skfedmtl._solvers.blocks import BlockedNodes, NodeBlock
 from skfedmtl._solvers.follower import Follower, first_rho
 from skfedmtl._solvers.iteration import Iteration
 from skfedmtl._solvers.line_search import backtrack
@@ -12,10 +13,12 @@ from skfedmtl._solvers.splitting import SplittingSolver
 
 __all__ = [
     "Adjoint",
+    "BlockedNodes",
     "Follower",
     "Iteration",
     "KeptAnswers",
     "MochaSolver",
+    "NodeBlock",
     "Solved",
     "SplittingSolver",
     "add_histories",

@@ -1,12 +1,16 @@
-"""The nodes' side of the splitting as a schedule draws it: some nodes, so many passes each."""
+"""The nodes' side of the splitting by messages: to nodes that a schedule draws, or to blocks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._model import Relationship
 from skfedmtl._protocol import Greeted, Nodes, NodeTable, Share, StepOrder
+from skfedmtl._solvers.blocks import Begun, BlockAnswer, BlockedNodes
 from skfedmtl._solvers.pricing import Bound, best_bound
 from skfedmtl._solvers.schedule import Schedule, heard
 from skfedmtl._solvers.workers import Workers
@@ -15,7 +19,34 @@ from skfedmtl._typing import Array
 _NOT_ASKED = np.zeros(0)
 
 
-class Exchanges:
+class _ByMessages:
+    """What steps by messages know of the best dual variables: the nodes hold them themselves."""
+
+    _nodes: Any
+    V: Array
+    _linear: Array  #: one number an answer,
+    _conjugate: Array  #: of what waits at home
+    _share = 1.0
+
+    def hold(self) -> None:
+        """The nodes hold the best dual variables themselves."""
+
+    def bound(self, relationship: Relationship) -> Bound:
+        """What the dual variables promise."""
+        sums = float(self._linear.sum()), float(self._conjugate.sum())
+        bound = best_bound(self._nodes.loss, relationship, self.V, *sums)
+        self._share = bound.share
+        return bound
+
+    def keep(self) -> None:
+        """Those of the last bound are the best ones."""
+        self._nodes.keep(Share(self._share))
+
+    def settle(self) -> None:
+        """The nodes have the best ones."""
+
+
+class Exchanges(_ByMessages):
     """Proximal steps by messages; nodes that are not drawn keep what they have answered last.
 
     Parameters
@@ -47,7 +78,6 @@ class Exchanges:
         self.loss = float(self._losses.sum())
         self._conjugate = np.array(greeted.conjugate)
         self._linear = np.array(greeted.linear)
-        self._share = 1.0
 
     @property
     def alpha(self) -> Array:
@@ -81,19 +111,46 @@ class Exchanges:
         self.told[which] = (self.W if asked is None else asked)[which]
         self.loss = float(self._losses.sum())
 
-    def hold(self) -> None:
-        """The nodes hold the best dual variables themselves."""
 
-    def bound(self, relationship: Relationship) -> Bound:
-        """What the dual variables promise."""
-        sums = float(self._linear.sum()), float(self._conjugate.sum())
-        bound = best_bound(self._nodes.loss, relationship, self.V, *sums)
-        self._share = bound.share
-        return bound
+class BlockSteps(_ByMessages):
+    """Proximal steps of all nodes of all blocks.
 
-    def keep(self) -> None:
-        """Those of the last bound are the best ones."""
-        self._nodes.keep(Share(self._share))
+    Parameters
+    ----------
+    nodes : BlockedNodes
+    begun : list of Begun
+        What the blocks have said in the beginning.
+    V : ndarray of shape (m, d)
+        The nodes' moments.
+    """
 
-    def settle(self) -> None:
-        """The nodes have the best ones."""
+    alpha = _NOT_ASKED  #: which no block tells
+
+    def __init__(self, nodes: BlockedNodes, begun: list[Begun], V: Array) -> None:
+        self._nodes = nodes
+        self.V = V.copy()
+        self.W = np.zeros_like(V)
+        self.told = self.W
+        self.which: NDArray[np.intp] | slice = slice(None)
+        self.n_answers = len(nodes)
+        self._note(begun)
+
+    def _note(self, answers: Sequence[Begun | BlockAnswer]) -> None:
+        self.loss = float(sum(answer.loss for answer in answers))
+        self._conjugate = np.array([answer.conjugate for answer in answers])
+        self._linear = np.array([answer.linear for answer in answers])
+
+    def run(
+        self,
+        base: Array,
+        rho: float,
+        residual: float,
+        rng: np.random.Generator,
+        asked: Array | None,
+    ) -> None:
+        """One exchange."""
+        seed = int(rng.integers(2**63))
+        self.V, answers = self._nodes.step(base, asked, rho, residual, seed)
+        self.W = base + self.V / rho
+        self.told = self.W if asked is None else asked
+        self._note(answers)

@@ -110,6 +110,13 @@ def is_cheap(nodes: NodeTable) -> bool:
     return int(smaller.max(initial=0)) <= _LARGEST and numbers <= enough
 
 
+def make_steps(nodes: NodeTable, alpha: Array, workers: Workers) -> Steps:
+    """The steps that suit the loss and the sizes of the nodes."""
+    if nodes.loss.constant_curvature and is_cheap(nodes):
+        return ExactSteps(nodes, alpha)
+    return Passes(nodes, alpha, workers)
+
+
 class _Step(NamedTuple):
     """What all nodes are told."""
 

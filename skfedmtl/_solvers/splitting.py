@@ -38,10 +38,11 @@ from skfedmtl._protocol import (
     Solution,
     Watch,
 )
-from skfedmtl._solvers.exchanges import Exchanges
+from skfedmtl._solvers.blocks import BlockedNodes
+from skfedmtl._solvers.exchanges import BlockSteps, Exchanges
 from skfedmtl._solvers.finish import AFTER, BEFORE, ENOUGH, PATIENCE, State, run_first
 from skfedmtl._solvers.iteration import Iteration
-from skfedmtl._solvers.node_steps import ExactSteps, Passes, Steps, is_cheap
+from skfedmtl._solvers.node_steps import Steps, make_steps
 from skfedmtl._solvers.progress import Log, takes_others
 from skfedmtl._solvers.schedule import Schedule
 from skfedmtl._solvers.workers import Workers
@@ -96,12 +97,14 @@ class SplittingSolver:
     ) -> Solution:
         """Improve weights and dual variables from where they are.
 
-        Without a schedule nodes are a `NodeTable`, else `Nodes` of any kind.
+        Without a schedule nodes are a `NodeTable` or `BlockedNodes`, else `Nodes` of any kind.
         """
         log = Log(server, nodes, watch)
         self._offer_known(log, server, nodes)
         with Workers(self.n_jobs) as workers:
-            if self.schedule is None:
+            if isinstance(nodes, BlockedNodes):
+                run = self._split_in_blocks(server, nodes, log, rng)
+            elif self.schedule is None:
                 run = self._split_at_once(server, nodes, log, workers, rng)
             else:
                 run = self._split_in_exchanges(server, nodes, log, self.schedule, workers, rng)
@@ -168,6 +171,18 @@ class SplittingSolver:
             start = _first_iterate(server, nodes.loss, log.W, V, squares)
         steps = Exchanges(nodes, greeted, log.W, schedule, workers)
         run = _Run(server, nodes, log, self, start, steps)
+        run.go_on(rng, self.max_iter)
+        return run
+
+    def _split_in_blocks(
+        self, server: Server, nodes: BlockedNodes, log: Log, rng: np.random.Generator
+    ) -> _Run:
+        """By messages, to blocks of nodes that pass over their rows as long as pays."""
+        begun = nodes.begin()
+        V = None if all(block.is_cold for block in begun) else server.V
+        squares = sum(block.squares for block in begun)
+        start = _first_iterate(server, nodes.loss, log.W, V, squares)
+        run = _Run(server, nodes, log, self, start, BlockSteps(nodes, begun, server.V))
         run.go_on(rng, self.max_iter)
         return run
 
@@ -265,13 +280,6 @@ class _Run:
     def iterate(self) -> Iterate:
         """Where it stands."""
         return Iterate(self._at.T, self._steps.alpha, self._at.rho, self._at.age, None)
-
-
-def make_steps(nodes: NodeTable, alpha: Array, workers: Workers) -> Steps:
-    """The steps that suit the loss and the sizes of the nodes."""
-    if nodes.loss.constant_curvature and is_cheap(nodes):
-        return ExactSteps(nodes, alpha)
-    return Passes(nodes, alpha, workers)
 
 
 def _first_iterate(

@@ -347,6 +347,17 @@ def _check_loss(loss: str) -> None:
 
 
 def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:
+    """Rows, targets and weights that a fit can take, of which there are enough."""
+    X, y, weight = check_rows(X, y, loss, sample_weight)
+    if np.count_nonzero(weight) < max(min_rows, 1):
+        raise ValueError(
+            f"X has {np.count_nonzero(weight)} rows of some weight, fewer than "
+            f"min_rows={min_rows}: what they answer would give them away."
+        )
+    return X, y, weight
+
+
+def check_rows(X: Any, y: Any, loss: str, sample_weight: Any) -> tuple[Any, ...]:
     """Rows, targets and weights that a fit can take."""
     _check_loss(loss)
     X, y = _real_numbers("X", X), _real_numbers("y", y)
@@ -367,11 +378,6 @@ def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tu
         raise ValueError("sample_weight must be at least 0.")
     if not LOSSES[loss].is_regression and not np.isin(y, (-1.0, 1.0)).all():
         raise ValueError(f"y must hold -1 and +1 with loss={loss!r}.")
-    if np.count_nonzero(weight) < max(min_rows, 1):
-        raise ValueError(
-            f"X has {np.count_nonzero(weight)} rows of some weight, fewer than "
-            f"min_rows={min_rows}: what they answer would give them away."
-        )
     return X, y, weight
 
 

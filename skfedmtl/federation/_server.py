@@ -18,6 +18,7 @@ from skfedmtl._input import as_unique_labels
 from skfedmtl._model import LOSSES
 from skfedmtl._protocol import NOBODY, Server, Solution, Watch
 from skfedmtl._tools.sklearn import Interval, StrOptions
+from skfedmtl.federation._blocks import RemoteBlocks
 from skfedmtl.federation._messages import LOSS_NAMES
 from skfedmtl.federation._remote_nodes import RemoteNodes, Restarted
 
@@ -26,6 +27,8 @@ __all__ = ["FederatedServer"]
 _LOG = logging.getLogger("skfedmtl.federation")
 _SHARED = ("lambda0", "lambda1", "lambda2", "loss", "relationship", "solver", "max_iter", "tol")
 _SHARED = (*_SHARED, "local_epochs", "participation")
+_EPOCHS = 30.0  #: of a round, by default
+_OF_BLOCKS = {"solver": "splitting", "local_epochs": None, "participation": 1.0}
 
 
 class FederatedServer(BaseEstimator):
@@ -48,8 +51,9 @@ default="learned"
         Stop when ``dual_gap_ <= tol * objective_``.
     max_iter : int, default=100
         Rounds at most.
-    local_epochs : float, (low, high) or dict, default=30.0
-        Passes over its rows that a node makes in a round; nodes may refuse few.
+    local_epochs : None, float, (low, high) or dict, default=None
+        Passes over its rows that a node makes in a round; nodes may refuse few. None: 30; blocks of
+        nodes (`DaskTransport`) pass as long as pays, and take nothing else.
     participation : float, default=1.0
         Share of the nodes that are asked in a round.
     max_row_norm : float or None, default=None
@@ -117,7 +121,7 @@ default="learned"
         lambda2=1e-3,
         tol=1e-4,
         max_iter=100,
-        local_epochs=30.0,
+        local_epochs=None,
         participation=1.0,
         max_row_norm=None,
         on_refused="expel",
@@ -143,7 +147,7 @@ default="learned"
 
     _parameter_constraints = {
         "loss": [StrOptions(set(LOSS_NAMES))],
-        "local_epochs": [Interval(Real, 0, None, closed="neither"), tuple, dict],
+        "local_epochs": [None, Interval(Real, 0, None, closed="neither"), tuple, dict],
         "max_row_norm": [None, Interval(Real, 0, None, closed="neither")],
         "on_refused": [StrOptions({"expel", "error"})],
         "patience": [Interval(Integral, 1, None, closed="left")],
@@ -168,20 +172,20 @@ default="learned"
     def _fit(self, transport: Any, watch: Watch) -> FederatedServer:
         model = self._model()
         self._check(model)
-        if not hasattr(transport, "exchange"):
+        has_blocks = hasattr(transport, "labels_by_block")
+        if not has_blocks and not hasattr(transport, "exchange"):
             raise TypeError(f"transport must have labels and exchange, got {transport!r}.")
+        if has_blocks:
+            self._check_for_blocks()
+        elif self.local_epochs is None:
+            model.set_params(local_epochs=_EPOCHS)
         if not len(transport.labels):
             raise ValueError("transport reaches no node.")
         labels = np.sort(as_unique_labels(transport.labels, "transport.labels"))
-        nodes = RemoteNodes(
-            transport,
-            labels.tolist(),
-            self.loss,
-            deadline=float(self.deadline),
-            patience=self.patience,
-            expels=self.on_refused == "expel",
-            max_row_norm=self.max_row_norm,
-            report=_LOG.warning,
+        nodes = (
+            RemoteBlocks(transport, labels, self.loss)
+            if has_blocks
+            else self._reach(transport, labels)
         )
         relationship = model._make_relationship(labels)
         n_features = nodes.meet()
@@ -198,6 +202,19 @@ default="learned"
         self._warn_if_short(solution)
         return self
 
+    def _reach(self, transport: Any, labels: Any) -> RemoteNodes:
+        """Nodes that are asked one by one."""
+        return RemoteNodes(
+            transport,
+            labels.tolist(),
+            self.loss,
+            deadline=float(self.deadline),
+            patience=self.patience,
+            expels=self.on_refused == "expel",
+            max_row_norm=self.max_row_norm,
+            report=_LOG.warning,
+        )
+
     def _model(self) -> Any:
         """The estimator of this loss, with the parameters that it shares."""
         made = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
@@ -208,11 +225,18 @@ default="learned"
         self._validate_params()
         model._validate_params()
 
+    def _check_for_blocks(self) -> None:
+        for name, allowed in _OF_BLOCKS.items():
+            if getattr(self, name) != allowed:
+                raise ValueError(
+                    f"{name} must be {allowed!r} for nodes in blocks, got {getattr(self, name)!r}."
+                )
+
     def _take(
         self,
         model: Any,
         server: Server,
-        nodes: RemoteNodes,
+        nodes: RemoteNodes | RemoteBlocks,
         solution: Solution,
         labels: Any,
         n_features: int,

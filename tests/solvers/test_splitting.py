@@ -33,9 +33,8 @@ from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES as LOSS_OF
 from skfedmtl._protocol.problem import FederatedProblem
 from skfedmtl._solvers import node_steps
-from skfedmtl._solvers.node_steps import ExactSteps, Passes
+from skfedmtl._solvers.node_steps import ExactSteps, Passes, make_steps
 from skfedmtl._solvers.pricing import bound_of
-from skfedmtl._solvers.splitting import make_steps
 from skfedmtl._solvers.workers import Workers
 
 losses = pytest.mark.parametrize("loss", LOSSES)
