@@ -19,6 +19,7 @@ MODULES = (
     "skfedmtl.model_selection",
     "skfedmtl.relationships",
     "skfedmtl.report",
+    "skfedmtl.testing",
 )
 #: what numpydoc finds missing, and may be: longer summaries, see-also lists, examples of methods,
 #: names of returned values; or what numpydoc 1.8 alone does, a summary on a line of its own

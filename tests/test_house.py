@@ -31,7 +31,7 @@ FLOORS = (
     ("metrics",),
     ("inspection",),
     ("_report",),
-    ("report", "_console"),
+    ("report", "_console", "testing"),
     ("",),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

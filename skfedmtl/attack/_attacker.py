@@ -13,7 +13,7 @@ from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_checkpoint, fingerprint
 from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
-from skfedmtl.attack._poisoner import BasePoisoner, with_chosen_victim
+from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES, chooses_labels
 
 __all__ = ["PoisoningAttacker"]
@@ -436,8 +436,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
             for start, seed in zip(starts, seeds, strict=True)
         )
         best = max(range(len(crafted)), key=lambda number: crafted[number].verdict)
-        history = crafted[best].history
-        self.objective_history_, self.n_iter_ = np.array(history), len(history) - 1
+        self.objective_history_ = np.array(crafted[best].history)
+        self.n_iter_ = len(self.objective_history_) - 1
         self.attempts_ = records([one.attempts for one in crafted], best)
         return scenario.lay_out(crafted[best].start)
 
@@ -446,5 +446,5 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         if self.checkpoint is None:
             return None
         data = [*scenario.clean, *start[:3], *(scenario.evaluation or ())]
-        name = fingerprint(version("skfedmtl"), with_chosen_victim(self), *data)
+        name = fingerprint(version("skfedmtl"), self._with_chosen_victim(), *data)
         return Checkpoint(self.checkpoint, name)

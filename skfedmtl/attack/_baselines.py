@@ -1,6 +1,5 @@
 """Poisoners that do not optimise: what an attack must beat."""
 
-from skfedmtl._tools.sklearn import _fit_context
 from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import draw_distinct_rows, start_labels
 
@@ -100,66 +99,6 @@ class RandomPoisoner(BasePoisoner):
     (4, 2)
     """
 
-    def __init__(
-        self,
-        estimator,
-        *,
-        attack="direct",
-        target_nodes=0.5,
-        source_nodes=None,
-        choose_sources="random",
-        budget=0.2,
-        radius="max",
-        feature_range=None,
-        frozen_features=None,
-        integer_features=None,
-        one_hot_groups=None,
-        labels="auto",
-        init="clean",
-        victim_tol=1e-5,
-        node_column=None,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.attack = attack
-        self.target_nodes = target_nodes
-        self.source_nodes = source_nodes
-        self.choose_sources = choose_sources
-        self.budget = budget
-        self.radius = radius
-        self.feature_range = feature_range
-        self.frozen_features = frozen_features
-        self.integer_features = integer_features
-        self.one_hot_groups = one_hot_groups
-        self.labels = labels
-        self.init = init
-        self.victim_tol = victim_tol
-        self.node_column = node_column
-        self.random_state = random_state
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, sample_weight=None, nodes=None):
-        """Draw the threat model and the rows, and refit the victim.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Clean rows of all nodes.
-        y : array-like of shape (n_samples,)
-            Clean targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
-            An injected row gets the mean weight of the clean rows of its node.
-        nodes : array-like of shape (n_samples,), default=None
-            The node of each row.
-
-        Returns
-        -------
-        self : RandomPoisoner
-            Fitted, the victims and the injected rows with it.
-        """
-        return self._fit(X, y, nodes, sample_weight)
-
     def _inject(self, scenario, task):
         start = scenario.draw_start(scenario.rng)
         return scenario.lay_out(start)
@@ -255,6 +194,7 @@ class LabelFlipPoisoner(BasePoisoner):
             "attack",
             "target_nodes",
             "source_nodes",
+            "choose_sources",
             "budget",
             "victim_tol",
             "node_column",
@@ -284,29 +224,6 @@ class LabelFlipPoisoner(BasePoisoner):
         self.victim_tol = victim_tol
         self.node_column = node_column
         self.random_state = random_state
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, sample_weight=None, nodes=None):
-        """Draw the threat model and the rows, flip their targets, and refit the victim.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Clean rows of all nodes.
-        y : array-like of shape (n_samples,)
-            Clean targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
-            An injected row gets the mean weight of the clean rows of its node.
-        nodes : array-like of shape (n_samples,), default=None
-            The node of each row.
-
-        Returns
-        -------
-        self : LabelFlipPoisoner
-            Fitted, the victims and the injected rows with it.
-        """
-        return self._fit(X, y, nodes, sample_weight)
 
     def _inject(self, scenario, task):
         clean, rng = scenario.clean, scenario.rng

@@ -20,7 +20,8 @@ from skfedmtl.attack._bound import (
     regions,
     with_gap,
 )
-from skfedmtl.attack._poisoner import BasePoisoner, WithVictim
+from skfedmtl.attack._poisoned_victim import WithVictim
+from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import (
     Parameters,
     Victim,

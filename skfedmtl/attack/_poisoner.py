@@ -7,33 +7,25 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
-from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skfedmtl._estimators import whole_or_not_at_all
 from skfedmtl._input import (
     from_polars,
-    listing,
     one_column,
-    read_truth,
     read_weights,
-    refuse_masked,
-    take_nodes,
     to_polars,
 )
 from skfedmtl._tools.doc_link import DocLinkMixin
-from skfedmtl._tools.sklearn import Interval, Search, StrOptions, chosen, last_step
+from skfedmtl._tools.sklearn import Interval, Search, StrOptions, _fit_context
 from skfedmtl._tools.task import NO_TASK
 from skfedmtl._victim import FederatedVictim
+from skfedmtl.attack._attack_setting import crafted_rows
+from skfedmtl.attack._poisoned_victim import PoisonedVictim
 from skfedmtl.attack._setting import (
     ATTACKS,
     Parameters,
-    Victim,
     as_given,
     check_victim,
     in_frame,
@@ -43,29 +35,103 @@ from skfedmtl.attack._setting import (
 )
 
 
-def _victim_has(method):
-    return lambda poisoner: hasattr(last_step(poisoner.estimator), method)
+class BasePoisoner(DocLinkMixin, PoisonedVictim):
+    """The base of all poisoners, to write one of your own: it crafts rows, the rest is done here.
 
+    A fit draws who is attacked through whom, fits the victim to the clean rows, asks for the rows
+    to inject, stores them within every limit, and refits the victim to all rows. What a subclass
+    defines:
 
-class WithVictim(MetaEstimatorMixin, BaseEstimator):
-    """Has a victim as `estimator`; a search keeps nothing when it is cloned, what it chose does."""
+    ``craft(setting)``
+        Gets an `AttackSetting` and returns a pair: rows (k, d) in the units of
+        ``setting.X``, row i for the node ``setting.poison_nodes[i]``, and their k targets.
+        Rows that break a limit are moved to the nearest that keep it, numbers into the
+        range of the clean targets of their node, the range that `DamageBound` speaks of; other
+        shapes, NaN and unknown classes are refused. All draws come from ``setting.rng``. It may set
+        attributes of the poisoner that end in an underscore.
+    ``draw_threat(nodes, n_rows, rng, judged)``
+        Only to choose targets or sources otherwise than `attack`, `target_nodes` and
+        `source_nodes` do.
+    ``__init__``
+        Only to add parameters: an explicit signature that stores each as it is, as everywhere in
+        scikit-learn, and hands the others on. `craft` checks its own parameters.
 
-    def __sklearn_clone__(self):
-        return BaseEstimator.__sklearn_clone__(with_chosen_victim(self))
+    The poisoners of this package are of this class, too, but define no ``craft``.
 
+    Parameters
+    ----------
+    estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
+        The victim, as in `PoisoningAttacker`.
+    attack : {"direct", "indirect", "hybrid"}, default="direct"
+        Through which nodes: the targets themselves, other nodes only, or any.
+    target_nodes : float in (0, 1] or array-like of labels, default=0.5
+        The nodes to be hurt: a share of the nodes, drawn as by `PoisoningAttacker`, or labels.
+    source_nodes : array-like of labels or None, default=None
+        The nodes that get injected rows; None draws them as `PoisoningAttacker` does.
+    choose_sources : {"random", "influence"}, default="random"
+        How they are found where `source_nodes` is None, as in `PoisoningAttacker`.
+    budget : float, default=0.2
+        Injected rows of a source as a share of its clean rows.
+    radius : "max" or float, default="max"
+        Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
+        rows of the same node.
+    feature_range : {"clean", "clean-all"}, pair (low, high) or None, default=None
+        Least and largest values of the features, as in `PoisoningAttacker`.
+    frozen_features : list of int or str, or mask of bool, or None, default=None
+        Features that keep the value of the clean row that an injected one starts from.
+    integer_features : list of int or str, or mask of bool, or None, default=None
+        Features that hold whole numbers.
+    one_hot_groups : list of lists of int or str, or None, default=None
+        Groups of features of which exactly one is 1, the others 0.
+    labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
+        The targets to start from, as in `PoisoningAttacker`.
+    init : {"clean", "ball"}, default="clean"
+        The rows to start from, as in `RandomPoisoner`.
+    victim_tol : float, default=1e-5
+        Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
+    node_column : str, int or None, default=None
+        Column of `X` that holds the nodes; None takes the victim's.
+    random_state : int, RandomState instance or None, default=None
+        Draws the nodes, and seeds ``setting.rng``.
 
-def with_chosen_victim(attack):
-    """The attack itself, or one of the same parameters on what a fitted search has chosen."""
-    best = chosen(attack.estimator)
-    if best is attack.estimator:
-        return attack
-    twin = copy(attack)
-    twin.estimator = best
-    return twin
+    Attributes
+    ----------
+    target_nodes_, source_nodes_ : ndarray
+        Labels of the nodes that are hurt and that carry injected rows.
+    poison_X_, poison_y_, poison_nodes_, poison_sample_weight_ : array-like
+        Injected rows in the layout of `X`, their targets, nodes and weights.
+    poison_origin_ : ndarray of shape (n_injected,)
+        Positions in `X` of the clean rows that they start from; -1 for rows from the ball.
+    clean_estimator_, estimator_ : estimator
+        The victim fitted on the clean rows, and on clean and injected rows.
+    objective_ : float
+        The attacker's objective H of `estimator_`.
+    criterion_ : float
+        For classes the mean over targets of the share of wrong clean rows, for numbers H.
 
+    See Also
+    --------
+    skfedmtl.testing.check_poisoner : Tells whether a poisoner keeps to what is asked of it.
 
-class BasePoisoner(DocLinkMixin, WithVictim):
-    """Draws a threat model, injects rows, refits the victim; subclasses craft the rows."""
+    Examples
+    --------
+    Rows as far out as the radius allows, of the direction that the victim heeds most:
+
+    >>> import numpy as np
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.attack import BasePoisoner
+    >>> class AlongTheWeights(BasePoisoner):
+    ...     def craft(self, setting):
+    ...         w = setting.victim.coef_.mean(axis=0)
+    ...         X = np.outer(setting.radius / np.linalg.norm(w), w)
+    ...         low = setting.y.min()  # moved into the range of the node
+    ...         return X, np.full(len(X), low)
+    >>> rng = np.random.default_rng(0)
+    >>> X, nodes = rng.normal(size=(60, 2)), np.repeat(["a", "b", "c"], 20)
+    >>> poisoner = AlongTheWeights(FMTLRegressor(), target_nodes=["a"], random_state=0)
+    >>> poisoner.fit(X, X @ [1.0, -1.0], nodes=nodes).poison_X_.shape
+    (4, 2)
+    """
 
     __metadata_request__fit = {"nodes": True}
     __metadata_request__predict = {"nodes": True}
@@ -92,7 +158,90 @@ class BasePoisoner(DocLinkMixin, WithVictim):
         "random_state": ["random_state"],
     }
 
+    def __init__(
+        self,
+        estimator,
+        *,
+        attack="direct",
+        target_nodes=0.5,
+        source_nodes=None,
+        choose_sources="random",
+        budget=0.2,
+        radius="max",
+        feature_range=None,
+        frozen_features=None,
+        integer_features=None,
+        one_hot_groups=None,
+        labels="auto",
+        init="clean",
+        victim_tol=1e-5,
+        node_column=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.attack = attack
+        self.target_nodes = target_nodes
+        self.source_nodes = source_nodes
+        self.choose_sources = choose_sources
+        self.budget = budget
+        self.radius = radius
+        self.feature_range = feature_range
+        self.frozen_features = frozen_features
+        self.integer_features = integer_features
+        self.one_hot_groups = one_hot_groups
+        self.labels = labels
+        self.init = init
+        self.victim_tol = victim_tol
+        self.node_column = node_column
+        self.random_state = random_state
+
     # -- fit ------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
+        """Draw the threat model, craft the rows, and refit the victim.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Clean rows of all nodes.
+        y : array-like of shape (n_samples,)
+            Clean targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the clean rows within their node, in the victim's fit and in H.
+            An injected row gets the mean weight of the clean rows of its node.
+        nodes : array-like of shape (n_samples,), default=None
+            The node of each row.
+
+        Returns
+        -------
+        self : BasePoisoner
+            Fitted, the victims and the injected rows with it.
+        """
+        return self._fit(X, y, nodes, sample_weight)
+
+    def draw_threat(self, nodes, n_rows, rng, judged=None):
+        """Choose the nodes to be hurt and those that inject; a subclass may choose others.
+
+        Parameters
+        ----------
+        nodes : ndarray of shape (n_nodes,)
+            Labels of the nodes.
+        n_rows : ndarray of shape (n_nodes,)
+            Their clean rows.
+        rng : numpy.random.Generator
+            Draws what is drawn.
+        judged : ndarray of bool of shape (n_nodes,) or None, default=None
+            The nodes that targets are to be drawn from; None: of two rows or more where there are.
+
+        Returns
+        -------
+        target_nodes, source_nodes : ndarray
+            Labels of nodes that have rows. They must suit `attack`: the same in a direct attack,
+            none in common in an indirect one.
+        """
+        threat = Parameters.of(self).draw_threat(nodes, n_rows, rng, judged)
+        return nodes[threat.targets], nodes[threat.sources]
 
     def _fit(self, X, y, nodes, sample_weight=None, evaluation=(None, None, None), task=NO_TASK):
         """Fit the clean victim, craft the rows, refit the victim on clean and injected rows.
@@ -113,11 +262,13 @@ class BasePoisoner(DocLinkMixin, WithVictim):
     def _read(self, X, y, nodes, sample_weight, *, judged=True):
         """The setting of an attack on these rows; reading leaves no mark on the poisoner."""
         given = X, y, nodes, sample_weight
-        return read_scenario(Parameters.of(self), copy(self), *given, judged=judged)
+        return read_scenario(
+            Parameters.of(self), copy(self), *given, judged=judged, draw_threat=self.draw_threat
+        )
 
     def _inject(self, scenario, task):
-        """The injected rows; subclasses craft them."""
-        raise NotImplementedError
+        """The injected rows, as `craft` of a subclass makes them."""
+        return crafted_rows(self, scenario)
 
     def _record(self, scenario, injected, poisoned):
         """Set the fitted attributes."""
@@ -224,150 +375,6 @@ class BasePoisoner(DocLinkMixin, WithVictim):
         data = self.poison(X, y)
         return as_given(data.X, X), as_given(data.y, y)
 
-    # -- the poisoned victim --------------------------------------------------------------
-
-    def _open(self, X, nodes):
-        """Its FMTL estimator, and rows and nodes as that sees them: a Pipeline takes no column."""
-        refuse_masked(X=X)
-        victim = Victim(self.estimator_)
-        if victim.in_pipeline:
-            X, nodes = take_nodes(self, X, nodes, reset=False)
-        return victim.model, victim.transform(X), nodes
-
-    def _answer(self, method, X, nodes):
-        """What a method of the poisoned victim says of these rows."""
-        check_is_fitted(self)
-        model, X, nodes = self._open(X, nodes)
-        return getattr(model, method)(X, nodes=nodes)
-
-    def predict(self, X, *, nodes=None):
-        """Predict with the poisoned victim.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        nodes : array-like of shape (n_samples,), default=None
-            The node of each row.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Predictions of `estimator_`.
-        """
-        return self._answer("predict", X, nodes)
-
-    @available_if(_victim_has("decision_function"))
-    def decision_function(self, X, *, nodes=None):
-        """Decision values of the poisoned victim.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        nodes : array-like of shape (n_samples,), default=None
-            The node of each row.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Decision values of `estimator_`.
-        """
-        return self._answer("decision_function", X, nodes)
-
-    @available_if(_victim_has("predict_proba"))
-    def predict_proba(self, X, *, nodes=None):
-        """Probabilities of the classes by the poisoned victim.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        nodes : array-like of shape (n_samples,), default=None
-            The node of each row.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Those of `estimator_`.
-        """
-        return self._answer("predict_proba", X, nodes)
-
-    def score(self, X, y, *, sample_weight=None, nodes=None):
-        """The attacker's aim: the mean error over the target nodes. Larger is stronger.
-
-        The sign is opposite to that of scikit-learn's scorers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Clean rows, held out or not; rows of other nodes, known or not, are ignored.
-        y : array-like of shape (n_samples,)
-            Their true targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows within their node.
-        nodes : array-like of shape (n_samples,), default=None
-            The node of each row.
-
-        Returns
-        -------
-        error : float
-            Mean over the target nodes of the error rate (0 to 1), or of the root mean squared
-            error in the units of y.
-
-        Raises
-        ------
-        ValueError
-            If a target node has no row in `X`, or no weight; for targets with gaps, of the wrong
-            type or shape, and for negative weights.
-        """
-        check_is_fitted(self)
-        model, X, nodes = self._open(X, nodes)
-        model = copy(model).set_params(handle_unknown="mean")
-        predicted = model.predict(X, nodes=nodes)
-        classify = is_classifier(model)
-        truth = column_or_1d(read_truth(y, "y", numeric=not classify))
-        check_consistent_length(X, truth)
-        if classify:
-            # both refuse what are no classes like those of the fit; not every version does alone
-            accuracy_score(truth, predicted)
-            unique_labels(model.classes_, truth)
-        weight = read_weights(sample_weight, predicted)
-        codes = model._check_predict(X, nodes)[1]
-        errors = []
-        for label in self.target_nodes_:
-            rows = (codes >= 0) & (model.nodes_[codes] == label)
-            if not rows.any():
-                raise ValueError(
-                    f"`nodes` has no row of the target node {listing(label)}. In a "
-                    "cross-validation a target needs as many rows as there are folds: name such "
-                    "nodes in target_nodes."
-                )
-            if not weight[rows].any():
-                raise ValueError(
-                    f"`sample_weight` holds zeros only for the target node {listing(label)}."
-                )
-            if classify:
-                errors.append(np.average(truth[rows] != predicted[rows], weights=weight[rows]))
-            else:
-                square = np.square(truth[rows] - predicted[rows])
-                errors.append(np.sqrt(np.average(square, weights=weight[rows])))
-        return float(np.mean(errors))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        model = last_step(self.estimator)
-        if isinstance(model, BaseEstimator):
-            victim = model.__sklearn_tags__()
-            tags.estimator_type = victim.estimator_type
-            tags.classifier_tags = victim.classifier_tags
-            tags.regressor_tags = victim.regressor_tags
-            tags.target_tags = victim.target_tags
-            for part in (tags.classifier_tags, tags.regressor_tags):
-                if part is not None:
-                    part.poor_score = True
-        return tags
-
 
 def clean_twin(poisoner):
     """The fitted poisoner before its attack: it predicts and scores by the clean victim."""
@@ -387,6 +394,6 @@ def draw_nodes(poisoner, nodes, judged):
     check_victim(parameters.estimator, type(poisoner).__name__)
     labels, codes = parameters.model._encode(nodes, len(nodes))
     rng = np.random.default_rng(parameters.draw_seed())
-    threat = parameters.draw_threat(labels, codes, rng, np.isin(labels, judged))
-    chosen = parameters.sources_follow_influence
-    return labels[threat.targets], None if chosen else labels[threat.sources]
+    counts = np.bincount(codes, minlength=len(labels))
+    targets, sources = poisoner.draw_threat(labels, counts, rng, np.isin(labels, judged))
+    return targets, None if parameters.sources_follow_influence else sources

@@ -82,7 +82,7 @@ class DamageDisplay:
 
         Parameters
         ----------
-        attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+        attacker : PoisoningAttacker or other BasePoisoner
             The attack; it is cloned.
         X : array-like of shape (n_samples, n_features)
             Clean rows of all nodes.

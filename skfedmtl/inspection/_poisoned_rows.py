@@ -73,7 +73,7 @@ class PoisonedRowsDisplay:
 
         Parameters
         ----------
-        attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+        attacker : PoisoningAttacker or other BasePoisoner
             The attack. One that is not fitted is cloned and fitted to the rows.
         X : array-like of shape (n_samples, n_features)
             Clean rows of all nodes.

@@ -154,7 +154,7 @@ class SecurityCurveDisplay:
 
         Parameters
         ----------
-        attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+        attacker : PoisoningAttacker or other BasePoisoner
             The attack; it is cloned.
         X : array-like of shape (n_samples, n_features)
             Clean rows of all nodes.

@@ -25,7 +25,7 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
 
     Parameters
     ----------
-    attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+    attacker : PoisoningAttacker or other BasePoisoner
         The attack; it is cloned. An int as its `random_state` makes the comparison reproducible;
         it is the seed of the split as well.
     X : array-like of shape (n_samples, n_features)

@@ -18,7 +18,7 @@ from skfedmtl._input import (
     take,
 )
 from skfedmtl._tools.sklearn import last_step
-from skfedmtl.attack import DamageBound, clean_twin, draw_nodes, with_chosen_victim
+from skfedmtl.attack import BasePoisoner, DamageBound, clean_twin, draw_nodes, with_chosen_victim
 from skfedmtl.model_selection._strata import (
     check_test_size,
     draw,
@@ -60,7 +60,7 @@ def security_curve(
 
     Parameters
     ----------
-    attacker : PoisoningAttacker, RandomPoisoner or LabelFlipPoisoner
+    attacker : PoisoningAttacker or other BasePoisoner
         The attack; it is cloned. An int as its `random_state` makes the curve reproducible.
     X : array-like of shape (n_samples, n_features)
         Clean rows of all nodes.
@@ -210,10 +210,11 @@ def _check(attacker, param_name, param_range, n_repeats, test_size):
 
 def check_attacker(attacker):
     """Refuse what is no poisoner."""
-    instance = hasattr(attacker, "get_params") and not isinstance(attacker, type)
-    parameters = attacker.get_params() if instance else {}
-    if not {"target_nodes", "random_state", "estimator"} <= parameters.keys():
-        raise TypeError(f"`attacker` must be a poisoner, got {attacker!r}.")
+    if not isinstance(attacker, BasePoisoner):
+        raise TypeError(
+            f"`attacker` must be a poisoner, got {attacker!r}; allowed are objects of classes "
+            "derived from skfedmtl.attack.BasePoisoner."
+        )
 
 
 def _check_parameter(attacker, param_name):

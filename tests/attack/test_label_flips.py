@@ -166,3 +166,10 @@ def test_no_budget_injects_nothing():
         data = flips(budget=0).poison(rows, y, nodes=nodes)
         assert_array_equal(data.X, X)
         assert not data.is_poison.any()
+
+
+def test_a_choice_of_sources_that_is_none():
+    X, nodes = np.arange(8.0).reshape(8, 1), np.repeat(["a", "b"], 4)
+    poisoner = LabelFlipPoisoner(FMTLRegressor(), choose_sources="clever")
+    with pytest.raises(ValueError, match="'choose_sources' parameter of LabelFlipPoisoner"):
+        poisoner.fit(X, X[:, 0], nodes=nodes)

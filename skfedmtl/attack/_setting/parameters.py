@@ -19,13 +19,13 @@ class Parameters(NamedTuple):
     """The parameters that set the scene; one that a poisoner lacks has its default."""
 
     estimator: Any
-    attack: str
-    target_nodes: Any
-    source_nodes: Any
-    budget: float
-    victim_tol: float
-    node_column: Any
-    random_state: Any
+    attack: str = "direct"
+    target_nodes: Any = 0.5
+    source_nodes: Any = None
+    budget: float = 0.2
+    victim_tol: float = 1e-5
+    node_column: Any = None
+    random_state: Any = None
     radius: Any = "max"
     feature_range: Any = None
     frozen_features: Any = None
@@ -84,11 +84,22 @@ class Parameters(NamedTuple):
     def draw_threat(
         self,
         labels: NDArray[Any],
-        codes: NDArray[np.int64],
+        counts: NDArray[np.int64],
         rng: np.random.Generator,
         judged: NDArray[np.bool_] | None = None,
     ) -> Threat:
-        """Targets, sources and numbers of rows, for rows at these positions among `labels`."""
-        counts = np.bincount(codes, minlength=len(labels))
+        """Targets, sources and numbers of rows, for nodes of so many clean rows."""
         chosen = self.target_nodes, self.source_nodes, float(self.budget)
         return draw_threat(self.attack, *chosen, labels, counts, rng, judged)
+
+    def threat_of(
+        self,
+        targets: NDArray[Any],
+        sources: NDArray[Any],
+        labels: NDArray[Any],
+        counts: NDArray[np.int64],
+    ) -> Threat:
+        """The same for nodes that a poisoner has chosen by itself, if they suit the attack."""
+        nobody = np.random.default_rng(0)
+        chosen = np.asarray(targets), np.asarray(sources), float(self.budget)
+        return draw_threat(self.attack, *chosen, labels, counts, nobody)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -45,6 +46,9 @@ from skfedmtl.attack._setting.tables import (
 )
 from skfedmtl.attack._setting.threat import Threat, by_influence
 from skfedmtl.attack._setting.victim import Victim, check_victim, unfitted
+
+#: from labels, their clean rows and a generator to labels of targets and of sources
+DrawThreat = Callable[..., tuple[Any, Any]]
 
 
 class Injected(NamedTuple):
@@ -195,11 +199,13 @@ def read_scenario(
     sample_weight: Any,
     *,
     judged: bool,
+    draw_threat: DrawThreat | None = None,
 ) -> Scenario:
     """Read the clean rows and draw the threat, before anything is fitted.
 
     `reader` is an estimator of the poisoner's name, which learns the columns of `X`; `judged` says
-    whether H is taken over the clean rows.
+    whether H is taken over the clean rows. `draw_threat` chooses labels of targets and sources;
+    None: as the parameters say.
     """
     refuse_masked(X=X, y=y)
     refuse_lazy(nodes, "nodes")
@@ -212,10 +218,14 @@ def read_scenario(
     seed = parameters.draw_seed()
     rng = np.random.default_rng(seed)
     victim = _unfitted(parameters, seed)
-    reader.set_params(node_column=parameters.column)
+    reader.node_column = parameters.column
     features, where = _read_rows(reader, X, nodes)
     labels, codes = victim.model._encode(where, n_rows(X, "X"))
-    threat = parameters.draw_threat(labels, codes, rng)
+    counts = np.bincount(codes, minlength=len(labels))
+    if draw_threat is None:
+        threat = parameters.draw_threat(labels, counts, rng)
+    else:
+        threat = parameters.threat_of(*draw_threat(labels, counts, rng), labels, counts)
     if (pair := parameters.aim.pair) is not None:
         check_pair(pair, column_or_1d(y))
     weight = read_weights(sample_weight, X)
