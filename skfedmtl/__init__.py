@@ -39,7 +39,7 @@ _ROOM_OF = {
     "from_nodes": "_input",
 }
 _ROOMS = {"attack", "datasets", "defense", "federation", "inspection", "metrics", "model_selection"}
-_ROOMS |= {"relationships", "report", "testing"}
+_ROOMS |= {"protocols", "relationships", "report", "testing"}
 
 
 _find = finder(__name__, _ROOM_OF)

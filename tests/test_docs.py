@@ -17,6 +17,7 @@ MODULES = (
     "skfedmtl.inspection",
     "skfedmtl.metrics",
     "skfedmtl.model_selection",
+    "skfedmtl.protocols",
     "skfedmtl.relationships",
     "skfedmtl.report",
     "skfedmtl.testing",

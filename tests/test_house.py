@@ -14,7 +14,7 @@ PACKAGE = Path(skfedmtl.__file__).parent
 #: The rooms of every floor, from the ground up; a room may use those below, and itself.
 FLOORS = (
     ("_kernels", "_tools", "_typing"),
-    ("_input",),
+    ("_input", "protocols"),
     ("_model", "datasets", "relationships"),
     ("_linear",),
     ("_protocol",),

@@ -18,6 +18,7 @@ from skfedmtl._estimators.constant import constant_models
 from skfedmtl._estimators.huge import refuse_huge
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin, ties_to_mean
 from skfedmtl._estimators.node_weight import node_weights
+from skfedmtl._estimators.own_loss import LossMixin
 from skfedmtl._estimators.precision import check_precision
 from skfedmtl._input import (
     check_nodes,
@@ -30,13 +31,11 @@ from skfedmtl._input import (
     take_nodes,
 )
 from skfedmtl._model import (
-    LOSSES,
     CommonLearned,
     CommonQuadratic,
     Fixed,
     Independent,
     Learned,
-    Loss,
     MeanTied,
     Relationship,
     least_ridge,
@@ -53,7 +52,12 @@ NO_NODE = 0  #: the one label of a model fitted without nodes
 
 
 class BaseFMTL(
-    AddedNodesMixin, NodeCovarianceMixin, DocLinkMixin, CallbackSupportMixin, BaseEstimator
+    LossMixin,
+    AddedNodesMixin,
+    NodeCovarianceMixin,
+    DocLinkMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
 ):
     """One linear model a node, tied by a relationship matrix; see the subclasses."""
 
@@ -92,7 +96,7 @@ class BaseFMTL(
         self._check_unknown(self.lambda0 is not None)
         for name in ("added_nodes_", "added_dual_gap_"):
             vars(self).pop(name, None)
-        y_numeric = LOSSES[self.loss].is_regression
+        y_numeric = self._check_loss()
         refuse_masked(X=X, sample_weight=sample_weight)
         X, nodes = take_nodes(self, X, nodes, reset=True)
         y = read_targets(y, "y", numeric=y_numeric)
@@ -167,10 +171,6 @@ class BaseFMTL(
         """The fitted models whose losses add up: this one, or one a class."""
         return [self]
 
-    def _make_loss(self) -> Loss:
-        """The loss of a row, as the solver takes it."""
-        return LOSSES[self.loss]()
-
     def _hold_scale_of(self, clean):
         """Take over what the other one's fit has learned of its targets before it began."""
 
@@ -241,7 +241,7 @@ class BaseFMTL(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
         def attributes(solution):
-            classify = not LOSSES[self.loss].is_regression
+            classify = not self._declared_loss().is_regression
             constant = constant_models(
                 problem, solution, X, self._ridge(len(labels)), classify=classify
             )

@@ -16,9 +16,10 @@ from skfedmtl._estimators.one_vs_rest import joined
 from skfedmtl._estimators.probabilities import ProbabilityMixin
 from skfedmtl._estimators.whole import whole_or_not_at_all
 from skfedmtl._input import read_truth
+from skfedmtl._model import REQUIRED
 from skfedmtl._protocol import LARGEST
 from skfedmtl._tools.callbacks import begin_fit
-from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
+from skfedmtl._tools.sklearn import HasMethods, Interval, StrOptions, _fit_context
 from skfedmtl._tools.task import Task
 
 __all__ = ["FMTLClassifier"]
@@ -55,8 +56,9 @@ class FMTLClassifier(ProbabilityMixin, ClassifierMixin, BaseFMTL):
         Strength of the tie between the nodes, at least 0.
     lambda2 : float, default=1e-3
         Strength of the ridge penalty of every node, above 0.
-    loss : {"hinge", "squared_hinge", "logistic"}, default="hinge"
-        ``max(0, 1 - y f)``, its square, or ``log(1 + exp(-y f))``.
+    loss : {"hinge", "squared_hinge", "logistic"} or `protocols.Loss`, default="hinge"
+        ``max(0, 1 - y f)``, its square, or ``log(1 + exp(-y f))``; or a smooth one of your own,
+        whose coordinate steps run in Python.
     relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
 DataFrame, default="learned"
         ``"learned"``: the best covariance, found with the weights; with ``lambda1=0`` the same as
@@ -179,7 +181,7 @@ DataFrame, default="learned"
 
     _parameter_constraints = {
         **BaseFMTL._parameter_constraints,
-        "loss": [StrOptions({"hinge", "squared_hinge", "logistic"})],
+        "loss": [StrOptions({"hinge", "squared_hinge", "logistic"}), HasMethods(list(REQUIRED))],
         "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }

@@ -11,9 +11,9 @@ from skfedmtl._estimators.base import BaseFMTL
 from skfedmtl._estimators.residual_scale import large_residual
 from skfedmtl._estimators.whole import whole_or_not_at_all
 from skfedmtl._input import read_truth
-from skfedmtl._model import LOSSES, Huber, Loss, SquaredError
+from skfedmtl._model import REQUIRED, Huber, Loss, SquaredError
 from skfedmtl._tools.callbacks import begin_fit
-from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
+from skfedmtl._tools.sklearn import HasMethods, Interval, StrOptions, _fit_context
 
 __all__ = ["FMTLRegressor"]
 
@@ -45,10 +45,11 @@ class FMTLRegressor(RegressorMixin, BaseFMTL):
         Strength of the tie between the nodes, at least 0.
     lambda2 : float, default=1e-3
         Strength of the ridge penalty of every node, above 0.
-    loss : {"squared_error", "huber"}, default="squared_error"
+    loss : {"squared_error", "huber"} or `protocols.Loss`, default="squared_error"
         ``"squared_error"``: ``r^2`` of the residual ``r = y - f``. ``"huber"``: the same up to
         ``|r| = delta``, beyond which it goes on along its tangent, ``2 delta |r| - delta^2``, so
-        that no row pulls harder than ``2 delta``.
+        that no row pulls harder than ``2 delta``. Or a smooth one of your own, whose coordinate
+        steps run in Python.
     huber_delta : float or None, default=None
         ``delta`` of ``loss="huber"``, in units of `y`. None: 1.35 robust standard deviations of
         the residuals of a fit by squared error with the same penalties, which comes first: 2.0015
@@ -171,7 +172,7 @@ DataFrame, default="learned"
 
     _parameter_constraints = {
         **BaseFMTL._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "huber"})],
+        "loss": [StrOptions({"squared_error", "huber"}), HasMethods(list(REQUIRED))],
         "huber_delta": [None, Interval(Real, 0, None, closed="neither")],
         "intercept_scaling": [None, Interval(Real, 0, None, closed="neither")],
     }
@@ -259,23 +260,27 @@ DataFrame, default="learned"
 
     @property
     def _intercept_kind(self):
-        is_free = self.intercept_scaling is None and LOSSES[self.loss].constant_curvature > 0.0
+        is_free = self.intercept_scaling is None and self._declared_loss().constant_curvature > 0.0
         return "centred" if is_free else "feature"
+
+    @property
+    def _loss_name(self):
+        return self.loss if isinstance(self.loss, str) else None
 
     def _make_loss(self) -> Loss:
         """Of a scale that is not given or known yet: the squared error, which tells it."""
-        if self.loss == SquaredError.name:
-            return SquaredError()
+        if self._loss_name != Huber.name:
+            return super()._make_loss()
         delta = self.huber_delta_ if self.huber_delta is None else self.huber_delta
         return Huber(float(delta)) if np.isfinite(delta) else SquaredError()
 
     def _hold_scale_of(self, clean):
-        if self.huber_delta is None and self.loss == Huber.name:
+        if self.huber_delta is None and self._loss_name == Huber.name:
             self.huber_delta = clean.huber_delta_
 
     def _find_delta(self, X, y, codes, labels, sample_weight):
         """The given one, or what a fit by squared error calls a large residual."""
-        if self.loss == SquaredError.name:
+        if self._loss_name != Huber.name:
             return np.inf
         if self.huber_delta is not None:
             return float(self.huber_delta)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,10 @@ class SmoothHinge:
 class SquaredHinge: ...
 class Logistic: ...
 
-LossKernel = SquaredError | Huber | Hinge | SmoothHinge | SquaredHinge | Logistic
+class Own:
+    def __init__(self, function: Callable[[float, float, float, float], float]) -> None: ...
+
+LossKernel = SquaredError | Huber | Hinge | SmoothHinge | SquaredHinge | Logistic | Own
 
 def use_wide(wanted: bool) -> bool: ...
 def visit(

@@ -197,6 +197,28 @@ cdef class Logistic:
         return new - a
 
 
+@cython.final
+cdef class Own:
+    """A step in Python: a thousand times slower, of any loss."""
+
+    cdef object function
+
+    def __init__(self, function):
+        self.function = function
+
+    def __reduce__(self):
+        return Own, (self.function,)
+
+    cdef inline double step(self, double a, double f, double y, double q) noexcept nogil:
+        with gil:
+            return self.function(a, f, y, q)
+
+    cdef inline double change(
+        self, double a, double f, double y, double q, double new
+    ) noexcept nogil:
+        return new - a
+
+
 ctypedef fused LossKernel:
     SquaredError
     Huber
@@ -204,6 +226,7 @@ ctypedef fused LossKernel:
     SmoothHinge
     SquaredHinge
     Logistic
+    Own
 
 
 cdef extern from "_dense.h" nogil:

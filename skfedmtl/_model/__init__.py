@@ -6,6 +6,7 @@ from skfedmtl._model.common import CommonQuadratic, least_ridge
 from skfedmtl._model.common_learned import CommonLearned, SmoothedSum
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
+from skfedmtl._model.own_loss import REQUIRED, OwnLoss
 from skfedmtl._model.quadratic import Fixed, Independent, MeanTied
 from skfedmtl._model.regulariser import (
     Curved,
@@ -19,6 +20,7 @@ from skfedmtl._model.regulariser import (
 
 __all__ = [
     "LOSSES",
+    "REQUIRED",
     "Anchored",
     "CommonLearned",
     "CommonQuadratic",
@@ -30,6 +32,7 @@ __all__ = [
     "Learned",
     "Loss",
     "MeanTied",
+    "OwnLoss",
     "PrimalLoss",
     "Proximal",
     "ProximalResponse",

@@ -335,6 +335,12 @@ class DamageBound(DocLinkMixin, WithVictim):
                 f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
                 "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
             )
+        loss = getattr(last_step(self.estimator), "loss", "")
+        if not isinstance(loss, str) and not hasattr(loss, "kappa"):
+            raise ValueError(
+                f"`estimator` has a loss of your own, {type(loss).__name__}, without `kappa`: how "
+                "hard an injected row may pull is not known, and no bound; see skfedmtl.protocols."
+            )
         for name in ("class_weight", "node_weight"):
             weight = getattr(last_step(self.estimator), name, None)
             if weight is not None:

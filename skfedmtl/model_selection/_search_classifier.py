@@ -34,7 +34,7 @@ class FMTLClassifierCV(ProbabilityMixin, ClassifierMixin, PenaltySearch):
         scorer, by its name in scikit-learn or called as ``scorer(estimator, X, y)``.
     refit : bool, default=True
         Whether to fit to all rows with the best penalties; without that there is no model.
-    loss : {"hinge", "squared_hinge", "logistic"}, default="hinge"
+    loss : {"hinge", "squared_hinge", "logistic"} or `protocols.Loss`, default="hinge"
         As in `FMTLClassifier`.
     relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
 DataFrame, default="learned"

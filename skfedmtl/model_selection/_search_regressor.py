@@ -34,7 +34,7 @@ class FMTLRegressorCV(RegressorMixin, PenaltySearch):
         scorer, by its name in scikit-learn or called as ``scorer(estimator, X, y)``.
     refit : bool, default=True
         Whether to fit to all rows with the best penalties; without that there is no model.
-    loss : {"squared_error", "huber"}, default="squared_error"
+    loss : {"squared_error", "huber"} or `protocols.Loss`, default="squared_error"
         As in `FMTLRegressor`.
     huber_delta : float or None, default=None
         As in `FMTLRegressor`.

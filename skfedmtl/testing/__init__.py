@@ -1,5 +1,6 @@
 """Whether what you have written keeps to what the rest of the package relies on."""
 
+from skfedmtl.testing._losses import check_loss
 from skfedmtl.testing._poisoners import check_poisoner
 
-__all__ = ["check_poisoner"]
+__all__ = ["check_loss", "check_poisoner"]

@@ -1,0 +1,129 @@
+"""What objects of your own must have to take the place of the package's."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from skfedmtl._typing import Array
+
+__all__ = ["Loss"]
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A smooth convex loss, as `FMTLRegressor` and `FMTLClassifier` take it for `loss`.
+
+    Any object with these members will do; it need not derive from this class. All functions take
+    and return arrays of shape (n,), element by element: targets `y`, numbers or -1 and +1,
+    decision values `f`, and dual variables `a`. A loss with a kink, of no finite `steepness`,
+    cannot be brought. `skfedmtl.testing.check_loss` tells whether the members agree.
+
+    Two more members are optional. ``step(a, f, y, q)``, of plain numbers, is the root ``b`` of
+    ``b = -derivative(y, f + q (b - a))``, found by Newton's method and bisection where it is left
+    out. ``kappa(reach, low, high)`` says how hard an injected row may pull: arrays of the most of
+    ``-derivative(y, f) (f - u)`` for any f, any target between low and high (of classes: any), and
+    ``|u| <= reach``. `skfedmtl.attack.DamageBound` asks for it, and refuses a loss without.
+
+    Attributes
+    ----------
+    is_regression : bool
+        Whether targets are numbers; else they are -1 and +1.
+    bounds : pair of float
+        Between which dual variables lie, the slopes ``-derivative(y, f)``; of classes those times
+        y. Infinite where slopes are.
+    steepness : float
+        The largest second derivative.
+
+    See Also
+    --------
+    skfedmtl.testing.check_loss : Whether a loss is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.protocols import Loss
+    >>> class LogCosh:
+    ...     is_regression = True
+    ...     bounds = -1.0, 1.0
+    ...     steepness = 1.0
+    ...     def value(self, y, f):
+    ...         return np.logaddexp(f - y, y - f) - np.log(2.0)
+    ...     def derivative(self, y, f):
+    ...         return np.tanh(f - y)
+    ...     def curvature(self, y, f):
+    ...         return 1.0 - np.tanh(f - y) ** 2
+    ...     def conjugate(self, y, a):
+    ...         a = np.clip(a, -1.0, 1.0)
+    ...         up, down = 1.0 + a, 1.0 - a
+    ...         entropy = sum(0.5 * s * np.log(np.where(s > 0, s, 1.0)) for s in (up, down))
+    ...         return entropy - a * y
+    >>> isinstance(LogCosh(), Loss)
+    True
+    >>> X, nodes = np.arange(12.0).reshape(-1, 1) / 12.0, np.repeat([0, 1], 6)
+    >>> model = FMTLRegressor(loss=LogCosh()).fit(X, X[:, 0], nodes=nodes)
+    >>> model.coef_.shape
+    (2, 1)
+    """
+
+    is_regression: bool
+    bounds: tuple[float, float]
+    steepness: float
+
+    def __init__(self) -> None: ...
+
+    def value(self, y: Array, f: Array) -> Array:
+        """The loss L(y, f).
+
+        Parameters
+        ----------
+        y, f : ndarray of shape (n,)
+            Targets and decision values.
+
+        Returns
+        -------
+        value : ndarray of shape (n,)
+            At least 0.
+        """
+
+    def derivative(self, y: Array, f: Array) -> Array:
+        """The slope dL/df.
+
+        Parameters
+        ----------
+        y, f : ndarray of shape (n,)
+            Targets and decision values.
+
+        Returns
+        -------
+        slope : ndarray of shape (n,)
+            Rising with f.
+        """
+
+    def curvature(self, y: Array, f: Array) -> Array:
+        """The second derivative.
+
+        Parameters
+        ----------
+        y, f : ndarray of shape (n,)
+            Targets and decision values.
+
+        Returns
+        -------
+        curvature : ndarray of shape (n,)
+            Between 0 and `steepness`.
+        """
+
+    def conjugate(self, y: Array, a: Array) -> Array:
+        """The conjugate at -a, the most of ``-a f - L(y, f)`` over all f.
+
+        Parameters
+        ----------
+        y, a : ndarray of shape (n,)
+            Targets, and dual variables in `bounds`.
+
+        Returns
+        -------
+        conjugate : ndarray of shape (n,)
+            Finite, at the bounds as well.
+        """
