@@ -13,6 +13,7 @@ from skfedmtl._input import refuse_masked, take_nodes, with_article
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context, last_step
 from skfedmtl.attack._bound import (
+    Clock,
     Injection,
     Setting,
     damage_bound,
@@ -103,6 +104,10 @@ class DamageBound(DocLinkMixin, WithVictim):
         Targets of the injected rows: any number of the source's clean range, or any class.
     max_iter : int, default=300
         Steps of each descent to a low bound. Fewer give a bound too, but a larger one.
+    max_seconds : float or None, default=None
+        Seconds after which no further step of a descent begins: the bound holds, but may be larger,
+        and depends on the machine. None: steps end at `max_iter` only, and numbers are the same
+        everywhere.
     tol : float, default=1e-5
         Relative duality gap to which the victims of attacks are solved, or the estimator's own
         `tol` if that is smaller, as `victim_tol` of `PoisoningAttacker`. What such a gap may add to
@@ -130,6 +135,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         entry a class where there are more than two.
     reference_coef_ : ndarray of shape (n_nodes, n_features) or (n_nodes, n_classes, n_features)
         V, as the victim sees features.
+    stopped_early_ : bool
+        Whether `max_seconds` left steps out.
     dual_gap_ : float
         What exact fits would take off the bound at most.
     clean_objective_ : float
@@ -189,6 +196,7 @@ class DamageBound(DocLinkMixin, WithVictim):
         **{name: BasePoisoner._parameter_constraints[name] for name in _OF_POISONERS},
         "labels": [StrOptions({"range"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, 1, closed="neither")],
         "n_jobs": [None, Integral],
     }
@@ -205,6 +213,7 @@ class DamageBound(DocLinkMixin, WithVictim):
         radius="max",
         labels="range",
         max_iter=300,
+        max_seconds=None,
         tol=1e-5,
         node_column=None,
         n_jobs=None,
@@ -219,6 +228,7 @@ class DamageBound(DocLinkMixin, WithVictim):
         self.radius = radius
         self.labels = labels
         self.max_iter = max_iter
+        self.max_seconds = max_seconds
         self.tol = tol
         self.node_column = node_column
         self.n_jobs = n_jobs
@@ -251,13 +261,18 @@ class DamageBound(DocLinkMixin, WithVictim):
             scenario = read_scenario(self._parameters(), copy(self), *given, judged=True)
             scenario = scenario.with_fitted_victim()
             settings = _settings_of(scenario)
-            bounds, caps = self._bounds(settings, scenario)
+            clocks = Clock.one_each(len(settings), self.max_seconds)
+            settings = [one._replace(clock=c) for one, c in zip(settings, clocks, strict=True)]
+            bounds, first = self._bounds(settings, scenario)
             self._record(scenario, bounds)
+            caps = [_cap(setting, scenario.parameters.tol) for setting in settings]
             self.cap_ = float(sum(caps))
             self.clean_objective_ = _objective(scenario, settings)
             found = None
             if len(settings) == 1:
-                found = regions(settings[0], self.max_iter, scenario.parameters.tol)
+                V = None if first.theorem == "cap" else first.V
+                found = regions(settings[0], self.max_iter, scenario.parameters.tol, V)
+            self.stopped_early_ = any(setting.clock.stopped for setting in settings)
             none = None, None, None
             self.weight_centre_, self.weight_radius_, self._costs = found or none
         return self
@@ -350,17 +365,20 @@ class DamageBound(DocLinkMixin, WithVictim):
                 )
 
     def _bounds(self, settings, scenario):
-        """The least bound of every model of the victim, and their caps."""
+        """The least bound of every model of the victim; of the first that of its own budget."""
         tol, widest = scenario.parameters.tol, scenario.parameters._replace(radius="max")
         norms = replace(scenario, parameters=widest).radii(settings[0].injection.codes)
-        tasks = [_more_rows(setting, times, norms) for setting in settings for times in _TIMES]
-        found = Parallel(n_jobs=self.n_jobs)(
+        tasks = [setting.with_times(times, norms) for setting in settings for times in _TIMES]
+        done = Parallel(n_jobs=self.n_jobs)(
             delayed(_bound)(task, self.max_iter, tol) for task in tasks
         )
+        for at, (_, stopped) in enumerate(done):  # in other processes clocks were copies
+            settings[at // len(_TIMES)].clock.stopped |= stopped
+        found = [bound for bound, _ in done]
         starts = range(0, len(found), len(_TIMES))
         each = (found[start : start + len(_TIMES)] for start in starts)
         least = [min(bounds, key=lambda bound: bound.value) for bounds in each]
-        return least, [_cap(setting, tol) for setting in settings]
+        return least, found[0]
 
     def _record(self, scenario, least):
         """Set the fitted attributes."""
@@ -371,7 +389,7 @@ class DamageBound(DocLinkMixin, WithVictim):
         self.source_nodes_ = labels[scenario.threat.sources]
         self.upper_bound_ = float(sum(bound.value for bound in least))
         self.per_target_ = self.upper_bound_ / len(targets)
-        self.dual_gap_ = float(sum(bound.lost for bound in least))
+        self.dual_gap_ = max(float(sum(bound.lost for bound in least)), 0.0)
         theorems = [bound.theorem for bound in least]
         coef = np.stack([bound.V[:, :d] for bound in least], axis=1)
         one = len(least) == 1
@@ -410,21 +428,9 @@ def _injection(scenario):
     return Injection(sources, share, radii, low, high, shift, scale)
 
 
-def _more_rows(setting, times, norms):
-    """The same with that many times the injected rows.
-
-    What bounds it bounds the setting too: rows of the node that are repeated, injected and clean
-    ones in proportion, change nothing. So the ball has to hold the clean ones, of these norms.
-    """
-    injection = setting.injection
-    more = times * injection.share / (1.0 - injection.share + times * injection.share)
-    radii = injection.radii if times == 1.0 else np.maximum(injection.radii, norms)
-    return setting._replace(injection=injection._replace(share=more, radii=radii))
-
-
 def _bound(setting, max_iter, tol):
     setting = setting._replace(model=deepcopy(setting.model))  # which remembers common parts
-    return with_gap(damage_bound(setting, max_iter, tol), setting, tol)
+    return with_gap(damage_bound(setting, max_iter, tol), setting, tol), setting.clock.stopped
 
 
 def _cap(setting, tol):

@@ -334,6 +334,22 @@ def test_slopes_of_both_inequalities(intercept, attack):
     assert_allclose((at(1e-5).value - at(-1e-5).value) / 2e-5, along, rtol=1e-3)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("name", [one for one in LOSSES if not RECORD_OF[one].is_square])
+def test_slopes_of_what_victims_expect_of_the_worst_rows(name, intercept):
+    joint = JointMargins(make_case(name, "learned", intercept, "hybrid", 5).setting)
+    rng = np.random.default_rng(2)
+    V, way = rng.normal(size=(2, *joint.shape))
+
+    def at(step):
+        place = V + step * way
+        return joint.rounded(place, joint.decide(place), 0.3)
+
+    differences = (at(1e-5)[0] - at(-1e-5)[0]) / 2e-5
+    assert_allclose(differences, np.vdot(at(0.0)[1], way), rtol=1e-3)
+    assert joint.known(V, joint.decide(V)) == joint.known(V) <= at(0.0)[0] + 0.3
+
+
 @pytest.mark.parametrize("attack", ["indirect", "hybrid"])
 def test_slopes_of_multipliers_for_classes(attack):
     joint = JointMargins(make_case("logistic", "learned", True, attack, 5).setting)

@@ -196,6 +196,29 @@ def test_a_smaller_ball_and_more_steps_lower_it(estimator):
     assert np.all(np.diff([whole, *longer]) <= 1e-6 * whole)
 
 
+@every_victim
+@pytest.mark.parametrize("attack", ["direct", "indirect"])
+def test_a_bound_that_ran_out_of_time_holds_too(estimator, attack):
+    X, y, nodes = make_rows(estimator, SIZES)
+    estimator = estimator()
+    threat = {"attack": attack, "target_nodes": [0], "budget": 0.3}
+    in_time = bound(estimator, max_seconds=1e6, **threat).fit(X, y, nodes=nodes)
+    late = bound(estimator, max_seconds=1e-9, **threat).fit(X, y, nodes=nodes)
+    assert late.stopped_early_ and not in_time.stopped_early_
+    assert late.upper_bound_ >= in_time.upper_bound_ * (1.0 - 1e-9)
+    assert np.isfinite(late.upper_bound_)
+    attacker = PoisoningAttacker(estimator, max_iter=4, random_state=0, **threat)
+    assert attacker.fit(X, y, nodes=nodes).objective_ <= late.upper_bound_
+    endless = bound(estimator, **threat).fit(X, y, nodes=nodes)
+    assert endless.upper_bound_ == in_time.upper_bound_ and not endless.stopped_early_
+
+
+def test_seconds_that_end_descents_elsewhere_are_told():
+    X, y, nodes = make_rows(FMTLRegressor(), SIZES)
+    late = bound(FMTLRegressor(), max_seconds=1e-9, n_jobs=2).fit(X, y, nodes=nodes)
+    assert late.stopped_early_
+
+
 def test_what_nothing_exceeds_whatever_is_injected():
     X, y, nodes = make_rows(FMTLRegressor, SIZES)
     threat = {"attack": "indirect", "target_nodes": [0], "source_nodes": [1, 2]}

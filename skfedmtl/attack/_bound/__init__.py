@@ -1,9 +1,19 @@
 """Certified damage: bounds that no attack of a threat model exceeds."""
 
 from skfedmtl.attack._bound.bound import damage_bound, damage_cap
+from skfedmtl.attack._bound.clock import Clock
 from skfedmtl.attack._bound.gap import with_gap
 from skfedmtl.attack._bound.injection import Injection
 from skfedmtl.attack._bound.regions import regions
 from skfedmtl.attack._bound.setting import Bound, Setting
 
-__all__ = ["Bound", "Injection", "Setting", "damage_bound", "damage_cap", "regions", "with_gap"]
+__all__ = [
+    "Bound",
+    "Clock",
+    "Injection",
+    "Setting",
+    "damage_bound",
+    "damage_cap",
+    "regions",
+    "with_gap",
+]

@@ -213,7 +213,8 @@ class Conditional:
         free: Limits = [(None, None)] * (ends[-1] + first.U.size - len(first.x))
         within = [((-_FAR - x) / _STEP, (_FAR - x) / _STEP) for x in first.x]
         start = np.zeros(len(within) + len(free))
-        return self.bound(place(search(judge, start, ROUNDS, max_iter, [*within, *free])))
+        limits, clock = [*within, *free], self.joint.setting.clock
+        return self.bound(place(search(judge, start, ROUNDS, max_iter, clock, limits)))
 
     def units(self, first: Pair) -> Pair:
         """Steps, of weights in the nodes' bases, by which the bound bends about alike."""
@@ -243,7 +244,7 @@ class Conditional:
             fit = self.of_others(0.0, t2, zeros, tol)
             return t2 * (known - fit.bound), t2 * (fit.value - fit.bound)
 
-        best = along(lambda log_t: judge(log_t)[0], 1e-5, 4.0)
+        best = along(lambda log_t: judge(log_t)[0], 1e-5, 4.0, self.joint.setting.clock)
         value, lost = judge(best, _FINE)
         m = len(self.joint.left)
         tau = np.array([0.0, 0.5 * np.exp(best)])

@@ -107,8 +107,8 @@ class ConditionalMargins:
                 best, least = x.copy(), judged.value
             return judged.value, judged.slope
 
-        descend(judge, best, min(_STEPS, max_iter))
-        judged = self.judge(best, self.joint.known(V)[0], _FINE)
+        descend(judge, best, min(_STEPS, max_iter), self.joint.setting.clock)
+        judged = self.judge(best, self.joint.known(V), _FINE)
         tau = np.array(multipliers(best, self.low, 1.0)[:3])
         return Bound(judged.value, "T2", V, self.joint.intercepts(V), tau, judged.lost)
 
@@ -122,7 +122,7 @@ class ConditionalMargins:
             fit, _, _ = self._fit(self.others, 1.0 - self.on_others / t, 1.0, tol)
             return t * (known - fit.bound), t * (fit.value - fit.bound)
 
-        best = along(lambda log_t: judge(log_t)[0], 0.0, 3.0)
+        best = along(lambda log_t: judge(log_t)[0], 0.0, 3.0, self.joint.setting.clock)
         value, lost = judge(best, _FINE)
         tau = np.array([0.0, np.exp(best)])
         return Bound(value, "cap", zeros, self.joint.intercepts(zeros), tau, lost)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._bound.clock import Clock
 
 Limits = Sequence[tuple[float | None, float | None]]
 _ROUND = 60  #: steps before the next rounding
@@ -19,12 +21,21 @@ def descend(
     judge: Callable[[Array], tuple[float, Array]],
     start: Array,
     max_iter: int,
+    clock: Clock,
     limits: Limits | None = None,
 ) -> Array:
     """Where so many steps lead; `judge` gives value and slope."""
+    if clock.is_over():
+        return start
     f: Any = judge
     options: Any = {"maxiter": max(max_iter, 1)}
-    found = minimize(f, start, jac=True, method="L-BFGS-B", bounds=limits, options=options)
+
+    def look(_: Any) -> None:
+        if clock.is_over():
+            raise StopIteration
+
+    given: Any = {"jac": True, "bounds": limits, "callback": look, "options": options}
+    found: Any = minimize(f, start, method="L-BFGS-B", **given)
     return np.asarray(found.x, dtype=np.float64)
 
 
@@ -33,6 +44,7 @@ def search(
     start: Array,
     rounds: Sequence[float],
     max_iter: int,
+    clock: Clock,
     limits: Limits | None = None,
 ) -> Array:
     """The best place that so many steps meet; more steps meet all those of fewer.
@@ -53,13 +65,27 @@ def search(
                 best, least = z.copy(), exact
             return value, slope
 
-        descend(step, best, steps, limits)
+        descend(step, best, steps, clock, limits)
         left -= steps
     return best
 
 
-def along(judge: Callable[[float], float], low: float, high: float) -> float:
+def along(judge: Callable[[float], float], low: float, high: float, clock: Clock) -> float:
     """Where a function of a logarithm is least: a convex one of the number itself."""
-    found = minimize_scalar(judge, bounds=(low, high), method="bounded", options={"xatol": _WITHIN})
-    best = float(found.x)
-    return low if judge(low) < float(found.fun) else best
+    tried: dict[float, float] = {}
+
+    def step(z: float) -> float:
+        if tried and clock.is_over():
+            raise _LateError
+        tried[float(z)] = judge(float(z))
+        return tried[float(z)]
+
+    options: Any = {"xatol": _WITHIN}
+    with suppress(_LateError):
+        minimize_scalar(step, bounds=(low, high), method="bounded", options=options)
+        step(low)
+    return min(tried, key=lambda z: tried[z])
+
+
+class _LateError(Exception):
+    """The time is over."""

@@ -156,7 +156,8 @@ class Given:
 
         within = (-_WITHIN / scale, _WITHIN / scale)
         limits: Limits = [*[within] * k, *[(None, None)] * len(turned)]
-        return place(descend(judge, np.zeros(k + len(turned)), max_iter, limits)), best
+        start, clock = np.zeros(k + len(turned)), self.setting.clock
+        return place(descend(judge, start, max_iter, clock, limits)), best
 
     def _wall(self, log_tau: Array) -> tuple[float, Array]:
         """What rises without end where multipliers reach their limits, and its slope."""

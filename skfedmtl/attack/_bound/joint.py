@@ -230,7 +230,8 @@ class Joint:
 
         limits: Limits = [(_LEAST_TAU, _MOST_TAU), *[(None, None)] * (m * d + m)]
         start = np.concatenate([[first.log_tau], np.zeros(m * d + m)])
-        return self.bound(place(search(judge, start, ROUNDS, max_iter, limits)))
+        clock = self.setting.clock
+        return self.bound(place(search(judge, start, ROUNDS, max_iter, clock, limits)))
 
     def untouched(self) -> Bound:
         """Where nothing is injected: the optimum's own damage, which fits know to a gap."""

@@ -17,11 +17,12 @@ References
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.descent import along, search
 from skfedmtl.attack._bound.fits import Fit, fit_losses
-from skfedmtl.attack._bound.injection import Pull
+from skfedmtl.attack._bound.injection import Pull, Pulls
 from skfedmtl.attack._bound.setting import Bound, Setting
 from skfedmtl.attack._bound.slopes import Slopes
 
@@ -48,6 +49,16 @@ class JointMargins:
         total = np.bincount(rows.codes, rows.weight, minlength=len(self.left))
         self._share = rows.weight / np.where(total > 0.0, total, 1.0)[rows.codes]
         self._of_row = self.left[rows.codes] * self._share
+        self._cells = self._in_cells()
+
+    def _in_cells(self) -> sparse.csr_array:
+        """The rows, each in the columns of its node: what they push adds up in one product."""
+        n, d = self.seen.shape
+        first = self.setting.rows.codes.astype(np.int64) * d
+        columns = (first[:, None] + np.arange(d)).ravel()
+        starts = np.arange(n + 1) * d
+        cells = np.ascontiguousarray(self.seen).ravel()
+        return sparse.csr_array((cells, columns, starts), shape=(n, len(self.left) * d))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,40 +69,51 @@ class JointMargins:
         """b of weights."""
         return self._constant * V[:, -1] if self._constant else np.zeros(len(V))
 
+    def decide(self, V: Array) -> Array:
+        """Decision values of all rows."""
+        f: Array = np.einsum("ij,ij->i", self.seen, V[self.setting.rows.codes])
+        return f
+
     def losses(self, V: Array) -> Array:
         """f of every node."""
         rows = self.setting.rows
-        f = np.einsum("ij,ij->i", self.seen, V[rows.codes])
-        losses = self._share * self.model.loss.value(rows.y, f)
+        losses = self._share * self.model.loss.value(rows.y, self.decide(V))
         total: Array = np.bincount(rows.codes, losses, minlength=len(V)).astype(np.float64)
         return total
 
     def pulled(self, V: Array) -> Array:
         """What the injected rows of every node may bring."""
-        codes, n_slopes = self.setting.injection.codes, self.setting.rows.X.shape[1]
         pulled = np.zeros(len(V))
-        pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes])
-        pulled[codes] = self.setting.injection.share * pulls.value
+        pulled[self.setting.injection.codes] = self.setting.injection.share * self._pulls(V).value
         return pulled
 
-    def known(self, V: Array, width: float = 0.0) -> tuple[float, Array]:
-        """K with kinks rounded off by about `width`, and its slope; of width 0 K itself."""
-        rows, injection, loss = self.setting.rows, self.setting.injection, self.model.loss
-        codes, n_slopes = injection.codes, rows.X.shape[1]
-        f = np.einsum("ij,ij->i", self.seen, V[rows.codes])
-        smooth = loss.smoothed(width) if width else loss
-        small = 1e-2 * width
-        pulls = self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], small, small)
-        value = float(self._of_row @ smooth.value(rows.y, f))
+    def known(self, V: Array, f: Array | None = None) -> float:
+        """K; f are the decision values, if they are there already."""
+        f = self.decide(V) if f is None else f
+        value = float(self._of_row @ self.model.loss.value(self.setting.rows.y, f))
+        pulled = float(self.setting.injection.share @ self._pulls(V).value)
+        return value + (self.relationship.penalty(V) + pulled)
+
+    def rounded(self, V: Array, f: Array, width: float) -> tuple[float, Array]:
+        """K with kinks rounded off by about `width`, and its slope."""
+        y, injection = self.setting.rows.y, self.setting.injection
+        codes, n_slopes = injection.codes, self.setting.rows.X.shape[1]
+        smooth = self.model.loss.smoothed(width)
+        pulls = self._pulls(V, 1e-2 * width)
+        value = float(self._of_row @ smooth.value(y, f))
         value += self.relationship.penalty(V) + float(injection.share @ pulls.value)
-        by_v = np.zeros_like(V)
-        push = self._of_row * smooth.derivative(rows.y, f)
-        np.add.at(by_v, rows.codes, push[:, None] * self.seen)
+        push = self._of_row * smooth.derivative(y, f)
+        by_v = np.asarray(self._cells.T @ push).reshape(V.shape)
         root = 1e-2 * width * float(np.abs(V).max()) + 1e-9
         by_v += self._slopes.at(V, root)
         by_v[codes, :n_slopes] += injection.share[:, None] * pulls.by_v
         by_v[codes, n_slopes:] += (injection.share * pulls.by_b)[:, None] * self._constant
         return value, by_v
+
+    def _pulls(self, V: Array, small: float = 0.0) -> Pulls:
+        """kappa of the sources, its kinks rounded off by so much."""
+        codes, n_slopes = self.setting.injection.codes, self.setting.rows.X.shape[1]
+        return self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], small, small)
 
     def reference(self, max_iter: int) -> tuple[float, Array]:
         """The least K that was found, and its V."""
@@ -100,15 +122,14 @@ class JointMargins:
 
         def judge(z: Array, width: float) -> tuple[float, Array, float]:
             at = z.reshape(self.shape)
-            return *self._slope(width, at), self.known(at)[0]
+            f = self.decide(at)
+            value, slope = self.rounded(at, f, width)
+            return value, slope.ravel(), self.known(at, f)
 
-        found = search(judge, V.ravel(), _WIDTHS, len(_WIDTHS) * max_iter).reshape(V.shape)
-        tried = [(self.known(one)[0], one) for one in (V, np.zeros_like(V), found)]
+        found = search(judge, V.ravel(), _WIDTHS, len(_WIDTHS) * max_iter, self.setting.clock)
+        places = V, np.zeros_like(V), found.reshape(V.shape)
+        tried = [(self.known(one), one) for one in places]
         return min(tried, key=lambda pair: pair[0])
-
-    def _slope(self, width: float, V: Array) -> tuple[float, Array]:
-        value, slope = self.known(V, width)
-        return value, slope.ravel()
 
     def least(self, tau: float, tol: float) -> Fit:
         """The weighted fit."""
@@ -122,12 +143,12 @@ class JointMargins:
             tau = self.limit * np.exp(log_tau)
             return float(tau * (K - self.least(tau, _ROUGH).bound))
 
-        return self.bound(V, along(judge, 0.0, _MOST_TAU))
+        return self.bound(V, along(judge, 0.0, _MOST_TAU, self.setting.clock))
 
     def bound(self, V: Array, log_tau: float) -> Bound:
         """Of a reference and a multiplier, with a finished fit."""
         tau = self.limit * float(np.exp(log_tau))
         fit = self.least(tau, _FINE)
-        value = tau * (self.known(V)[0] - fit.bound)
+        value = tau * (self.known(V) - fit.bound)
         lost = tau * (fit.value - fit.bound)
         return Bound(value, "T1", V, self.intercepts(V), np.array([tau]), lost)

@@ -41,15 +41,18 @@ class Regions(NamedTuple):
     costs: Costs
 
 
-def regions(setting: Setting, max_iter: int, tol: float) -> Regions | None:
-    """Of victims at a relative gap of at most `tol`; None where there are none."""
+def regions(setting: Setting, max_iter: int, tol: float, V: Array | None = None) -> Regions | None:
+    """Of victims at a relative gap of at most `tol`; None where there are none.
+
+    V is the reference of `JointMargins`, if it has been found.
+    """
     lambdas = _lambdas(setting.model.relationship)
     if setting.model.loss.is_regression or lambdas is None:
         return None
     setting = setting.with_rows_only()
     joint = JointMargins(setting)
     eps = tol / (1.0 - tol) * ceiling(setting)
-    K, V = joint.reference(max_iter)
+    K, V = joint.reference(max_iter) if V is None else (joint.known(V), V)
     K += excess(setting, V, joint.intercepts(V), eps)
     all_nodes = fit_losses(setting.rows, setting.model, joint.left, _TOL)
     far = _radius(K - all_nodes.bound, all_nodes, lambdas[1])

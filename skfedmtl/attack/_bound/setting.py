@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._typing import Array
+from skfedmtl.attack._bound.clock import Clock
 from skfedmtl.attack._bound.injection import Injection
 from skfedmtl.attack._sought import CleanRows, Model
 
@@ -19,6 +20,7 @@ class Setting(NamedTuple):
     model: Model
     targets: NDArray[np.int64]  #: nodes, none twice
     injection: Injection
+    clock: Clock = Clock()  #: of its descents
 
     def with_rows_only(self) -> Setting:
         """Without sources that inject nothing."""
@@ -26,6 +28,20 @@ class Setting(NamedTuple):
         on = share > 0.0
         kept = Injection(codes[on], share[on], radii[on], low[on], high[on], shift, scale)
         return self._replace(injection=kept)
+
+    def with_times(self, times: float, norms: Array) -> Setting:
+        """The same with that many times the injected rows.
+
+        What bounds it bounds the setting too: rows of the node that are repeated, injected and
+        clean ones in proportion, change nothing. So the ball has to hold the clean ones, of these
+        norms.
+        """
+        if times == 1.0:
+            return self
+        injection = self.injection
+        more = times * injection.share / (1.0 - injection.share + times * injection.share)
+        radii = np.maximum(injection.radii, norms)
+        return self._replace(injection=injection._replace(share=more, radii=radii))
 
     @property
     def strikes_sources(self) -> bool:
