@@ -6,6 +6,7 @@ from pathlib import Path
 
 from skfedmtl._report import (
     ATTACKS,
+    BOUNDS_OF,
     TASKS,
     Asked,
     Settings,
@@ -34,9 +35,11 @@ _CONSTRAINTS = {
     "lambda2": [None, Interval(Real, 0, None, closed="neither")],
     "repeats": [Interval(Integral, 1, None, closed="left")],
     "bound": ["boolean"],
+    "bounds_of": [StrOptions(set(BOUNDS_OF))],
     "remedies": ["boolean"],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
     "bound_iter": [Interval(Integral, 1, None, closed="left")],
+    "bound_seconds": [None, Interval(Real, 0, None, closed="neither")],
     "n_jobs": [None, Integral],
     "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
 }
@@ -61,9 +64,11 @@ def attack_report(
     lambda2=None,
     repeats=3,
     bound=True,
+    bounds_of="first",
     remedies=True,
     max_iter=15,
     bound_iter=200,
+    bound_seconds=None,
     n_jobs=None,
     random_state=0,
 ):
@@ -106,6 +111,9 @@ def attack_report(
         Splits into training and test rows, and draws of target nodes.
     bound : bool, default=True
         Whether to certify what no attack exceeds, which takes longest.
+    bounds_of : {"first", "all"}, default="first"
+        The repetitions in which it is certified. The losses of training rows, which it is compared
+        with, are means over these.
     remedies : bool, default=True
         Whether to repeat an attack, of several the hybrid one, against weaker ties, a larger
         `lambda2` and with half the budget, for the page to show what reduces the damage.
@@ -113,6 +121,8 @@ def attack_report(
         Steps of an optimised attack at most.
     bound_iter : int, default=200
         Steps of a descent to a low bound.
+    bound_seconds : float or None, default=None
+        Seconds after which a bound is no longer lowered: it holds, but depends on the machine.
     n_jobs : int or None, default=None
         Processes, as in joblib; without effect on the result but the seconds.
     random_state : int, default=0
@@ -158,7 +168,8 @@ def attack_report(
     asked = Asked(task, positive, (), *(list(map(str, s)) for s in (categorical, integer, frozen)))
     prepared = prepare(*read_frames(X, y, nodes), asked)
     seed = int(random_state)
-    given = {"bound_iter": bound_iter, "lambda0": lambda0}
+    given = {"bound_iter": bound_iter, "lambda0": lambda0, "bounds_of": bounds_of}
+    given["bound_seconds"] = None if bound_seconds is None else float(bound_seconds)
     settings = Settings("X", repeats, budget, seed, max_iter, 0.0, 0.0, **given)
     ordered = tuple(one for one in ATTACKS if one in attacks)
     threat = Threat(ordered, target_nodes, source_nodes, bound, remedies)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from skfedmtl._tools.lazy import finder
 
 if TYPE_CHECKING:
-    from skfedmtl._report.choices import ATTACKS, TASKS
+    from skfedmtl._report.choices import ATTACKS, BOUNDS_OF, TASKS
     from skfedmtl._report.command import run_report
     from skfedmtl._report.experiment import Settings, Threat
     from skfedmtl._report.frames import read_frames
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTACKS",
+    "BOUNDS_OF",
     "TASKS",
     "Asked",
     "Made",
@@ -32,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "ATTACKS": "choices",
+    "BOUNDS_OF": "choices",
     "TASKS": "choices",
     "Asked": "prepared",
     "Made": "made",

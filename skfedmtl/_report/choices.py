@@ -11,4 +11,5 @@ DATASET_NAMES = (
     "heart",
 )
 ATTACKS = ("direct", "indirect", "hybrid")
+BOUNDS_OF = ("first", "all")  #: repetitions
 TASKS = ("auto", "classification", "regression")

@@ -119,6 +119,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         0.0,
         bound_iter=options.bound_iter,
         lambda0=options.lambda0,
+        bounds_of=options.bounds_of,
+        bound_seconds=options.bound_seconds,
     )
     attacks = tuple(one for one in ATTACKS if one in (options.attack or ATTACKS))
     extras = not options.no_bound, not options.no_remedies

@@ -52,6 +52,8 @@ class Settings(NamedTuple):
     loss: str = "hinge"  #: of the victim
     bound_iter: int = 200
     lambda0: float | None = None
+    bounds_of: str = "first"  #: repetitions, of `BOUNDS_OF`
+    bound_seconds: float | None = None  #: for each bound
 
 
 class Threat(NamedTuple):
@@ -112,6 +114,7 @@ class Result(NamedTuple):
     nodes: Nodes | None = None  #: of the clean model
     row_losses: Array | None = None  #: of test rows, behind the first of the scores
     before: dict[str, Array] | None = None  #: of optimised attacks, the victim's scores without
+    stopped: bool = False  #: whether the seconds of a bound were over
 
 
 class Split(NamedTuple):
@@ -133,7 +136,11 @@ class Split(NamedTuple):
         return is_classification(self.y)
 
 
-def pieces(repeats: int, threat: Threat = Threat()) -> list[Piece]:  # noqa: B008, a constant
+def pieces(
+    repeats: int,
+    threat: Threat = Threat(),  # noqa: B008, a constant
+    bounds_of: str = "all",
+) -> list[Piece]:
     """All pieces of work, one repetition after the other; in each what takes longest first."""
     work = []
     for r in range(repeats):
@@ -141,7 +148,8 @@ def pieces(repeats: int, threat: Threat = Threat()) -> list[Piece]:  # noqa: B00
             [Piece(r, a, kind) for a in threat.attacks]
             for kind in (CERTIFIED, "optimised", "random")
         )
-        work += (certified if threat.bound else []) + optimised
+        is_bounded = threat.bound and (r == 0 or bounds_of == "all")
+        work += (certified if is_bounded else []) + optimised
         work += [Piece(r, "none", "clean"), *random]
     return work
 
@@ -268,7 +276,8 @@ def _bound(
 ) -> Result:
     if own is not None:
         options = options | {"radius": _reach(split, own)}
-    bound = DamageBound(make_victim(split, settings), max_iter=settings.bound_iter, **options)
+    limits = {"max_iter": settings.bound_iter, "max_seconds": settings.bound_seconds}
+    bound = DamageBound(make_victim(split, settings), **limits, **options)
     start = time.perf_counter()
     bound.fit(split.X, split.y, nodes=split.nodes)
     seconds = time.perf_counter() - start
@@ -276,7 +285,7 @@ def _bound(
     loss, clean = (
         _per_target(total, targets, split) for total in (bound.upper_bound_, bound.clean_objective_)
     )
-    return Result(*piece, {}, targets, seconds, loss, clean)
+    return Result(*piece, {}, targets, seconds, loss, clean, stopped=bound.stopped_early_)
 
 
 def _reach(split: Split, own: Own) -> float:

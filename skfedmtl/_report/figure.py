@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from skfedmtl._report.experiment import BASELINES, CERTIFIED, KINDS
+from skfedmtl._report.grids import only_of
 from skfedmtl._report.tables import DIGITS, FOUND, LOSSES, MODELS, Row, Rows, attacks_of, select
 from skfedmtl._tools.figures import GREY, INK, ORANGE, PLAIN, SKY, STYLE, VERMILION, as_drawn
 from skfedmtl._typing import Array
@@ -119,7 +120,9 @@ def _worst_case(axes: Any, rows: Rows) -> None:
     axes.axhline(clean["mean"], color=INK, lw=1.6, zorder=3)
     axes.set_ylim(0.0, axes.get_ylim()[1] * 1.04)
     _name_lines(axes, [(clean["mean"], "no attack", INK)])
-    _name_axes(axes, clean, attacks, "attack, and the nodes that rows are injected into")
+    of = only_of(rows)
+    below = "attack, and the nodes that rows are injected into"
+    _name_axes(axes, clean, attacks, f"{below}\n({of})" if of else below)
 
 
 def _bracket(axes: Any, x: float, found: Row, certified: Row) -> None:

@@ -59,13 +59,22 @@ def attacks_grid(rows: Rows, plus_minus: str) -> Grid:
 
 
 def worst_case_grid(rows: Rows, plus_minus: str) -> Grid:
-    """Found and certified losses of training rows; test rows have a column of their own."""
+    """Found and certified losses of training rows; test rows have a column of their own.
+
+    All of it of the repetitions that have bounds.
+    """
+    each = select(rows, kind="clean", level="repeat", nodes="targets", metric=rows[0]["metric"])
+    bounded = repetitions_bounded(rows)
+    known = [row["mean"] for row in each if row["repeat"] in bounded]
+    rows = select(rows, level="aggregate")
     losses = [row for row in rows if row["metric"] in LOSSES]
     unit = losses[0]["unit"]
     in_unit = f"\n({as_drawn(unit)})" if unit else ""
     metric = rows[0]["metric"]
     (clean,) = select(losses, kind="clean")
     (tested,) = select(rows, kind="clean", metric=metric, nodes="targets")
+    if len(known) < len(each):
+        tested = {**tested, "mean": known[0], "se": np.nan}
     lines = [["clean", cell(clean, plus_minus), "-", "-", cell(tested, plus_minus)]]
     for attack in attacks_of(rows):
         (found,) = select(losses, attack=attack, kind=FOUND)
@@ -106,7 +115,21 @@ def worst_case_caption(rows: Rows) -> str:
     """What is certified, in words."""
     loss = rows[0]["loss"].replace("_", " ")
     what = "root of the mean squared error" if loss == "squared error" else f"{loss} loss"
-    return f"found, certified: {what}, training rows; no attack exceeds what is certified"
+    of = only_of(rows)
+    only = f" of {of}" if of else ""
+    return f"found, certified: {what}, training rows{only}; no attack exceeds what is certified"
+
+
+def only_of(rows: Rows) -> str:
+    """The repetitions that have bounds, in words; none if all have."""
+    n_repeats = int(rows[0]["repeats"])
+    is_whole = len(repetitions_bounded(rows)) in (0, n_repeats)
+    return "" if is_whole else f"the first of {n_repeats} repetitions"
+
+
+def repetitions_bounded(rows: Rows) -> set[int]:
+    """The repetitions in which something is certified: all of them, or the first."""
+    return {row["repeat"] for row in select(rows, kind=CERTIFIED, level="repeat")}
 
 
 def constant_lines(rows: Rows) -> Iterator[str]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from skfedmtl._report.choices import ATTACKS, DATASET_NAMES, TASKS
+from skfedmtl._report.choices import ATTACKS, BOUNDS_OF, DATASET_NAMES, TASKS
 from skfedmtl._tools.folders import why_unwritable
 from skfedmtl.federation import COMMANDS
 
@@ -63,6 +63,19 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--seed", type=_whole(0, 2**32 - 1), default=0, help="seed of all draws")
     add("--max-iter", type=_whole(0), default=15, help="steps of an optimised attack at most")
     add("--bound-iter", type=_whole(1), default=200, help="steps of a descent to a low bound")
+    add(
+        "--bounds-of",
+        choices=BOUNDS_OF,
+        default="first",
+        help="repetitions in which what no attack exceeds is certified",
+    )
+    add(
+        "--bound-seconds",
+        type=_positive,
+        metavar="S",
+        help="seconds after which a bound is no longer lowered; it holds, but depends on the "
+        "machine; None: --bound-iter alone ends it",
+    )
     add(
         "--no-bound", action="store_true", help="leave out what no attack exceeds: it takes longest"
     )

@@ -151,7 +151,7 @@ def _figure(png: bytes, title: str) -> str:
 
 def _tables(plan: Plan, rows: Rows) -> Iterator[str]:
     """The tables that the terminal shows."""
-    rows = select(rows, level="aggregate")
+    everything, rows = rows, select(rows, level="aggregate")
     tested = [row for row in rows if row["metric"] in NAMES]
     has_errors = any(not np.isnan(row["se"]) for row in rows)
     note = "±: standard error over the repetitions; ratio: of the means."
@@ -166,8 +166,8 @@ def _tables(plan: Plan, rows: Rows) -> Iterator[str]:
     notes = [_note(what), *([_note(note)] if has_errors else []), *constant]
     yield _section(attacks.title, _table(attacks), *notes)
     if select(rows, kind=CERTIFIED):
-        worst = worst_case_grid(rows, "±")
-        caption = [_note(worst_case_caption(rows))]
+        worst = worst_case_grid(everything, "±")
+        caption = [_note(worst_case_caption(everything))]
         if plan.own is not None:
             caption.append(
                 _note(

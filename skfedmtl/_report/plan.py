@@ -1,5 +1,6 @@
 """What a report is about and how it is made: a bundled data set, or a table of the user."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -40,10 +41,14 @@ class Plan(NamedTuple):
     def classify(self) -> bool:
         return is_classification(self.data[1])
 
+    def repetitions(self, count: int) -> list[Piece]:
+        """The pieces of work of the first so many repetitions."""
+        return pieces(count, self.threat, self.settings.bounds_of)
+
     @property
     def work(self) -> list[tuple[Piece, Settings]]:
         """All pieces of work, each with its settings."""
-        some = pieces(self.settings.repeats, self.threat)
+        some = self.repetitions(self.settings.repeats)
         same = [(piece, self.settings) for piece in some]
         return same + remedy_pieces(self.settings, self.threat)
 
@@ -134,13 +139,13 @@ def cut(plan: Plan, done: list[list[Result]]) -> tuple[Plan, list[list[Result]]]
     Whatever is no part of a repetition comes behind them all.
     """
     asked = plan.settings.repeats
-    each = len(pieces(1, plan.threat))
-    repeats = min(len(done) // each, asked)
+    ends = [len(plan.repetitions(count)) for count in range(asked + 1)]
+    repeats = bisect_right(ends, len(done)) - 1
     note = f"interrupted: {repeats} of {asked} repetitions were finished"
     if repeats == asked:
         note = "interrupted: not all that may reduce the damage was tried"
     else:
-        done = done[: repeats * each]
+        done = done[: ends[repeats]]
     settings = plan.settings._replace(repeats=repeats)
     return plan._replace(settings=settings, notes=(*plan.notes, note)), done
 
@@ -160,4 +165,16 @@ def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
         f"{settings.loss.replace('_', ' ')}, "
         f"{common}lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
         *plan.notes,
+        *_late(results, settings),
     )
+
+
+def _late(results: Sequence[Result], settings: Settings) -> Iterator[str]:
+    """That bounds are no lower for want of time."""
+    late = [result for result in results if result.stopped]
+    if late:
+        attacks = " and ".join(dict.fromkeys(result.attack for result in late))
+        yield (
+            f"bounds: the {settings.bound_seconds:g} seconds were over ({attacks}); what is "
+            "certified holds all the same, and would be lower with more of them"
+        )

@@ -34,14 +34,14 @@ def print_tables(rows: Rows, header: Sequence[str], classify: bool) -> None:
 
     console = Console(highlight=False, markup=False, emoji=False)  # names are text
     plus_minus = "±" if (console.encoding or "").lower().startswith("utf") else "+-"
-    rows = select(rows, level="aggregate")
+    everything, rows = rows, select(rows, level="aggregate")
     console.print("\n".join(map(as_drawn, header)), end="\n\n", soft_wrap=True)
     tested = [row for row in rows if row["metric"] in NAMES]
     console.print(_drawn(models_grid(tested, classify, plus_minus)))
     console.print(_drawn(attacks_grid(tested, plus_minus)))
     if select(rows, kind=CERTIFIED):
-        console.print(_drawn(worst_case_grid(rows, plus_minus)))
-        console.print(worst_case_caption(rows), soft_wrap=True)
+        console.print(_drawn(worst_case_grid(everything, plus_minus)))
+        console.print(worst_case_caption(everything), soft_wrap=True)
     if any(not np.isnan(row["se"]) for row in rows):
         console.print(f"{plus_minus}: standard error over the repetitions; ratio: of the means")
     for line in constant_lines(tested):

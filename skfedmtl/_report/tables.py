@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,22 +60,29 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
         over the repetitions in which it was a target, with an interval; ``nodes`` says whether
         ``mean`` is over all nodes or the target nodes. The metrics ``root_loss`` and ``loss`` are
         of the clean training rows, the others of test rows. The kind "found" is the attack with the
-        largest training loss of a repetition, "certified" what none exceeds. ``ratio`` is to the
+        largest training loss of a repetition, "certified" what none exceeds; means of losses, and
+        of "found", are over the repetitions that have bounds, if any has. ``ratio`` is to the
         clean model on the same nodes of the same repetitions; ``se`` is the standard error of the
         repetitions' means; ``constant`` the share of nodes whose federated model answers alike for
         every row, so that its AUC is 0.5.
     """
     units = {"rmse": unit, "error": "%", "auc": "", "root_loss": unit, "loss": ""}
     loss = LOSSES[settings.loss != "squared_error"]
+    certified = {result.repeat for result in results if result.kind == CERTIFIED}
+    bounded = certified or {result.repeat for result in results}
     results = _with_losses(results)
     clean = {result.repeat: result for result in results if result.kind == "clean"}
     targets = {result.repeat: result.targets for result in results if result.targets is not None}
     rows: Rows = []
     for group in _groups(results):
         for nodes, metric in _judged_by(group[0], loss):
-            masks = [_mask(result, nodes, targets) for result in group]
             head: Row = {"nodes": nodes, "metric": metric, "unit": units[metric]}
-            rows += [{**head, **row, **NO_NODE} for row in _measured(group, clean, masks, metric)]
+            some = [one for one in group if metric not in LOSSES or not np.isnan(one.loss)]
+            compared = metric in LOSSES or group[0].kind == FOUND
+            meant = [one for one in some if one.repeat in bounded or not compared]
+            means = _Means(clean, targets, nodes, metric)
+            found = [*means.each(some), means.together(meant)]
+            rows += [{**head, **row, **NO_NODE} for row in found]
     rows += node_rows(results, units, settings.seed)
     tail = {**settings._asdict(), "version": version("skfedmtl")}
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
@@ -116,40 +123,56 @@ def _groups(results: list[Result]) -> Iterator[list[Result]]:
             yield sorted(group, key=lambda result: result.repeat)
 
 
-def _mask(result: Result, nodes: str, targets: dict[int, Mask]) -> Mask:
-    if nodes == "all":
-        return np.full(len(targets[result.repeat]), True)
-    return targets[result.repeat] if result.targets is None else result.targets
+class _Means(NamedTuple):
+    """What the rows of one metric over some nodes are made of."""
 
+    clean: dict[int, Result]  #: by repetition
+    targets: dict[int, Mask]
+    nodes: str
+    metric: str
 
-def _measured(
-    group: list[Result], clean: dict[int, Result], masks: list[Mask], metric: str
-) -> Iterator[Row]:
-    """One row a repetition, then their mean."""
-    means = [_value(r, metric, mask) for r, mask in zip(group, masks, strict=True)]
-    base = [_value(clean[r.repeat], metric, mask) for r, mask in zip(group, masks, strict=True)]
-    model: Row = {"attack": group[0].attack, "kind": group[0].kind}
-    shares = [_share(result.constant, mask) for result, mask in zip(group, masks, strict=True)]
-    for result, mean, reference, share in zip(group, means, base, shares, strict=True):
-        yield model | {
-            "level": "repeat",
-            "repeat": result.repeat,
+    def each(self, group: list[Result]) -> Iterator[Row]:
+        """One row a repetition."""
+        for result in group:
+            mean, reference = self._values(result)
+            yield {
+                "attack": result.attack,
+                "kind": result.kind,
+                "level": "repeat",
+                "repeat": result.repeat,
+                "mean": mean,
+                "se": np.nan,
+                "ratio": ratio_of(self.metric, mean, reference),
+                "seconds": result.seconds,
+                "constant": _share(result.constant, self._mask(result)),
+            }
+
+    def together(self, group: list[Result]) -> Row:
+        """Their mean."""
+        means, base = zip(*map(self._values, group), strict=True)
+        mean = _mean(means)
+        return {
+            "attack": group[0].attack,
+            "kind": group[0].kind,
+            "level": "aggregate",
+            "repeat": "",
             "mean": mean,
-            "se": np.nan,
-            "ratio": ratio_of(metric, mean, reference),
-            "seconds": result.seconds,
-            "constant": share,
+            "se": np.std(means, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan,
+            "ratio": ratio_of(self.metric, mean, _mean(base)),
+            "seconds": np.mean([result.seconds for result in group]),
+            "constant": _mean([_share(result.constant, self._mask(result)) for result in group]),
         }
-    mean = _mean(means)
-    yield model | {
-        "level": "aggregate",
-        "repeat": "",
-        "mean": mean,
-        "se": np.std(means, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan,
-        "ratio": ratio_of(metric, mean, _mean(base)),
-        "seconds": np.mean([result.seconds for result in group]),
-        "constant": _mean(shares),
-    }
+
+    def _values(self, result: Result) -> tuple[float, float]:
+        """The mean over the nodes, and that of the clean model."""
+        mask = self._mask(result)
+        one, other = (_value(r, self.metric, mask) for r in (result, self.clean[result.repeat]))
+        return one, other
+
+    def _mask(self, result: Result) -> Mask:
+        if self.nodes == "all":
+            return np.full(len(self.targets[result.repeat]), True)
+        return self.targets[result.repeat] if result.targets is None else result.targets
 
 
 def _value(result: Result, metric: str, mask: Mask) -> float:

@@ -42,7 +42,7 @@ def select(rows, **wanted):
 def two_repeats(small, tmp_path_factory):
     """The folder of a run over two repetitions, which had to be made."""
     output = tmp_path_factory.mktemp("reports") / "made" / "report"
-    assert main(arguments(output, "--repeats", "2")) == 0
+    assert main(arguments(output, "--repeats", "2", "--bounds-of", "all")) == 0
     return output
 
 
@@ -176,6 +176,45 @@ def test_losses_are_those_of_attackers_and_bounds_of_the_same_draws(two_repeats)
         np.testing.assert_allclose(mine["optimised"] ** 2, np.mean(means))
 
 
+def test_bounds_of_one_repetition_are_compared_with_it_alone(two_repeats, tmp_path, capsys):
+    assert main(arguments(tmp_path, "--repeats", "2")) == 0
+    out = capsys.readouterr().out
+    some, every = read(tmp_path), read(two_repeats)
+    kinds = ("clean", *KINDS, "found", "certified")
+    losses = select(some, metric="root_loss")
+    assert {row["kind"] for row in losses} == set(kinds)
+    for kind in ("clean", "certified"):
+        assert {row["repeat"] for row in select(losses, kind=kind)} == {"0", ""}
+    of_found = select(some, kind="found", metric="rmse")
+    for row in select(losses + of_found, level="aggregate"):
+        same = {key: row[key] for key in ("attack", "kind", "nodes", "metric")}
+        (first,) = select(every, repeat="0", **same)
+        np.testing.assert_equal([row["mean"], row["se"]], [first["mean"], np.nan])
+    # all else is of both
+    for row in select(some, level="aggregate", metric="rmse"):
+        if row["kind"] != "found":
+            same = {key: row[key] for key in ("attack", "kind", "nodes", "level", "metric")}
+            (other,) = select(every, **same)
+            assert row["mean"] == other["mean"]
+    assert "training rows of the first of 2 repetitions; no attack" in " ".join(out.split())
+    (clean,) = select(some, kind="clean", metric="rmse", repeat="0", nodes="targets")
+    _, worst = out.split("Worst case")
+    line = next(line for line in worst.splitlines() if "│ clean " in line)
+    assert f"{clean['mean']:.2f}" in line and "±" not in worst.split("found, certified")[0]
+
+
+def test_bounds_that_ran_out_of_seconds_say_so_and_hold(tmp_path, capsys):
+    late = ["--bound-iter", "40", "--bound-seconds", "1e-9", "--attack", "direct", "hybrid"]
+    assert main(arguments(tmp_path, *late)) == 0
+    note = "bounds: the 1e-09 seconds were over (direct and hybrid); what is certified holds"
+    assert note in capsys.readouterr().out
+    assert note in (tmp_path / "report.html").read_text(encoding="utf-8")
+    losses = select(read(tmp_path), metric="root_loss", level="aggregate")
+    for attack in ("direct", "hybrid"):
+        kinds = {row["kind"]: row["mean"] for row in select(losses, attack=attack)}
+        assert kinds["found"] < kinds["certified"]
+
+
 def test_bounds_are_lower_after_more_steps(two_repeats, tmp_path):
     assert main(arguments(tmp_path, "--bound-iter", "40")) == 0
     wanted = {"kind": "certified", "repeat": "0"}
@@ -204,7 +243,7 @@ def test_the_figure_brackets_the_worst_case(two_repeats):
 
 
 def test_processes_change_nothing_but_the_seconds(two_repeats, tmp_path):
-    assert main(arguments(tmp_path, "--repeats", "2", "--n-jobs", "2")) == 0
+    assert main(arguments(tmp_path, "--repeats", "2", "--bounds-of", "all", "--n-jobs", "2")) == 0
     for one, two in zip(read(two_repeats), read(tmp_path), strict=True):
         assert list(one) == list(two)
         for key in one.keys() - {"seconds"}:
