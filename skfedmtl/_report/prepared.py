@@ -3,6 +3,7 @@
 Missing values stay NaN here: they are filled by what training rows say, once these are drawn.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -103,8 +104,12 @@ def prepare(features: Any, target: Any, node: Any, asked: Asked) -> Prepared:
     if not parts:
         raise TableError("no column is left that models could learn from")
     X = np.hstack(parts)
-    own = Own(str(target.name), str(node.name), tuple(columns), kept, classes, tuple(notes), {})
-    return Prepared(X, y, nodes, own._replace(limits=_limits(X, nodes, own, asked)))
+    own = Own(str(target.name), str(node.name), tuple(columns), kept, classes, (), {})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        limits = _limits(X, nodes, own, asked)
+    notes += [str(one.message) for one in caught]
+    return Prepared(X, y, nodes, own._replace(limits=limits, notes=tuple(notes)))
 
 
 def _check_columns(option: str, wanted: Iterable[str], names: Sequence[str]) -> None:
@@ -224,17 +229,22 @@ def _categories(
 
 def _limits(X: Array, nodes: Labels, own: Own, asked: Asked) -> dict[str, Any]:
     """What clean rows have in common, and what users add to it."""
-    numeric = [column.places[0] for column in own.columns if column.categories is None]
+    import pandas
+
+    numbers = [column for column in own.columns if column.categories is None]
+    numeric = [column.places[0] for column in numbers]
+    place = {column.name: column.places[0] for column in numbers}
     groups = [list(column.places) for column in own.columns if column.categories is not None]
     frozen = [j for column in own.columns if column.name in asked.frozen for j in column.places]
     found: dict[str, Any] = {"frozen_features": [], "integer_features": [], "one_hot_groups": []}
     if numeric:
-        found = infer_constraints(fill_missing(X, X, own)[0][:, numeric], nodes)
+        filled = fill_missing(X, X, own)[0][:, numeric]
+        found = infer_constraints(pandas.DataFrame(filled, columns=list(place)), nodes)
     return {
         "feature_range": "clean",
-        "frozen_features": sorted({*frozen, *(numeric[j] for j in found["frozen_features"])}),
-        "integer_features": [numeric[j] for j in found["integer_features"]],
-        "one_hot_groups": groups + [[numeric[j] for j in g] for g in found["one_hot_groups"]],
+        "frozen_features": sorted({*frozen, *(place[name] for name in found["frozen_features"])}),
+        "integer_features": [place[name] for name in found["integer_features"]],
+        "one_hot_groups": groups + [[place[one] for one in g] for g in found["one_hot_groups"]],
     }
 
 

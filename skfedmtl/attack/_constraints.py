@@ -1,5 +1,7 @@
 """What injected rows must hold to look like those of a table, found in the table."""
 
+import warnings
+
 import numpy as np
 from sklearn.utils import check_array
 
@@ -8,12 +10,15 @@ from skfedmtl._input import (
     check_nodes,
     column_position,
     from_polars,
+    listing,
     read_features,
     refuse_lazy,
     split_node_column,
 )
 
 __all__ = ["infer_constraints"]
+
+_UNLIKELY = 5.0  #: rows with two 1 that chance would have brought, of which there is none
 
 
 def infer_constraints(X, nodes=None, *, node_column=None):
@@ -49,6 +54,13 @@ def infer_constraints(X, nodes=None, *, node_column=None):
         `nodes` and `node_column` are given.
     TypeError
         If `X` is sparse.
+
+    Warns
+    -----
+    UserWarning
+        For columns of zeros and ones that seem to be a category but have no 1 in some rows, as
+        where it is missing: they are no group, and injected rows may hold several of them, or
+        shares.
 
     See Also
     --------
@@ -88,6 +100,7 @@ def infer_constraints(X, nodes=None, *, node_column=None):
         codes = np.unique(check_nodes(nodes, len(rows)), return_inverse=True)[1]
     frozen = _constant(rows, codes)
     groups = _groups(rows, np.flatnonzero(~frozen))
+    _warn_of_open_groups(rows, np.flatnonzero(~frozen), groups, names)
     whole = (rows == np.rint(rows)).all(axis=0) & ~frozen
     whole[[j for group in groups for j in group]] = False
     return {
@@ -133,3 +146,35 @@ def _group_at(rows, columns, binary):
         if (ones == 1.0).all():
             return columns[:number].tolist()
     return []
+
+
+def _warn_of_open_groups(rows, columns, groups, names):
+    """Tell the runs of columns that would be groups if every row had a 1."""
+    binary = ((rows == 0.0) | (rows == 1.0)).all(axis=0)
+    grouped = {j for group in groups for j in group}
+    run, ones = [], np.zeros(len(rows))
+    for column in [*columns.tolist(), None]:
+        fits = column is not None and binary[column] and column not in grouped
+        if fits and (ones + rows[:, column] <= 1.0).all():
+            run.append(column)
+            ones += rows[:, column]
+            continue
+        if _is_open(rows[:, run]):
+            told = listing(np.array([names[j] for j in run]))
+            warnings.warn(
+                f"columns {told} never hold two 1 in a row, and no 1 in "
+                f"{np.count_nonzero(ones == 0.0)} of {len(rows)} rows: no one-hot group. If they "
+                "are a category, give such rows a column of their own, as pandas.get_dummies does "
+                "with dummy_na=True; else injected rows may hold several of them.",
+                UserWarning,
+                stacklevel=3,
+            )
+        run = [column] if fits else []
+        ones = rows[:, column].copy() if fits else np.zeros(len(rows))
+
+
+def _is_open(rows):
+    """Whether two 1 in a row are missing where chance would have brought some."""
+    shares = rows.mean(axis=0)
+    pairs = 0.5 * (shares.sum() ** 2 - np.sum(shares**2))
+    return len(rows) * pairs > _UNLIKELY

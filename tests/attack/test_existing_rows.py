@@ -231,6 +231,24 @@ def test_constant_within_every_node():
     assert infer_constraints(X, nodes)["frozen_features"] == [1]
 
 
+def test_a_missing_category_leaves_a_group_unfound_and_is_told():
+    rng = np.random.default_rng(0)
+    ward = pd.Series(rng.choice(["A", "B", "C"], 60)).mask(np.arange(60) % 10 == 0)
+    table = pd.DataFrame({"age": rng.normal(size=60), "ward": ward, "smoker": np.arange(60) % 2})
+    told = "columns 'ward_A', 'ward_B', 'ward_C' never.* 6 of 60 rows.*dummy_na=True"
+    with pytest.warns(UserWarning, match=told):
+        limits = infer_constraints(pd.get_dummies(table, columns=["ward"], dtype=int))
+    assert limits["one_hot_groups"] == []
+    whole = infer_constraints(pd.get_dummies(table, columns=["ward"], dummy_na=True, dtype=int))
+    assert whole["one_hot_groups"] == [["ward_A", "ward_B", "ward_C", "ward_nan"]]
+
+
+def test_columns_that_chance_keeps_apart_are_no_category():
+    rare = np.zeros((40, 3))
+    rare[[1, 2, 3], [0, 1, 2]] = 1.0
+    assert infer_constraints(rare)["one_hot_groups"] == []
+
+
 def test_tables_of_every_kind():
     X = np.array([[1.5, 1, 0, 3], [2.5, 0, 1, 4], [0.5, 0, 1, 5]])
     wanted = {

@@ -424,3 +424,18 @@ def test_wrong_arguments_of_the_function(change, message):
     given = {"X": np.eye(4), "y": np.arange(4.0), "nodes": list("aabb")} | change
     with pytest.raises(ValueError, match=re.escape(message)):
         attack_report(**given)
+
+
+def test_dummies_with_gaps_are_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    ward = pd.Series(rng.choice(["A", "B", "C"], 90)).mask(np.arange(90) % 10 == 0)
+    table = pd.get_dummies(pd.DataFrame({"ward": ward}), dtype=int)
+    table["days"] = rng.normal(size=90)
+    table["site"] = np.repeat(["n", "s", "w"], 30)
+    options = ["--target", "days", "--node", "site", "--no-bound", "--no-remedies", *QUICK]
+    options += ["--attack", "direct", "--output", str(tmp_path)]
+    assert main(["report", write(tmp_path, table), *options]) == 0
+    told = (
+        "columns 'ward_A', 'ward_B', 'ward_C' never hold two 1 in a row, and no 1 in 9 of 90 rows"
+    )
+    assert told in capsys.readouterr().out
