@@ -17,6 +17,7 @@ from skfedmtl._model.regulariser import (
     Response,
     Spectral,
 )
+from skfedmtl._model.stored_rows import StoredRows
 
 __all__ = [
     "LOSSES",
@@ -42,6 +43,7 @@ __all__ = [
     "SmoothedSum",
     "Spectral",
     "SquaredError",
+    "StoredRows",
     "least_ridge",
     "row_algebra",
 ]

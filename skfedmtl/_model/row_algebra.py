@@ -1,7 +1,8 @@
 """Rows of a node, dense or sparse: what the solver does with them beside plain products.
 
 A dense node has an array of shape (n, d), a sparse one `SparseRows`. Both take ``rows @ w``,
-``c @ rows``, ``rows[index]``, ``rows * column`` and ``len``; the rest stands here.
+``c @ rows``, ``rows[index]``, ``rows * column`` and ``len``; the rest stands here. `StoredRows` lie
+in a file and take part in products with vectors and in passes, not in second-order steps.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy.sparse import csr_array, issparse
 
 from skfedmtl._kernels import _sdca
 from skfedmtl._model.sparse_rows import NOISE, SparseRows
+from skfedmtl._model.stored_rows import StoredRows
 from skfedmtl._typing import Array
 
 _CHUNK = 2**16  #: numbers that are copied at a time, which a cache holds
@@ -107,7 +109,7 @@ def centre_by_node(
 
 def visit(rows: Any, kernel: Any, *node: Any) -> None:
     """Coordinate steps on the rows: `_sdca.visit`."""
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, SparseRows | StoredRows):
         rows.visit(kernel, *node)
     else:
         _sdca.visit(kernel, rows, *node)
@@ -115,7 +117,7 @@ def visit(rows: Any, kernel: Any, *node: Any) -> None:
 
 def margins(rows: Any, w: Array) -> Array:
     """``rows @ w``, in an order that no number of BLAS threads can change."""
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, SparseRows | StoredRows):
         return rows @ w
     out = np.zeros(len(rows))
     _sdca.margins(rows, w, out)
@@ -124,7 +126,7 @@ def margins(rows: Any, w: Array) -> Array:
 
 def accumulate(rows: Any, coefficient: Array) -> Array:
     """``coefficient @ rows``, in such an order."""
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, SparseRows | StoredRows):
         return coefficient @ rows
     out = np.zeros(rows.shape[1])
     _sdca.accumulate(rows, coefficient, out)
@@ -167,7 +169,7 @@ def in_single(rows: Array, squared_norm: Array) -> Array:
 
 def squared_norms(rows: Any) -> Array:
     """Squared length of every row."""
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, SparseRows | StoredRows):
         return rows.squared_norms()
     return np.einsum("ij,ij->i", rows, rows)
 

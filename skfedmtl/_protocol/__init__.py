@@ -26,12 +26,14 @@ from skfedmtl._protocol.problem import (
     LARGEST,
     NOBODY,
     FederatedProblem,
+    Intercept,
     Iterate,
     Moved,
     Watch,
     solver_weights,
 )
 from skfedmtl._protocol.server import Server
+from skfedmtl._protocol.stored_problem import StoredProblem
 
 __all__ = [
     "AVERAGING",
@@ -44,6 +46,7 @@ __all__ = [
     "FederatedProblem",
     "Greeted",
     "Greeting",
+    "Intercept",
     "Iterate",
     "Mixture",
     "Moved",
@@ -58,6 +61,7 @@ __all__ = [
     "Solution",
     "StepAnswer",
     "StepOrder",
+    "StoredProblem",
     "Told",
     "Watch",
     "Weights",

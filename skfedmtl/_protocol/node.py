@@ -181,14 +181,14 @@ class Node:
         w, curvature, epochs = order
         alpha, local = self._alpha.copy(), np.array(w)
         self._pass_over(curvature, epochs, alpha, local)
-        dv = row_algebra.accumulate(self._X, self._weight * (alpha - self._alpha))
+        dv = self._moment(alpha - self._alpha)
         alpha = self._tight(alpha)
         local = w + curvature * dv  # as the server reckons it
         mean = self._mean + AVERAGING * (local - self._mean)
         answer = Answer(
             dv,
             np.array([self._conjugate(self._alpha), self._conjugate(alpha)]),
-            np.array([self._loss_at(point) for point in (w, local, mean)]),
+            self._losses_at([w, local, mean]),
             self._products(alpha),
         )
         return Attempt(alpha, mean, answer)
@@ -280,6 +280,9 @@ class Node:
     def _loss_at(self, w: Array) -> float:
         margins = row_algebra.margins(self._X, w)
         return row_algebra.total(self._weight * self._loss.value(self._y, margins))
+
+    def _losses_at(self, points: list[Array]) -> Array:
+        return np.array([self._loss_at(point) for point in points])
 
     def _conjugate(self, alpha: Array) -> float:
         return row_algebra.total(self._weight * self._loss.conjugate(self._y, alpha))

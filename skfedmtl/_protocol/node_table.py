@@ -87,6 +87,10 @@ class NodeGroup:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def party(self, l: int) -> Any:
+        """A node, to be asked by messages of its own."""
+        return self._nodes[l]
+
     def reseed(self, seed: int) -> None:
         """Give every node a seed of its own; one that is far away has chosen it itself."""
         for l, node in enumerate(self._nodes):
@@ -241,10 +245,6 @@ class NodeTable(NodeGroup):
     def each(self) -> list[OwnRows]:
         """What lies at every node."""
         return [OwnRows(node._X, node._y, node._weight, node._alpha) for node in self._nodes]
-
-    def party(self, l: int) -> Node:
-        """A node, to be asked by messages of its own."""
-        return self._nodes[l]
 
     def rows(self, l: int) -> Any:
         """The rows of a node: a view of the table, or `SparseRows`."""

@@ -74,6 +74,18 @@ def solver_weights(coef: Array, intercept: Array, kind: Intercept, scaling: floa
     return np.column_stack([coef, intercept / scaling])
 
 
+def shares(weight: Array, codes: NDArray[np.int64], m: int) -> Array:
+    """s_i / c_l of weights of the rows of m nodes; a node of no weight keeps zeros."""
+    some = weight[weight > 0]
+    if some.max(initial=1.0) > LARGEST or some.min(initial=1.0) < 1.0 / LARGEST:
+        largest = np.zeros(m)
+        np.maximum.at(largest, codes, weight)
+        weight = weight / np.where(largest > 0, largest, 1.0)[codes]
+    total = np.bincount(codes, weights=weight, minlength=m)
+    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    return weight * scale[codes]
+
+
 class FederatedProblem:
     """Rows of all nodes, in the coordinates of the solver.
 
@@ -155,21 +167,10 @@ class FederatedProblem:
 
     def _weigh(self, sample_weight: Array) -> None:
         """Set what every row counts, and its share of its node's mean, in the nodes' order."""
-        share = weight = self._shares(sample_weight[self._order])
+        share = weight = shares(sample_weight[self._order], self._codes, len(self._starts) - 1)
         if self._node_weight is not None:
             weight = share * self._node_weight[self._codes]
         self._weight, self._share = weight, share
-
-    def _shares(self, weight: Array) -> Array:
-        """s_i / c_l; a node of no weight keeps zeros."""
-        some = weight[weight > 0]
-        if some.max(initial=1.0) > LARGEST or some.min(initial=1.0) < 1.0 / LARGEST:
-            largest = np.zeros(len(self._starts) - 1)
-            np.maximum.at(largest, self._codes, weight)
-            weight = weight / np.where(largest > 0, largest, 1.0)[self._codes]
-        total = np.bincount(self._codes, weights=weight, minlength=len(self._starts) - 1)
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-        return weight * scale[self._codes]
 
     def _solver_rows(self, X: Any, order: NDArray[np.intp]) -> Any:
         """These rows in the coordinates of the solver, not yet centred."""
@@ -182,6 +183,16 @@ class FederatedProblem:
         if isinstance(self._rows, np.ndarray):
             row_algebra.centre_by_node(self._rows, self._starts, which, share, self._x_mean)
         row_algebra.centre_by_node(self._targets, self._starts, which, share, self._y_mean)
+
+    @property
+    def n_coordinates(self) -> int:
+        """Of a node's weights: features, and a constant if there is one."""
+        return int(self._rows.shape[1])
+
+    @property
+    def longest_row(self) -> float:
+        """The greatest length of a row, in the coordinates of the solver."""
+        return float(np.sqrt(self.nodes.squared_norm.max()))
 
     # -- the caller's coordinates ---------------------------------------------------------
 

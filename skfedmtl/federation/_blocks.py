@@ -16,8 +16,8 @@ from skfedmtl._model import LOSSES, Independent
 from skfedmtl._protocol import FederatedProblem
 from skfedmtl._solvers import BlockedNodes, NodeBlock
 from skfedmtl._typing import Array
+from skfedmtl.federation._checks import check_rows
 from skfedmtl.federation._messages import Concluded
-from skfedmtl.federation._node import check_rows
 from skfedmtl.federation._remote_nodes import Restarted
 
 __all__ = [

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import secrets
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,16 +15,24 @@ from skfedmtl._protocol import (
     MEMORY,
     FederatedProblem,
     Greeting,
+    Intercept,
     Mixture,
     Order,
     Question,
     Share,
     StepOrder,
+    StoredProblem,
     Weights,
+)
+from skfedmtl.federation._checks import (
+    Columns,
+    check_limits,
+    checked_rows,
+    seed_of,
+    stored_rows,
 )
 from skfedmtl.federation._codec import Frame, WireError, decode, encode
 from skfedmtl.federation._messages import (
-    LOSS_NAMES,
     Code,
     Concluded,
     Conclusion,
@@ -51,6 +57,15 @@ _DOES = {
 }  #: what a party does with a message
 _VECTORS = ("w", "base", "asked", "common")  #: fields with an entry a coordinate
 _MAY_LACK = ("asked", "common")  #: those that may be empty
+
+
+class _Limits(NamedTuple):
+    """What a node enforces."""
+
+    min_rows: int
+    min_epochs: float
+    max_exchanges: int | None
+    max_row_norm: float | None
 
 
 class Refused(Exception):
@@ -132,41 +147,162 @@ class FederatedNode:
         state_dir: str | os.PathLike[str] | None = None,
         random_state: int | Sequence[int] | None = None,
     ) -> None:
-        _check_limits(min_rows, min_epochs, max_exchanges, max_row_norm, intercept_scaling)
-        X, y, weight = _checked(X, y, loss, sample_weight, min_rows)
-        made = LOSSES[loss]()
-        is_free = intercept_scaling is None and made.constant_curvature > 0.0
-        kind = "centred" if is_free else "feature"
-        self._problem = FederatedProblem(
+        limits = _Limits(min_rows, min_epochs, max_exchanges, max_row_norm)
+        check_limits(*limits, intercept_scaling)
+        X, y, weight = checked_rows(X, y, loss, sample_weight, min_rows)
+        kind, scale = _intercept(loss, fit_intercept, intercept_scaling)
+        problem = FederatedProblem(
             X,
             y,
             np.zeros(len(y), dtype=np.int64),
             weight,
-            loss=made,
+            loss=LOSSES[loss](),
             relationship=Independent(1, 1.0),
-            intercept=kind if fit_intercept else "none",  # type: ignore[arg-type]
-            intercept_scaling=1.0 if intercept_scaling is None else float(intercept_scaling),
+            intercept=kind,
+            intercept_scaling=scale,
         )
-        longest = float(np.sqrt(self._problem.nodes.squared_norm.max()))
-        if max_row_norm is not None and longest > max_row_norm:
+        self._set_up(problem, loss, limits, random_state)
+        if state_dir is not None:
+            settings = np.array([self._n_coordinates, place_of(loss)])
+            self._keep_in(state_dir, digest(X, y, weight, settings))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        loss: str,
+        target_column: str | int,
+        features: Sequence[str | int] | None = None,
+        weight_column: str | int | None = None,
+        positive: Any = None,
+        chunk_rows: int | None = None,
+        fit_intercept: bool = True,
+        intercept_scaling: float | None = 1.0,
+        min_rows: int = 20,
+        min_epochs: float = 1.0,
+        max_exchanges: int | None = 300,
+        max_row_norm: float | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+        random_state: int | Sequence[int] | None = None,
+    ) -> FederatedNode:
+        """Make a node whose rows stay in a file.
+
+        It answers as a node with its rows in memory does. With the squared error the file is read
+        once, here (twice with `max_row_norm` and a free intercept): what the rows say is a triangle
+        of as many rows as there are weights, and one more, and every order is solved exactly. With
+        other losses the file is read here and in every round: once with one local epoch, otherwise
+        once an epoch and once more. Blocks of the file are visited in a drawn order, and so are the
+        rows of every chunk, so that rows which lie together are visited together. Targets, weights,
+        lengths and dual variables, some ten numbers a row, stay in memory; ``solver="mocha"`` keeps
+        twenty more.
+
+        Only nodes of a federation have rows in files: `FMTLClassifier`, `FMTLRegressor` and attacks
+        take rows in memory. Nor are there second-order steps, sparse rows or `.npz` files, which
+        cannot be read by parts.
+
+        Parameters
+        ----------
+        path : path
+            A Parquet file, ``.parquet`` (``pip install "skfedmtl[parquet]"``), or an array of shape
+            (n_samples, n_columns) as `numpy.save` writes it, ``.npy``.
+        loss : {"hinge", "squared_hinge", "logistic", "squared_error"}
+            As all nodes and the server have agreed.
+        target_column : str or int
+            Column of the targets: its name in a Parquet file, its place in an array.
+        features : list of str or int, default=None
+            Columns of numbers, in the order that all nodes have agreed on. None: all other columns.
+        weight_column : str or int, default=None
+            Column of the rows' weights, at least 0. None: all are 1.
+        positive : object, default=None
+            The target that counts as +1, all others as -1. None: targets are numbers, or -1 and +1.
+        chunk_rows : int or None, default=None
+            Rows in memory at a time. None: so many that they have 2**18 numbers.
+        fit_intercept, intercept_scaling, min_rows, min_epochs, max_exchanges, max_row_norm, \
+state_dir, random_state
+            As in `FederatedNode`.
+
+        Returns
+        -------
+        node : FederatedNode
+            With rows that must not change as long as it answers.
+
+        Raises
+        ------
+        ValueError
+            For a file, columns or parameters that are not allowed; the message names the argument.
+        ImportError
+            For a Parquet file without pyarrow.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
+        >>> table = np.random.default_rng(0).normal(size=(1000, 3))
+        >>> table[:, 2] = table[:, 0] + 1.0
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder, "north.npy"), table)
+        ...     node = FederatedNode.from_file(
+        ...         Path(folder, "north.npy"), loss="squared_error", target_column=2
+        ...     )
+        ...     server = FederatedServer(loss="squared_error").fit(LocalTransport({"north": node}))
+        >>> server.coef_.round(1) + 0.0
+        array([[1., 0.]])
+        """
+        limits = _Limits(min_rows, min_epochs, max_exchanges, max_row_norm)
+        check_limits(*limits, intercept_scaling)
+        columns = Columns(target_column, features, weight_column, positive)
+        table, y, weight = stored_rows(path, columns, loss, min_rows, chunk_rows)
+        kind, scale = _intercept(loss, fit_intercept, intercept_scaling)
+        problem = StoredProblem(
+            table,
+            y,
+            weight,
+            loss=LOSSES[loss](),
+            intercept=kind,
+            intercept_scaling=scale,
+            hashed=state_dir is not None,
+        )
+        node = cls.__new__(cls)
+        node._set_up(problem, loss, limits, random_state)
+        if state_dir is not None:
+            settings = np.array([node._n_coordinates, place_of(loss)])
+            rows = np.frombuffer(problem.digest, np.uint8)
+            node._keep_in(state_dir, digest(rows, y, weight, settings))
+        return node
+
+    def _set_up(
+        self,
+        problem: FederatedProblem | StoredProblem,
+        loss: str,
+        limits: _Limits,
+        random_state: Any,
+    ) -> None:
+        """Be ready for a first message."""
+        longest = 0.0 if limits.max_row_norm is None else problem.longest_row
+        if limits.max_row_norm is not None and longest > limits.max_row_norm:
             raise ValueError(
-                f"max_row_norm={max_row_norm:g}, but X has a row of length {longest:g}."
+                f"max_row_norm={limits.max_row_norm:g}, but X has a row of length {longest:g}."
             )
-        self._loss, self._min_epochs = loss, min_epochs
-        self._max_exchanges, self._count = max_exchanges, 0
-        self._n_coordinates = len(self._problem.server.V[0])
+        self._problem = problem
+        self._loss, self._min_epochs = loss, limits.min_epochs
+        self._max_exchanges, self._count = limits.max_exchanges, 0
+        self._n_coordinates = problem.n_coordinates
         self._cold = self._party()
-        self._cold.reseed(_seed(random_state))
+        self._cold.reseed(seed_of(random_state))
         greeted = copy.copy(self._cold).greet(Greeting(np.zeros(self._n_coordinates)))
         self._hosted = Hosted(
-            self._problem.n_features, self._n_coordinates, greeted.squared_norm, greeted.loss
+            problem.n_features, self._n_coordinates, greeted.squared_norm, greeted.loss
         )
         self._begin(0)
         self._file: StateFile | None = None
-        if state_dir is not None:
-            settings = np.array([self._n_coordinates, place_of(loss)])
-            self._file = StateFile(state_dir, digest(X, y, weight, settings))
-            self._go_on(self._file.read())
+
+    def _keep_in(self, folder: str | os.PathLike[str], rows: bytes) -> None:
+        """Keep the state in this folder, and go on from what it holds of the same rows."""
+        self._file = StateFile(folder, rows)
+        self._go_on(self._file.read())
 
     def handle(self, message: bytes) -> bytes:
         """Answer a message.
@@ -305,89 +441,8 @@ def _refusal(exchange: int, code: Code) -> bytes:
     return encode(Frame(exchange, 0, (Refusal(float(code)),)))
 
 
-def _seed(random_state: int | Sequence[int] | None) -> tuple[int, ...]:
-    if random_state is None:
-        return (secrets.randbits(63),)
-    seed = tuple(np.atleast_1d(np.asarray(random_state, dtype=object)).tolist())
-    if not seed or not all(isinstance(one, Integral) and int(one) >= 0 for one in seed):
-        raise ValueError(
-            f"random_state must be None or whole numbers of at least 0, got {random_state!r}."
-        )
-    return tuple(map(int, seed))
-
-
-def _check_limits(
-    min_rows: Any,
-    min_epochs: Any,
-    max_exchanges: Any,
-    max_row_norm: Any,
-    intercept_scaling: Any,
-) -> None:
-    """Refuse what would be no limit: no number lies beyond NaN."""
-    _check_number("min_rows", min_rows, 0, kind=Integral)
-    _check_number("min_epochs", min_epochs, 0.0)
-    if max_exchanges is not None:
-        _check_number("max_exchanges", max_exchanges, 1, kind=Integral)
-    if max_row_norm is not None:
-        _check_number("max_row_norm", max_row_norm, 0.0)
-    if intercept_scaling is not None:
-        _check_number("intercept_scaling", intercept_scaling, np.nextafter(0.0, 1.0))
-
-
-def _check_number(name: str, given: Any, least: float, kind: type = Real) -> None:
-    if not isinstance(given, kind) or not least <= given < np.inf:  # type: ignore[operator]
-        what = "whole number" if kind is Integral else "finite number"
-        bound = f"of at least {least}" if least in (0, 1) else "above 0"
-        raise ValueError(f"{name} must be a {what} {bound}, got {given!r}.")
-
-
-def _check_loss(loss: str) -> None:
-    if loss not in LOSS_NAMES:
-        raise ValueError(f"loss must be one of {LOSS_NAMES}, got {loss!r}.")
-
-
-def _checked(X: Any, y: Any, loss: str, sample_weight: Any, min_rows: int) -> tuple[Any, ...]:
-    """Rows, targets and weights that a fit can take, of which there are enough."""
-    X, y, weight = check_rows(X, y, loss, sample_weight)
-    if np.count_nonzero(weight) < max(min_rows, 1):
-        raise ValueError(
-            f"X has {np.count_nonzero(weight)} rows of some weight, fewer than "
-            f"min_rows={min_rows}: what they answer would give them away."
-        )
-    return X, y, weight
-
-
-def check_rows(X: Any, y: Any, loss: str, sample_weight: Any) -> tuple[Any, ...]:
-    """Rows, targets and weights that a fit can take."""
-    _check_loss(loss)
-    X, y = _real_numbers("X", X), _real_numbers("y", y)
-    weight = np.ones(y.shape)
-    if sample_weight is not None:
-        weight = _real_numbers("sample_weight", sample_weight)
-    if X.ndim != 2 or y.shape != (len(X),) or weight.shape != y.shape:
-        raise ValueError(
-            "X must be of shape (n_samples, n_features), y and sample_weight of shape "
-            f"(n_samples,), got {X.shape}, {y.shape} and {weight.shape}."
-        )
-    if X.shape[1] == 0:
-        raise ValueError("X has no feature; one at least is needed.")
-    for name, values in (("X", X), ("y", y), ("sample_weight", weight)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds NaN or infinity; finite numbers are allowed.")
-    if (weight < 0.0).any():
-        raise ValueError("sample_weight must be at least 0.")
-    if not LOSSES[loss].is_regression and not np.isin(y, (-1.0, 1.0)).all():
-        raise ValueError(f"y must hold -1 and +1 with loss={loss!r}.")
-    return X, y, weight
-
-
-def _real_numbers(name: str, given: Any) -> Any:
-    """A copy in double precision, without what that would hide."""
-    if np.ma.is_masked(given):
-        raise ValueError(f"{name} has masked entries; leave their rows out, or fill them.")
-    try:
-        if np.iscomplexobj(given):
-            raise TypeError("these are complex")
-        return np.array(given, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold real numbers in a dense array: {error}") from error
+def _intercept(loss: str, is_fitted: bool, scaling: float | None) -> tuple[Intercept, float]:
+    """Which kind of intercept there is, and the constant behind it."""
+    is_free = scaling is None and LOSSES[loss].constant_curvature > 0.0
+    kind: Intercept = "centred" if is_free else "feature"
+    return kind if is_fitted else "none", 1.0 if scaling is None else float(scaling)
