@@ -27,16 +27,16 @@ class StoredNode(Node):
     """A node that reads its rows as seldom as it can: what one reading can tell is found at once.
 
     A step of one pass is one reading, if it is known which weights are asked about; more passes, or
-    weights that follow from the step, take another. `Node` says the rest.
+    weights that follow from the step, take another each. `Node` says the rest.
     """
 
-    __slots__ = ("_asked", "_losses", "_moments")
+    __slots__ = ("_moments", "_points", "_prices")
 
     def __init__(self, X: StoredRows, y: Array, weight: Array, loss: Loss, **given: Any) -> None:
         super().__init__(X, y, weight, loss, centred=False, **given)
-        self._asked: Array | None = None  #: what the next pass may price, too
+        self._points: list[Array] | None = None  #: what a step's pass may price; None: no step
         self._moments: list[tuple[Array, Array]] = []  #: of dual variables, which are never changed
-        self._losses: list[tuple[Array, float]] = []  #: of weights
+        self._prices: list[tuple[Array, float]] = []  #: of weights
 
     def greet(self, greeting: Greeting) -> Greeted:
         """Begin a fit."""
@@ -46,22 +46,25 @@ class StoredNode(Node):
 
     def step(self, order: StepOrder) -> StepAnswer:
         """Improve the dual variables of a proximal step."""
-        self._asked = np.array(order.asked) if len(order.asked) else None
+        self._points = [np.array(order.asked)] if len(order.asked) else []
         return super().step(order)
 
     def attempt(self, order: Order) -> Attempt:
         """What `answer` finds; changes nothing but what is remembered of the rows."""
-        self._asked = None
+        self._points = None
         return super().attempt(order)
 
     def keep(self, share: Share) -> None:
         """Let a share of what waits become the present state."""
         super().keep(share)
-        self._know_moment(self._alpha, share.share * self._moment(self._waiting))
+        self.know_moment(self._alpha, share.share * self._moment(self._waiting))
 
     def _pass_over(self, curvature: float, epochs: float, alpha: Array, w: Array) -> None:
-        if self._asked is None or not 1.0 <= epochs < 2.0:
+        points = self._points
+        if points is None or not 1.0 <= epochs < 2.0:
             super()._pass_over(curvature, epochs, alpha, w)
+            if points is not None:
+                self._look(alpha, points)
             return
         # the bits of `Node`: a part of a pass, and then a whole one
         rng = np.random.default_rng([*self._seed, self._n_orders])
@@ -69,59 +72,49 @@ class StoredNode(Node):
         numbers = self._loss.kernel, self._y, self._weight, self._squared_norm
         first = rng.permutation(self._heavy)[:part].copy()
         self._X.visit(*numbers, first, curvature, 1, alpha, w)
-        v = np.zeros(self._X.shape[1])
-        losses = np.zeros(len(self._y))
-        asked = self._asked
-
-        def see(rows: slice, X: Array) -> None:
-            """What remains to be found of rows whose steps are done."""
-            self._add_moment(rows, X, alpha, v)
-            self._put_losses(rows, X, asked, losses)
-
-        whole = rng.permutation(self._heavy).copy()
-        self._X.visit(*numbers, whole, curvature, 1, alpha, w, see)
-        self._know_moment(alpha, v)
-        self._know_loss(asked, row_algebra.total(losses))
-
-    def _add_moment(self, part: slice, X: Array, alpha: Array, v: Array) -> None:
-        _sdca.accumulate(X, self._weight[part] * alpha[part], v)
-
-    def _put_losses(self, part: slice, X: Array, w: Array, losses: Array) -> None:
-        value = self._loss.value(self._y[part], row_algebra.margins(X, w))
-        np.multiply(self._weight[part], value, out=losses[part])
+        whole = rng.permutation(self._heavy)
+        seen = _Seen(self, self._X.shape[1], alpha, points)
+        self._X.visit(*numbers, whole, curvature, 1, alpha, w, seen.see)
+        seen.remember()
 
     def _look(self, alpha: Array, points: list[Array]) -> None:
         """Find a moment and losses in one reading, or in none: what is known, and what is zero."""
         for w in points:
             if not w.any():
                 at_zero = self._loss.value(self._y, np.zeros(len(self._y)))
-                self._know_loss(w, row_algebra.total(self._weight * at_zero))
+                self.know_loss(w, row_algebra.total(self._weight * at_zero))
         if not alpha.any():
-            self._know_moment(alpha, np.zeros(self._X.shape[1]))
+            self.know_moment(alpha, np.zeros(self._X.shape[1]))
         is_known = any(alpha is other for other, _ in self._moments)
         unknown = [w for w in points if self._known_loss(w) is None]
         if is_known and not unknown:
             return
-        v = np.zeros(self._X.shape[1])
-        losses = [np.zeros(len(self._y)) for _ in unknown]
+        seen = _Seen(self, self._X.shape[1], alpha, unknown)
         for part, X in self._X.chunks():
-            self._add_moment(part, X, alpha, v)
-            for w, told in zip(unknown, losses, strict=True):
-                self._put_losses(part, X, w, told)
-        self._know_moment(alpha, v)
-        for w, told in zip(unknown, losses, strict=True):
-            self._know_loss(w, row_algebra.total(told))
+            seen.see(part, X)
+        seen.remember()
+
+    def add_moment(self, part: slice, X: Array, alpha: Array, v: Array) -> None:
+        """Add what these rows have of the moment of dual variables."""
+        _sdca.accumulate(X, self._weight[part] * alpha[part], v)
+
+    def put_losses(self, part: slice, X: Array, w: Array, losses: Array) -> None:
+        """Put the weighted losses of these rows into their part of `losses`."""
+        value = self._loss.value(self._y[part], row_algebra.margins(X, w))
+        np.multiply(self._weight[part], value, out=losses[part])
 
     # a copy of a node has these lists, too: they are replaced, never changed
 
-    def _know_moment(self, alpha: Array, v: Array) -> None:
+    def know_moment(self, alpha: Array, v: Array) -> None:
+        """Remember a moment."""
         self._moments = [*self._moments[1 - _KNOWN :], (alpha, v)]
 
-    def _know_loss(self, w: Array, loss: float) -> None:
-        self._losses = [*self._losses[1 - _KNOWN :], (np.array(w), loss)]
+    def know_loss(self, w: Array, loss: float) -> None:
+        """Remember a loss."""
+        self._prices = [*self._prices[1 - _KNOWN :], (np.array(w), loss)]
 
     def _known_loss(self, w: Array) -> float | None:
-        return next((loss for other, loss in self._losses if np.array_equal(other, w)), None)
+        return next((loss for other, loss in self._prices if np.array_equal(other, w)), None)
 
     def _moment(self, alpha: Array) -> Array:
         self._look(alpha, [])
@@ -133,6 +126,27 @@ class StoredNode(Node):
     def _losses_at(self, points: list[Array]) -> Array:
         self._look(self._alpha, points)
         return np.array([self._known_loss(w) for w in points])
+
+
+class _Seen:
+    """The moment of dual variables, and the losses at points, of the rows that were shown."""
+
+    def __init__(self, node: StoredNode, d: int, alpha: Array, points: list[Array]) -> None:
+        self._node, self._alpha, self._points = node, alpha, points
+        self._v = np.zeros(d)
+        self._losses = [np.zeros(len(alpha)) for _ in points]
+
+    def see(self, part: slice, X: Array) -> None:
+        """Take these rows, on which the dual variables are what they will be."""
+        self._node.add_moment(part, X, self._alpha, self._v)
+        for w, losses in zip(self._points, self._losses, strict=True):
+            self._node.put_losses(part, X, w, losses)
+
+    def remember(self) -> None:
+        """Let the node know of all rows."""
+        self._node.know_moment(self._alpha, self._v)
+        for w, losses in zip(self._points, self._losses, strict=True):
+            self._node.know_loss(w, row_algebra.total(losses))
 
 
 class FactorNode(Node):

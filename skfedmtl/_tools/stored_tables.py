@@ -7,7 +7,7 @@ after another: of an .npy every chunk is a block, of Parquet a row group is one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
@@ -36,9 +36,9 @@ class StoredTable(Protocol):
 
 
 def open_table(
-    path: Any, features: Any, others: Sequence[Any], chunk_rows: int | None
+    path: Any, features: Any, others: Mapping[str, Any], chunk_rows: int | None
 ) -> StoredTable:
-    """The table of a file, as its name says; `others` are columns that are no features."""
+    """The table of a file, as its name says; `others` are columns, by arguments, if not None."""
     if chunk_rows is not None and (not isinstance(chunk_rows, Integral) or int(chunk_rows) < 1):
         raise ValueError(
             f"chunk_rows must be None or a whole number of at least 1, got {chunk_rows!r}."
@@ -52,7 +52,7 @@ def open_table(
         raise ValueError(f"path must name an .npy or .parquet file, got {str(path)!r}.")
     if not file.is_file():
         raise FileNotFoundError(f"path must name a file; there is no {file}.")
-    others = [one for one in others if one is not None]
+    others = {name: one for name, one in others.items() if one is not None}
     made: StoredTable = kinds[file.suffix](file, features, others, chunk_rows)
     return made
 
@@ -68,7 +68,7 @@ class NpyTable:
     """
 
     def __init__(
-        self, path: Path, features: Any, others: Sequence[Any], chunk_rows: int | None
+        self, path: Path, features: Any, others: Mapping[str, Any], chunk_rows: int | None
     ) -> None:
         self._path = path
         stored = self._map()
@@ -79,7 +79,7 @@ class NpyTable:
             )
         n, k = stored.shape
         self._n_columns = k
-        taken = [self._place(one, "target_column or weight_column") for one in others]
+        taken = [self._place(one, name) for name, one in others.items()]
         rest = [place for place in range(k) if place not in taken]
         given = rest if features is None else [self._place(one, "features") for one in features]
         self._columns: Any = slice(None) if given == list(range(k)) else np.array(given, np.intp)
@@ -114,7 +114,7 @@ class ParquetTable:
     """Columns of a Parquet file."""
 
     def __init__(
-        self, path: Path, features: Any, others: Sequence[Any], chunk_rows: int | None
+        self, path: Path, features: Any, others: Mapping[str, Any], chunk_rows: int | None
     ) -> None:
         if find_spec("pyarrow") is None:
             raise ImportError('Parquet needs pyarrow: pip install "skfedmtl[parquet]"')
@@ -123,14 +123,11 @@ class ParquetTable:
         self._metadata = file.metadata
         schema = file.schema_arrow
         self._known = list(schema.names)
-        rest = [name for name in self._known if name not in others]
+        rest = [name for name in self._known if name not in others.values()]
         self._names = rest if features is None else list(features)
-        for name in (*self._names, *others):
-            if name not in self._known:
-                raise ValueError(
-                    f"{path} has no column {name!r}, which features, target_column or "
-                    f"weight_column name; it has {_some(self._known)}."
-                )
+        wanted = [("features", name) for name in self._names]
+        for argument, name in (*wanted, *others.items()):
+            self._check(name, argument)
         for name in self._names:
             kind = str(schema.field(name).type)
             if not kind.startswith(("float", "double", "halffloat", "int", "uint", "bool")):
@@ -152,6 +149,13 @@ class ParquetTable:
             first = last
         self.shape = first, len(self._names)
 
+    def _check(self, column: Any, argument: str) -> None:
+        if column not in self._known:
+            raise ValueError(
+                f"{argument} must name columns of {self._path}, {_some(self._known)}, "
+                f"got {column!r}."
+            )
+
     def _open(self) -> Any:
         from pyarrow.parquet import ParquetFile
 
@@ -172,18 +176,20 @@ class ParquetTable:
                     raise OSError(f"{self._path} has changed since it was opened.")
                 rows = np.empty((batch.num_rows, len(self._names)))
                 for j, name in enumerate(self._names):
-                    rows[:, j] = batch.column(name).to_numpy(zero_copy_only=False)
+                    rows[:, j] = self._numbers(batch.column(name), name)
                 yield rows
 
     def column(self, which: Any, name: str) -> NDArray[Any]:
         """A whole column, which the argument `name` asks for."""
-        if which not in self._known:
-            raise ValueError(
-                f"{name} must be one of the columns {_some(self._known)}, got {which!r}."
-            )
+        self._check(which, name)
         with self._open() as file:
-            column: NDArray[Any] = file.read([which], use_threads=False).column(0).to_numpy()
-        return column
+            return self._numbers(file.read([which], use_threads=False).column(0), which)
+
+    def _numbers(self, column: Any, name: str) -> NDArray[Any]:
+        if column.null_count:
+            raise ValueError(f"path must have no missing values, column {name!r} has some.")
+        made: NDArray[Any] = np.asarray(column)
+        return made
 
 
 def _some(names: list[str]) -> str:

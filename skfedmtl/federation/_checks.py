@@ -138,7 +138,8 @@ def stored_rows(
         raise ValueError(f"features must be None or a list of columns, got {features!r}.")
     if features is not None and not {columns.target, columns.weight}.isdisjoint(features):
         raise ValueError("features must name neither target_column nor weight_column.")
-    table = open_table(path, features, (columns.target, columns.weight), chunk_rows)
+    others = {"target_column": columns.target, "weight_column": columns.weight}
+    table = open_table(path, features, others, chunk_rows)
     n, d = table.shape
     if d == 0 or n == 0:
         raise ValueError(f"path must hold rows and features, got {n} rows of {d} features.")

@@ -111,8 +111,17 @@ def _model_file(text: str) -> Path:
 
 def _node(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--data", required=True, metavar="FILE", help=".npz of X and y, or .csv with a header")
-    add("--target", metavar="COL", help="column of a .csv that is to be predicted")
+    add(
+        "--data",
+        required=True,
+        metavar="FILE",
+        help=".npz, .csv, .npy or .parquet; the last two are read by chunks",
+    )
+    add(
+        "--target",
+        metavar="COL",
+        help="column to be predicted, of an .npy its place; an .npz has y",
+    )
     add(
         "--positive",
         metavar="CLASS",

@@ -105,23 +105,41 @@ def answer(options: argparse.Namespace) -> None:
     from skfedmtl.federation._node import FederatedNode
     from skfedmtl.federation._tls import serve_node
 
-    X, y = _read(Path(options.data), options.target, options.positive)
-    node = FederatedNode(
-        X,
-        y,
-        loss=options.loss,
-        fit_intercept=not options.no_intercept,
-        intercept_scaling=options.intercept_scaling,
-        min_rows=options.min_rows,
-        min_epochs=options.min_epochs,
-        max_exchanges=options.max_exchanges,
-        max_row_norm=options.max_row_norm,
-        state_dir=options.state,
-        random_state=options.seed,
-    )
-    positive = "" if options.positive is None else f", {np.sum(y > 0)} are {options.positive!r}"
-    _say(f"{len(X)} rows of {X.shape[1]} features{positive}")
+    path = Path(options.data)
+    params = {
+        "loss": options.loss,
+        "fit_intercept": not options.no_intercept,
+        "intercept_scaling": options.intercept_scaling,
+        "min_rows": options.min_rows,
+        "min_epochs": options.min_epochs,
+        "max_exchanges": options.max_exchanges,
+        "max_row_norm": options.max_row_norm,
+        "state_dir": options.state,
+        "random_state": options.seed,
+    }
+    if path.suffix in (".npy", ".parquet"):
+        target = _target(path, options.target)
+        node = FederatedNode.from_file(
+            path, target_column=target, positive=options.positive, **params
+        )
+        _say(f"rows stay in {path}")
+    else:
+        X, y = _read(path, options.target, options.positive)
+        node = FederatedNode(X, y, **params)
+        positive = "" if options.positive is None else f", {np.sum(y > 0)} are {options.positive!r}"
+        _say(f"{len(X)} rows of {X.shape[1]} features{positive}")
     serve_node(node, options.server, options.certificates, wait=options.wait, report=_say)
+
+
+def _target(path: Path, target: str | None) -> str | int:
+    """The column of a file that is read by chunks: a name, or in an array a place."""
+    if target is None:
+        raise ValueError(f"--target must name a column of {path}.")
+    if path.suffix == ".npy":
+        if not target.isdecimal():
+            raise ValueError(f"--target must be the place of a column of {path}, got {target!r}.")
+        return int(target)
+    return target
 
 
 def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, Array]:
@@ -134,7 +152,7 @@ def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, 
     elif path.suffix == ".csv":
         X, y = _read_table(path, target)
     else:
-        raise ValueError(f"--data must name an .npz or .csv file, got {path}.")
+        raise ValueError(f"--data must name an .npz, .csv, .npy or .parquet file, got {path}.")
     if positive is None:
         try:
             return X, y.astype(float)
