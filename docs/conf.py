@@ -18,12 +18,16 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",
+    "myst_parser",  # CHANGELOG.md and CONTRIBUTING.md are pages, too
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "changelog_fragments",
     "defence_tables",
+    "house_drawing",
     "multilevel_tables",
     "paper_tables",
+    "peer_tables",
     "solver_tables",
 ]
 exclude_patterns = ["_build", "examples"]
@@ -31,6 +35,7 @@ templates_path = ["_templates"]
 autosummary_generate = True
 autodoc_typehints = "none"
 default_role = "literal"
+suppress_warnings = ["myst.header"]  # the included files' own titles are left out
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"
@@ -40,7 +45,21 @@ html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
-html_sidebars = {"index": [], "install": [], "benchmarks": [], "paper": []}
+html_sidebars = {
+    page: []
+    for page in (
+        "index",
+        "install",
+        "benchmarks",
+        "paper",
+        "faq",
+        "glossary",
+        "stability",
+        "cite",
+        "changelog",
+        "contributing",
+    )
+}
 html_theme_options = {
     "navbar_align": "left",
     "show_toc_level": 2,
