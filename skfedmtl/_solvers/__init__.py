@@ -10,6 +10,7 @@ from skfedmtl._solvers.mocha import KeptAnswers, MochaSolver
 from skfedmtl._solvers.progress import add_histories
 from skfedmtl._solvers.schedule import make_schedule
 from skfedmtl._solvers.splitting import SplittingSolver
+from skfedmtl._solvers.workers import Workers
 
 __all__ = [
     "Adjoint",
@@ -21,6 +22,7 @@ __all__ = [
     "NodeBlock",
     "Solved",
     "SplittingSolver",
+    "Workers",
     "add_histories",
     "backtrack",
     "first_rho",

@@ -131,6 +131,13 @@ class NodeBlock:
         return float(np.sum(self._nodes.weight * self._nodes.y * alpha))
 
 
+def as_slice(places: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """Neighbours as a slice, which takes no copy."""
+    if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+        return slice(int(places[0]), int(places[0]) + len(places))
+    return places
+
+
 #: Sends every block its messages; the answers to the last ones.
 Carrier = Callable[[list[tuple[Any, ...]]], list[Any]]
 
@@ -148,8 +155,9 @@ class BlockedNodes:
     """
 
     def __init__(self, carry: Carrier, places: list[NDArray[np.intp]], loss: Loss) -> None:
-        self._carry, self._places, self.loss = carry, places, loss
+        self._carry, self.loss = carry, loss
         self._count = sum(map(len, places))
+        self._places = [as_slice(own) for own in places]
         self._pending: tuple[Any, ...] = ()
 
     def __len__(self) -> int:

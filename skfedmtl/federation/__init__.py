@@ -10,6 +10,7 @@ from skfedmtl._tools.lazy import finder
 if TYPE_CHECKING:
     from skfedmtl.federation._commands import COMMANDS as COMMANDS
     from skfedmtl.federation._commands import run_command as run_command
+    from skfedmtl.federation._dask import DaskTransport
     from skfedmtl.federation._local import LocalTransport
     from skfedmtl.federation._malicious import ModelPoisoningNode, PoisonedNode
     from skfedmtl.federation._node import FederatedNode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from skfedmtl.federation._tls import TLSTransport
 
 __all__ = [
+    "DaskTransport",
     "FederatedNode",
     "FederatedServer",
     "FederationError",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DaskTransport": "_dask",
     "COMMANDS": "_commands",
     "run_command": "_commands",
     "FederatedNode": "_node",

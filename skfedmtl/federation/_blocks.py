@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from skfedmtl._model import LOSSES, Independent
 from skfedmtl._protocol import FederatedProblem
-from skfedmtl._solvers import BlockedNodes, NodeBlock
+from skfedmtl._solvers import BlockedNodes, NodeBlock, Workers
 from skfedmtl._typing import Array
+from skfedmtl.federation._block_scores import decisions, node_scores, predictions
 from skfedmtl.federation._checks import check_rows
 from skfedmtl.federation._messages import Concluded
 from skfedmtl.federation._remote_nodes import Restarted
@@ -53,17 +54,19 @@ class BlockHost:
     Parameters
     ----------
     read : callable
-        Returns the `Rows`; called at the first fit of a loss.
+        Returns the `Rows`; called when they are needed and not at hand.
     intercepts : Intercepts
     """
 
     def __init__(self, read: Callable[[], Rows], intercepts: Intercepts) -> None:
         self._read, self._intercepts = read, intercepts
         self._loss = ""
+        self._rows: Rows | None = None
 
     def labels(self) -> Any:
         """Those of its nodes, sorted."""
-        return np.unique(np.asarray(self._read().nodes))
+        self._rows = self._read()  # kept until a fit has made its own of them
+        return np.unique(np.asarray(self._rows.nodes))
 
     def meet(self, loss: str, place: int, resume: bool) -> tuple[int, int]:
         """Make ready for a fit; how many features and coordinates there are.
@@ -78,10 +81,17 @@ class BlockHost:
         self._block = NodeBlock(self._problem, place)
         return self._problem.n_features, self._problem.server.V.shape[1]
 
+    def _take_rows(self) -> Rows:
+        """Those at hand, which are given away, or read ones."""
+        rows = self._read() if self._rows is None else self._rows
+        self._rows = None
+        return rows
+
     def _make_problem(self, loss: str) -> FederatedProblem:
-        rows = self._read()
+        rows = self._take_rows()
         X, y, weight = check_rows(rows.X, rows.y, loss, rows.weight)
         labels, codes = np.unique(np.asarray(rows.nodes), return_inverse=True)
+        del rows  # which may be the only ones that hold theirs
         made = LOSSES[loss]()
         fit_intercept, scaling = self._intercepts
         is_free = scaling is None and made.constant_curvature > 0.0
@@ -108,6 +118,20 @@ class BlockHost:
         if len(common):
             intercepts[1] = problem.coefficients(np.broadcast_to(common, W.shape))[1]
         return np.column_stack(intercepts)
+
+    def score(self, coef: Array, intercept: Array, is_regression: bool) -> Array:
+        """Of every node, of its rows' predictions: accuracy, or R^2."""
+        rows = self._take_rows()
+        codes = np.unique(np.asarray(rows.nodes), return_inverse=True)[1]
+        predicted = predictions(decisions(rows.X, codes, coef, intercept), is_regression)
+        return node_scores(rows.y, predicted, codes, rows.weight, len(coef), is_regression)
+
+    def predict(self, coef: Array, intercept: Array, is_regression: bool) -> tuple[Any, Array]:
+        """Of every row its node, and what is predicted."""
+        rows = self._take_rows()
+        nodes = np.asarray(rows.nodes)
+        codes = np.unique(nodes, return_inverse=True)[1]
+        return nodes, predictions(decisions(rows.X, codes, coef, intercept), is_regression)
 
 
 class BlockTransport(Protocol):
@@ -137,19 +161,19 @@ class LocalBlocks:
     Parameters
     ----------
     hosts : list of BlockHost
+    n_jobs : int or None
+        Threads that share the blocks, as joblib understands it.
     """
 
-    def __init__(self, hosts: list[BlockHost]) -> None:
-        self._hosts = hosts
+    def __init__(self, hosts: list[BlockHost], n_jobs: int | None = None) -> None:
+        self._hosts, self._workers = hosts, Workers(n_jobs)
         self.labels_by_block = [host.labels() for host in hosts]
         self.labels = np.concatenate(self.labels_by_block).tolist()
 
     def ask(self, method: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
         """Call a method of every block."""
-        return [
-            getattr(host, method)(*given)
-            for host, given in zip(self._hosts, arguments, strict=True)
-        ]
+        calls = zip(self._hosts, arguments, strict=True)
+        return self._workers.map(lambda host, given: getattr(host, method)(*given), list(calls))
 
 
 class RemoteBlocks(BlockedNodes):
