@@ -6,6 +6,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import skops.io
+
 from saved_models import CASES, SAVED, answers, labelled
 
 THIS = version("skfedmtl")
