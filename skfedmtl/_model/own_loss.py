@@ -113,6 +113,7 @@ class OwnLoss(_Smooth):
         u = f
         excess = q * (slope(u) + a)
         low, high = (u - excess, u) if excess > 0.0 else (u, u - excess)
+        before = np.inf
         for _ in range(_MOST_STEPS):
             left = u - f + q * (slope(u) + a)
             if left > 0.0:
@@ -122,8 +123,10 @@ class OwnLoss(_Smooth):
             one[0] = u
             step = left / (1.0 + q * float(self.curvature(target, one)[0]))
             new = u - step
-            if not low <= new <= high:
+            # slopes that bend both ways let Newton's method go round in circles
+            if not low < new < high or abs(left) > 0.5 * before:
                 new = 0.5 * (low + high)
+            before = abs(left)
             if abs(new - u) <= 1e-15 * max(abs(u), abs(new), 1e-300):
                 break
             u = new

@@ -350,6 +350,11 @@ class DamageBound(DocLinkMixin, WithVictim):
                 f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
                 "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
             )
+        kind = type(last_step(self.estimator))
+        if "fit" in vars(kind) and not kind.__module__.startswith("skfedmtl."):
+            raise ValueError(
+                f"`estimator`: {kind.__name__} has a fit of its own; no bound is known."
+            )
         loss = getattr(last_step(self.estimator), "loss", "")
         if not isinstance(loss, str) and not hasattr(loss, "kappa"):
             raise ValueError(

@@ -325,3 +325,14 @@ def test_a_loss_of_numbers_for_classes():
     X, y, nodes = make_rows(FMTLClassifier)
     with pytest.raises(ValueError, match="FMTLClassifier takes one of classes"):
         FMTLClassifier(loss=Square()).fit(X, y, nodes=nodes)
+
+
+class FitsOtherwise(FMTLRegressor):
+    def fit(self, X, y, *, sample_weight=None, nodes=None):
+        return super().fit(X, y, nodes=nodes)
+
+
+def test_no_bound_of_a_fit_of_one_s_own():
+    X, y, nodes = make_rows(FMTLRegressor)
+    with pytest.raises(ValueError, match="FitsOtherwise has a fit of its own; no bound is known"):
+        DamageBound(FitsOtherwise()).fit(X, y, nodes=nodes)
