@@ -6,8 +6,7 @@ What does a forecast need that should be exceeded one time in ten?
 """
 
 # %%
-# The smoothed pinball loss of a quantile: ``value``, two derivatives, and the conjugate that the
-# duality gap comes from.
+# The smoothed pinball loss: ``value``, two derivatives, and the conjugate, for the duality gap.
 
 import matplotlib.pyplot as plt
 import numpy as np
