@@ -32,6 +32,7 @@ class Column(NamedTuple):
     places: tuple[int, ...]  #: of its numbers among the features: one, or one a category
     categories: tuple[str, ...] | None
     whole: bool  #: whether all numbers are
+    decimals: int | None = None  #: of all its numbers; None: of too many to be counted
 
 
 class Own(NamedTuple):

@@ -81,11 +81,18 @@ def _compared(
         shift = float(np.abs(shares[1] - shares[0]).max())
         cells = [_shares(column.categories, share) for share in shares]
         return shift, [column.name, attack, *cells, "-", "-", f"{100 * shift:.0f} points"]
-    ranges = [f"{part.min():.4g} to {part.max():.4g}" for part in (old, new)]
-    means = [f"{part.mean():.4g}" for part in (old, new)]
+    ranges = [
+        f"{_as_in(column, part.min())} to {_as_in(column, part.max())}" for part in (old, new)
+    ]
+    means = [_as_in(column, part.mean(), 1) for part in (old, new)]
     scale = float(old.std())
     shift = abs(float(new.mean() - old.mean())) / scale if scale > 0.0 else 0.0
     return shift, [column.name, attack, *ranges, *means, f"{shift:.2f} sd"]
+
+
+def _as_in(column: Column, value: float, more: int = 0) -> str:
+    """A number with as many decimals as the column has, and some more."""
+    return f"{value:.4g}" if column.decimals is None else f"{value:.{column.decimals + more}f}"
 
 
 def _shares(categories: Sequence[str], share: Array) -> str:

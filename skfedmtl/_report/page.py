@@ -1,7 +1,7 @@
 """A report as one page that needs nothing else: no script, no style sheet, no address."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.metadata import version
 from typing import Any
@@ -22,6 +22,7 @@ from skfedmtl._report.grids import (
 from skfedmtl._report.injected import injected_grid
 from skfedmtl._report.plan import Plan
 from skfedmtl._report.remedies import remedies_grid
+from skfedmtl._report.summary import bottom_line
 from skfedmtl._report.tables import NAMES, Rows, select
 from skfedmtl._tools.figures import as_drawn
 
@@ -95,7 +96,8 @@ def page(
     title, *done = lines
     parts = [
         f"<h1>{_text(title)}</h1>",
-        "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in done) + "</ul>",
+        _section("Bottom line", _list(bottom_line(rows, results, plan.settings))),
+        _section("What was done", _list(done)),
         *_tables(plan, rows),
         *_remedies(plan, rows, results),
         _section("The target nodes", f"{_figure(png, title)}"),
@@ -126,6 +128,10 @@ def _text(value: Any) -> str:
 
 def _section(title: str, *content: str) -> str:
     return f"<section>\n<h2>{_text(title)}</h2>\n" + "\n".join(content) + "\n</section>"
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in lines) + "</ul>"
 
 
 def _note(text: str) -> str:
@@ -221,5 +227,4 @@ def _injected(plan: Plan, results: Sequence[Result]) -> Iterator[str]:
 def _warnings(results: Sequence[Result]) -> Iterator[str]:
     messages = dict.fromkeys(text for result in results for text in result.warnings)
     if messages:
-        items = "".join(f"<li>{_text(one)}</li>" for one in messages)
-        yield _section("Warnings", f"<ul>{items}</ul>")
+        yield _section("Warnings", _list(messages))

@@ -17,6 +17,7 @@ from skfedmtl._typing import Array
 from skfedmtl.attack import infer_constraints
 
 MAX_CATEGORIES = 50
+MOST_DECIMALS = 6
 FEW = 10  #: different numbers that may be meant for classes
 
 
@@ -210,7 +211,16 @@ def _feature(name: str, values: Values, asked: Asked) -> tuple[Column | None, Ar
     if name in asked.integer and not whole:
         broken = values[known][values[known] != np.rint(values[known])][0]
         raise TableError(f"integer: column {name!r} holds {broken:g}")
-    return Column(name, (), None, whole), values.astype(np.float64)[:, None]
+    decimals = _decimals(values[known].astype(np.float64))
+    return Column(name, (), None, whole, decimals), values.astype(np.float64)[:, None]
+
+
+def _decimals(values: Array) -> int | None:
+    """How many all of these numbers are written with; None if with too many."""
+    for decimals in range(MOST_DECIMALS + 1):
+        if (np.round(values, decimals) == values).all():
+            return decimals
+    return None
 
 
 def _categories(

@@ -3,6 +3,7 @@
 import csv
 import re
 import sys
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -439,3 +440,36 @@ def test_dummies_with_gaps_are_told(tmp_path, capsys):
         "columns 'ward_A', 'ward_B', 'ward_C' never hold two 1 in a row, and no 1 in 9 of 90 rows"
     )
     assert told in capsys.readouterr().out
+
+
+# -- the page -----------------------------------------------------------------------------
+
+
+def test_the_bottom_line_is_that_of_the_tables(tmp_path, capsys):
+    options = ["--target", "cost", "--node", "site", "--drop", "outcome", "--targets", "NA", *QUICK]
+    options += ["--bound-iter", "1", "--no-remedies", "--output", str(tmp_path), "--poisoned"]
+    assert main(["report", write(tmp_path, hospitals()), *options]) == 0
+    text = unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    bottom, rest = text.split("<h2>Bottom line</h2>")[1].split("</section>", 1)
+    assert "What was done" in rest
+    rows = [row for row in read(tmp_path / "report.csv") if row["level"] == "aggregate"]
+    errors = [
+        float(row["mean"]) for row in rows if row["metric"] == "rmse" and row["kind"] in KINDS
+    ]
+    limits = [float(row["mean"]) for row in rows if row["kind"] == "certified"]
+    assert f"to {max(errors):.2f}" in bottom and f"above {max(limits):.2f}, where" in bottom
+    assert "node NA, whose test RMSE (cost) the" in bottom
+    assert "Never a target: 4 of 5 nodes" in bottom and "20 % of what each" in bottom
+    shown = rest.split("Injected rows beside")[1]
+    ages = re.findall(r"<td>Ålder.*?</tr>", shown)
+    sizes = re.findall(r"<td>bmi</td>.*?</tr>", shown)
+    assert ages and all(re.search(r"<td>\d+ to \d+</td><td>\d+ to \d+</td>", row) for row in ages)
+    assert sizes and all(len(re.findall(r"\d+\.\d to \d+\.\d<", row)) == 2 for row in sizes)
+
+
+def test_a_page_without_bounds_says_that_nothing_is_certified(tmp_path):
+    options = ["--target", "outcome", "--node", "site", "--no-bound", "--no-remedies", *QUICK]
+    options += ["--drop", "cost", "--attack", "direct", "--output", str(tmp_path)]
+    assert main(["report", write(tmp_path, hospitals()), *options]) == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Nothing is certified: a stronger attack may do more." in text

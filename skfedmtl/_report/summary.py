@@ -1,0 +1,103 @@
+"""What a report comes to, in a few sentences at the top of its page."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from skfedmtl._input import listing
+from skfedmtl._report.by_node import Row
+from skfedmtl._report.experiment import CERTIFIED, KINDS, Result, Settings
+from skfedmtl._report.grids import number, only_of, quantity
+from skfedmtl._report.tables import DIGITS, LOSSES, NAMES, Rows, select
+
+THREAT = (
+    "The threat: an attacker who knows all rows and the model adds rows to the source nodes, "
+    "{budget:g} % of what each of them has, to raise the loss of the target nodes, and changes "
+    "nothing that is there."
+)
+
+
+def bottom_line(rows: Rows, results: Sequence[Result], settings: Settings) -> Iterator[str]:
+    """The worst that was found, the most there can be, and the node that pays for it.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What `summarise` returns.
+    results : sequence of Result
+        All models of all repetitions.
+    settings : Settings
+        What was asked for.
+
+    Yields
+    ------
+    sentence : str
+    """
+    means = select(rows, level="aggregate", nodes="targets")
+    metric = next(row["metric"] for row in means if row["metric"] in NAMES)
+    error = quantity(rows, metric)
+    (clean,) = select(means, kind="clean", metric=metric)
+    attacked = [row for row in select(means, metric=metric) if row["kind"] in KINDS]
+    worst = _largest(attacked)
+    if worst is not None:
+        times = "" if np.isnan(worst["ratio"]) else f", {number(worst['ratio'])} times as much"
+        before, after = number(clean["mean"]), number(worst["mean"])
+        yield (
+            f"Worst found: the {worst['kind']} {worst['attack']} attack takes the mean test "
+            f"{error} of the target nodes from {before} to {after}{times}."
+        )
+    yield from _certified(rows)
+    yield from _hit_hardest(rows, metric, error)
+    yield from _never_drawn(results)
+    yield THREAT.format(budget=100 * settings.budget)
+
+
+def _largest(rows: Rows) -> Row | None:
+    known = [row for row in rows if not np.isnan(row["mean"])]
+    return max(known, key=lambda row: float(row["mean"]), default=None)
+
+
+def _certified(rows: Rows) -> Iterator[str]:
+    """What no attack exceeds."""
+    limits = _largest(select(rows, level="aggregate", kind=CERTIFIED))
+    if limits is None:
+        yield "Nothing is certified: a stronger attack may do more."
+        return
+    metric = limits["metric"]
+    (clean,) = select(rows, level="aggregate", kind="clean", metric=metric)
+    what = "root of the mean squared" if metric == LOSSES[0] else "mean"
+    most, before = (number(row["mean"], DIGITS.get(metric, 2)) for row in (limits, clean))
+    of = f", in {only_of(rows)}" if only_of(rows) else ""
+    yield (
+        f"Certified: no attack of this budget takes the {what} loss of the targets' clean training "
+        f"rows above {most}, where it is {before} without an attack{of}."
+    )
+
+
+def _hit_hardest(rows: Rows, metric: str, error: str) -> Iterator[str]:
+    """The node whose error an attack raises most."""
+    nodes = select(rows, level="node", metric=metric)
+    clean = {row["node"]: row["mean"] for row in select(nodes, kind="clean")}
+    hit = [row for row in nodes if row["kind"] in KINDS and row["mean"] > clean[row["node"]]]
+    if not hit:
+        yield "No node's test error is higher under any of the attacks."
+        return
+    worst = max(hit, key=lambda row: float(row["mean"] - clean[row["node"]]))
+    before, after = number(clean[worst["node"]]), number(worst["mean"])
+    yield (
+        f"Hit hardest: node {worst['node']}, whose test {error} the {worst['kind']} "
+        f"{worst['attack']} attack takes from {before} to {after}."
+    )
+
+
+def _never_drawn(results: Sequence[Result]) -> Iterator[str]:
+    """The nodes of which the report says nothing under attack."""
+    targets = [result.targets for result in results if result.targets is not None]
+    labels = next(result.nodes.labels for result in results if result.nodes is not None)
+    never = ~np.any(targets, axis=0)
+    if never.any():
+        count = int(never.sum())
+        yield (
+            f"Never a target: {count} of {len(labels)} nodes ({listing(labels[never])}); of what "
+            "an attack would do to them nothing is known here."
+        )
