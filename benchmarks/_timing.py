@@ -9,7 +9,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from unittest import mock
 
-__all__ = ["Part", "in_fresh_process", "median_seconds", "peak_bytes", "watched"]
+__all__ = [
+    "Part",
+    "in_fresh_process",
+    "median_seconds",
+    "peak_bytes",
+    "process_peak_bytes",
+    "watched",
+]
 
 
 def median_seconds(call, repeats, *, at_least=0.0):
@@ -98,6 +105,11 @@ def peak_bytes(call):
     before = _status_bytes("VmRSS")
     result = call()
     return result, _status_bytes("VmHWM") - before
+
+
+def process_peak_bytes():
+    """The most resident memory that this process has had, whatever that of its parent is."""
+    return _status_bytes("VmHWM")
 
 
 def _status_bytes(key):

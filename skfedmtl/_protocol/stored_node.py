@@ -73,7 +73,7 @@ class StoredNode(Node):
         first = rng.permutation(self._heavy)[:part].copy()
         self._X.visit(*numbers, first, curvature, 1, alpha, w)
         whole = rng.permutation(self._heavy)
-        seen = _Seen(self, self._X.shape[1], alpha, points)
+        seen = Seen(self, self._X.shape[1], alpha, points)
         self._X.visit(*numbers, whole, curvature, 1, alpha, w, seen.see)
         seen.remember()
 
@@ -89,7 +89,7 @@ class StoredNode(Node):
         unknown = [w for w in points if self._known_loss(w) is None]
         if is_known and not unknown:
             return
-        seen = _Seen(self, self._X.shape[1], alpha, unknown)
+        seen = Seen(self, self._X.shape[1], alpha, unknown)
         for part, X in self._X.chunks():
             seen.see(part, X)
         seen.remember()
@@ -128,23 +128,23 @@ class StoredNode(Node):
         return np.array([self._known_loss(w) for w in points])
 
 
-class _Seen:
+class Seen:
     """The moment of dual variables, and the losses at points, of the rows that were shown."""
 
     def __init__(self, node: StoredNode, d: int, alpha: Array, points: list[Array]) -> None:
         self._node, self._alpha, self._points = node, alpha, points
-        self._v = np.zeros(d)
+        self.v = np.zeros(d)
         self._losses = [np.zeros(len(alpha)) for _ in points]
 
     def see(self, part: slice, X: Array) -> None:
         """Take these rows, on which the dual variables are what they will be."""
-        self._node.add_moment(part, X, self._alpha, self._v)
+        self._node.add_moment(part, X, self._alpha, self.v)
         for w, losses in zip(self._points, self._losses, strict=True):
             self._node.put_losses(part, X, w, losses)
 
     def remember(self) -> None:
         """Let the node know of all rows."""
-        self._node.know_moment(self._alpha, self._v)
+        self._node.know_moment(self._alpha, self.v)
         for w, losses in zip(self._points, self._losses, strict=True):
             self._node.know_loss(w, row_algebra.total(losses))
 

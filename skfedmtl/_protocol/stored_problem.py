@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 
 from skfedmtl._model import Loss, StoredRows
+from skfedmtl._protocol.curved_node import CurvedNode, has_curvature
 from skfedmtl._protocol.node import Node
 from skfedmtl._protocol.node_table import NodeGroup
 from skfedmtl._protocol.problem import Intercept, shares
@@ -54,7 +55,9 @@ class StoredProblem:
         self._mean = np.zeros(self.n_coordinates + 1) if factor is None else factor.mean
         node: Node
         if factor is None:
-            node = StoredNode(rows, y, weight, loss, squared_norm=norms)
+            curved = len(table.chunks) > 1 and has_curvature(loss, *rows.shape)
+            made = CurvedNode if curved else StoredNode
+            node = made(rows, y, weight, loss, squared_norm=norms)
         else:
             node = FactorNode(factor.centred, loss)
         self.nodes = NodeGroup([node], loss)

@@ -162,13 +162,22 @@ def test_messages_tell_of_the_rows(loss, tmp_path):
             assert_allclose(step.v, ROWS.T @ party.state()["draft"] / 90, rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize(("epochs", "readings"), [(1.0, 1), (1.5, 2), (2.0, 3)])
-def test_a_step_of_one_pass_is_one_reading(epochs, readings, tmp_path, monkeypatch):
-    path, columns = write(
-        tmp_path, "a", np.column_stack([ROWS, targets_of("logistic")]), parquet=False
-    )
+@pytest.mark.parametrize(
+    ("loss", "epochs", "readings"),
+    [
+        ("hinge", 1.0, 1),
+        ("hinge", 1.5, 2),
+        ("hinge", 2.0, 3),
+        ("logistic", 1.0, 1),
+        ("logistic", 1.5, 1),
+        ("squared_hinge", 3.0, 3),
+    ],
+)
+def test_a_step_of_one_pass_is_one_reading(loss, epochs, readings, tmp_path, monkeypatch):
+    """Of the hinge, with few rows, more passes take one more."""
+    path, columns = write(tmp_path, "a", np.column_stack([ROWS, targets_of(loss)]), parquet=False)
     node = FederatedNode.from_file(
-        path, loss="logistic", fit_intercept=False, chunk_rows=10, random_state=0, **columns
+        path, loss=loss, fit_intercept=False, chunk_rows=10, random_state=0, **columns
     )
     party, table = node._node, node._problem._rows._table
     party.greet(Greeting(np.zeros(4)))
