@@ -143,8 +143,8 @@ def main(argv=None):
                         ours = row["made"] + row["fit"]
                         row["x memory"] = ours / (peer["made"] + peer["fit"])
                     rows.append(row)
+                    write_csv(arguments.output / "rows.csv", rows, silent=True)
     print_table(COLUMNS, rows)
-    write_csv(arguments.output / "rows.csv", rows)
 
 
 if __name__ == "__main__":

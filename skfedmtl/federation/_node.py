@@ -191,11 +191,13 @@ class FederatedNode:
         It answers as a node with its rows in memory does. With the squared error the file is read
         once, here (twice with `max_row_norm` and a free intercept): what the rows say is a triangle
         of as many rows as there are weights, and one more, and every order is solved exactly. With
-        other losses the file is read here and in every round: once with one local epoch, otherwise
-        once an epoch and once more. Blocks of the file are visited in a drawn order, and so are the
-        rows of every chunk, so that rows which lie together are visited together. Targets, weights,
-        lengths and dual variables, some ten numbers a row, stay in memory; ``solver="mocha"`` keeps
-        twenty more.
+        other losses the file is read here and in every round, once an epoch, and a reading is a
+        Newton step; once more where no nodes are tied. The hinge's kink is smoothed for that, to a
+        width of 5 weights a row, an eighth of which may remain as a gap; it takes 500 rows a
+        weight. With fewer, with more than 1000 weights, or where a chunk holds all rows, steps are
+        coordinate passes over chunks in a drawn order, and over the rows of each; over many chunks
+        they are slow. Targets, weights, lengths and dual variables, some fifteen numbers a row,
+        stay in memory; ``solver="mocha"`` keeps twenty more.
 
         Only nodes of a federation have rows in files: `FMTLClassifier`, `FMTLRegressor` and attacks
         take rows in memory. Nor are there second-order steps, sparse rows or `.npz` files, which

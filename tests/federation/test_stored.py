@@ -326,3 +326,36 @@ def test_the_command_leaves_rows_where_they_are(name, more, message, tmp_path, c
     command = ["node", "--data", str(tmp_path / name), "--loss", "squared_error", *more]
     assert main([*command, "--certificates", str(tmp_path / "none")]) in (1, 2)
     assert message in capsys.readouterr().err
+
+
+def test_the_hinge_of_many_rows_steps_by_curvature(tmp_path):
+    """A smoothed kink leaves of the gap what its width allows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 2)) + 0.3
+    y = np.where(X @ [1.0, -0.5] + rng.normal(size=6000) > 0.0, 1.0, -1.0)
+    np.save(tmp_path / "a.npy", np.column_stack([X, y]))
+    node = FederatedNode.from_file(
+        tmp_path / "a.npy", loss="hinge", target_column=2, chunk_rows=500, random_state=0
+    )
+    server = alone(node, "hinge", local_epochs=1.0, tol=2e-3, max_iter=60)
+    assert 0.0 <= server.dual_gap_ <= 2e-3 * server.objective_
+    best = FederatedNode(X, y, loss="hinge", random_state=0)
+    expected = alone(best, "hinge", tol=1e-4, max_iter=300)
+    assert server.dual_objective_ <= expected.objective_
+    assert expected.dual_objective_ <= server.objective_
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared_hinge"])
+def test_steps_by_curvature_solve_what_they_are_asked(loss, tmp_path):
+    """From far away, where whole Newton steps may overshoot: ``w = b + v(a) / rho`` in the end."""
+    y = targets_of(loss)
+    np.save(tmp_path / "a.npy", np.column_stack([30.0 * ROWS, y]))
+    party = FederatedNode.from_file(
+        tmp_path / "a.npy", loss=loss, target_column=4, fit_intercept=False, chunk_rows=9
+    )._node
+    party.greet(Greeting(np.zeros(4)))
+    base, rho = np.array([5.0, 5.0, -5.0, 5.0]), 0.01
+    step = party.step(StepOrder(base, np.zeros(0), rho, 60.0))
+    w = base + step.v / rho
+    slope = party._loss.derivative(y, 30.0 * ROWS @ w)
+    assert_allclose(rho * (w - base), -30.0 * ROWS.T @ slope / 90, atol=1e-6)
