@@ -63,7 +63,8 @@ def make_file(path, n_rows):
     truth, scale = rng.normal(size=N_FEATURES), np.geomspace(0.2, 6.0, N_FEATURES)
     names = [f"f{j:02d}" for j in range(N_FEATURES)]
     schema = pa.schema([(name, pa.float64()) for name in (*names, "y", "c")])
-    with parquet.ParquetWriter(path, schema) as writer:
+    options = {"compression": "none", "use_dictionary": False}  # normal numbers do not shrink
+    with parquet.ParquetWriter(path, schema, **options) as writer:
         for start in range(0, n_rows, GROUP):
             X = rng.normal(size=(min(GROUP, n_rows - start), N_FEATURES)) * scale + 0.5
             f = X @ (truth / scale) / np.sqrt(N_FEATURES)
@@ -124,12 +125,14 @@ def main(argv=None):
     """Make the files, fit, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
     parser.add_argument("--rows", type=at_least_one, default=5_000_000)
-    parser.add_argument("--losses", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument(
+        "--losses", nargs="+", choices=TARGETS, default=["squared_error", "logistic"]
+    )
     parser.add_argument("--folder", help="where the temporary files are made")
     arguments = parser.parse_args(argv)
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        for n_rows in (arguments.rows // FEWER, arguments.rows):
+        for n_rows in (arguments.rows, arguments.rows // FEWER):
             path = Path(folder, f"{n_rows}.parquet")
             print(f"{n_rows} rows are made ...", file=sys.stderr, flush=True)
             in_fresh_process(make_file, path, n_rows)
