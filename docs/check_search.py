@@ -18,6 +18,7 @@ import snowballstemmer
 WORDS = {
     "save": "stability",
     "load": "faq",
+    "pickle": "stability",
     "deprecated": "stability",
     "version": "stability",
     "cite": "cite",
