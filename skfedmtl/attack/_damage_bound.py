@@ -9,9 +9,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators import whole_or_not_at_all
-from skfedmtl._input import refuse_masked, take_nodes, with_article
+from skfedmtl._input import refuse_masked, take_nodes
 from skfedmtl._tools.doc_link import DocLinkMixin
-from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context, last_step
+from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bound import (
     Clock,
     Injection,
@@ -31,6 +31,7 @@ from skfedmtl.attack._setting import (
     target_ranges,
 )
 from skfedmtl.attack._sought import CleanRows, Model
+from skfedmtl.attack._unbounded import refuse_unbounded
 
 __all__ = ["DamageBound"]
 
@@ -256,7 +257,7 @@ class DamageBound(DocLinkMixin, WithVictim):
             Fitted, the clean victim with it.
         """
         with whole_or_not_at_all(self):
-            self._refuse_others()
+            refuse_unbounded(self.estimator)
             given = X, y, nodes, sample_weight
             scenario = read_scenario(self._parameters(), copy(self), *given, judged=True)
             scenario = scenario.with_fitted_victim()
@@ -342,32 +343,6 @@ class DamageBound(DocLinkMixin, WithVictim):
     def _parameters(self):
         """As those of a poisoner whose victims are solved to `tol`."""
         return Parameters.of(self, labels="auto", victim_tol=self.tol)
-
-    def _refuse_others(self):
-        """Refuse victims that do not minimise the loss that H sums over all rows."""
-        if not getattr(last_step(self.estimator), "_goes_by_all", True):
-            raise ValueError(
-                f"`estimator` is {with_article(type(last_step(self.estimator)).__name__)}, which "
-                "leaves rows out: no bound is known. DamageBound needs a victim that goes by all."
-            )
-        kind = type(last_step(self.estimator))
-        if "fit" in vars(kind) and not kind.__module__.startswith("skfedmtl."):
-            raise ValueError(
-                f"`estimator`: {kind.__name__} has a fit of its own; no bound is known."
-            )
-        loss = getattr(last_step(self.estimator), "loss", "")
-        if not isinstance(loss, str) and not hasattr(loss, "kappa"):
-            raise ValueError(
-                f"`estimator` has a loss of your own, {type(loss).__name__}, without `kappa`: how "
-                "hard an injected row may pull is not known, and no bound; see skfedmtl.protocols."
-            )
-        for name in ("class_weight", "node_weight"):
-            weight = getattr(last_step(self.estimator), name, None)
-            if weight is not None:
-                raise ValueError(
-                    f"`estimator` has {name}={weight!r}: its loss is not the one that H sums, and "
-                    f"no bound is known. DamageBound needs {name}=None."
-                )
 
     def _bounds(self, settings, scenario):
         """The least bound of every model of the victim; of the first that of its own budget."""
