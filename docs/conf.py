@@ -29,6 +29,7 @@ extensions = [
     "paper_tables",
     "peer_tables",
     "solver_tables",
+    "worker_tables",
 ]
 exclude_patterns = ["_build", "examples"]
 templates_path = ["_templates"]

@@ -59,7 +59,7 @@ def test_a_node_loads_neither_scikit_learn_nor_what_only_servers_need():
     code = (
         "import sys; from skfedmtl.federation import FederatedNode; "
         "print(sorted({name.split('.')[0] for name in sys.modules} & "
-        "{'sklearn', 'joblib', 'flwr', 'pandas', 'matplotlib'}))"
+        "{'sklearn', 'joblib', 'flwr', 'pandas', 'matplotlib', 'dask', 'pyarrow'}))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

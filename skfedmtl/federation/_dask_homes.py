@@ -212,6 +212,7 @@ class Homes:
                 f"no worker has taken it within deadline={self._deadline:g} seconds", [block]
             ) from None
         except Exception as error:
+            # the scheduler's word for it, which has no class of its own
             if isinstance(error, KilledWorker) or "lost" in str(error):
                 return False
             raise self.error(f"its rows could not be made ({error!r})", [block]) from error

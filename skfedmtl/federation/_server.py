@@ -159,7 +159,7 @@ default="learned"
 
         Parameters
         ----------
-        transport : LocalTransport, or what has its ``labels`` and ``exchange``
+        transport : LocalTransport, or what has its ``labels`` and ``exchange``; or DaskTransport
             Reaches the nodes.
 
         Returns

@@ -1,0 +1,197 @@
+"""Fits of many nodes in the workers of a dask cluster, against fits in one process.
+
+Made nodes, 20 rows of 50 features each, in Parquet files of whole nodes, which the script writes
+to a folder of its own; lambda1 = lambda2 = 1e-3, the relationship learned, the hinge, to a relative
+gap of 1e-2. A cluster of 2 processes on this machine, one thread each, stands for one of several:
+what travels between them is the same, what it costs is not. Every fit has a process of its own.
+
+How to read the table
+    where        "workers": `DaskTransport`; "blocks": the same blocks in one process, two threads;
+                 "estimator": `FMTLClassifier` with n_jobs=2, which knows of no blocks
+    read         seconds until the rows are at hand
+    seconds      of the ``fit``, by the clock
+    cpu          seconds of all processes in the ``fit``, which others on the machine sway less
+    rounds, gap  to which the fit has come
+    arrays       what the client's memory has risen by in the fit at most, in arrays of its weights;
+                 the rows of the others are in it
+    worker GB    the largest memory of a worker, and what its own rows take of it
+    same bits    as the blocks in one process
+
+    python benchmarks/scale/workers.py [--output DIR] [--nodes N ...] [--scratch DIR]
+"""
+
+import hashlib
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from _common import LAMBDA1, LAMBDA2, at_least_one, make_parser, print_table, write_csv
+from _timing import in_fresh_process, peak_bytes
+
+N_ROWS, N_FEATURES, RANK = 20, 50, 3
+N_BLOCKS = 16
+FIT = {"lambda1": LAMBDA1, "lambda2": LAMBDA2, "loss": "hinge", "tol": 1e-2, "max_iter": 200}
+COLUMNS = {
+    "nodes": "d",
+    "where": "s",
+    "read": ".1f",
+    "seconds": ".1f",
+    "cpu": ".1f",
+    "rounds": "d",
+    "gap": ".1e",
+    "arrays": ".1f",
+    "client GB": ".2f",
+    "worker GB": ".2f",
+    "block GB": ".2f",
+    "same bits": "s",
+}
+
+
+def write_rows(folder, n_nodes):
+    """A file a block; runs in a process of its own."""
+    import pyarrow
+    from pyarrow import parquet
+
+    directions = np.random.default_rng(0).standard_normal((RANK, N_FEATURES))
+    for block, labels in enumerate(np.array_split(np.arange(n_nodes), N_BLOCKS)):
+        rng = np.random.default_rng([1, block])
+        W = rng.standard_normal((len(labels), RANK)) @ directions
+        W /= np.linalg.norm(W, axis=1, keepdims=True)
+        X = rng.standard_normal((len(labels) * N_ROWS, N_FEATURES))
+        margin = np.einsum("lij,lj->li", X.reshape(-1, N_ROWS, N_FEATURES), W).ravel()
+        margin += 0.5 * rng.standard_normal(len(margin))
+        columns = {f"x{j:02d}": column for j, column in enumerate(X.T)}
+        columns["y"] = np.where(margin > 0.0, 1.0, -1.0)
+        columns["node"] = np.repeat(labels, N_ROWS)
+        parquet.write_table(pyarrow.table(columns), Path(folder) / f"{block:02d}.parquet")
+
+
+def told(read, model, seconds, cpu, peak):
+    """What there is to say of a fit."""
+    array = 8 * model.coef_.shape[0] * (model.coef_.shape[1] + 1)
+    bits = hashlib.sha256(np.ascontiguousarray(model.coef_).tobytes()).hexdigest()
+    return {
+        "read": read,
+        "seconds": seconds,
+        "cpu": cpu,
+        "rounds": model.n_iter_,
+        "gap": model.dual_gap_ / model.objective_,
+        "arrays": peak / array,
+        "client GB": peak / 1e9,
+        "bits": bits,
+    }
+
+
+def timed_fit(fit):
+    """What it returns, its seconds by two clocks, and by how much memory has risen at most."""
+    start, worked = time.perf_counter(), time.process_time()
+    model, peak = peak_bytes(fit)
+    return model, time.perf_counter() - start, time.process_time() - worked, peak
+
+
+def read_block(path):
+    """The rows of a file, as the workers read them."""
+    from pyarrow import dataset
+
+    from skfedmtl.federation._block_sources import Columns, ParquetBlock
+
+    table = dataset.dataset(str(path), format="parquet")
+    columns = Columns("node", "y")
+    return ParquetBlock(list(table.get_fragments()), table.schema, columns, str(path)).read()[0]
+
+
+def fit_estimator(folder):
+    """With all rows in one table; runs in a process of its own."""
+    from skfedmtl import FMTLClassifier
+
+    start = time.perf_counter()
+    parts = [read_block(path) for path in sorted(Path(folder).glob("*.parquet"))]
+    X, y, nodes = (np.concatenate(arrays) for arrays in list(zip(*parts, strict=True))[:3])
+    del parts
+    read = time.perf_counter() - start
+    model = FMTLClassifier(**FIT, n_jobs=2, random_state=0)
+    return told(read, *timed_fit(lambda: model.fit(X, y, nodes=nodes)))
+
+
+def fit_blocks(folder):
+    """The blocks in this process; runs in one of its own."""
+    from skfedmtl.federation import FederatedServer
+    from skfedmtl.federation._blocks import BlockHost, Intercepts, LocalBlocks
+
+    def host(path):
+        return BlockHost(lambda: read_block(path), Intercepts())
+
+    start = time.perf_counter()
+    hosts = [host(path) for path in sorted(Path(folder).glob("*.parquet"))]
+    transport = LocalBlocks(hosts, n_jobs=2)
+    read = time.perf_counter() - start
+    server = FederatedServer(**FIT, random_state=0)
+    return told(read, *timed_fit(lambda: server.fit(transport)))
+
+
+def _worker_peak():
+    """The high-water mark of a worker's memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+def fit_workers(folder):
+    """The blocks in two processes; runs in one of its own."""
+    from distributed import Client, LocalCluster
+
+    from skfedmtl.federation import DaskTransport, FederatedServer
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        LocalCluster(**options, processes=True, memory_limit=0) as cluster,
+        Client(cluster) as client,
+    ):
+        start = time.perf_counter()
+        with DaskTransport(client, folder, node_column="node", target_column="y") as transport:
+            read = time.perf_counter() - start
+            server = FederatedServer(**FIT, random_state=0)
+            before = sum(client.run(time.process_time).values())
+            row = told(read, *timed_fit(lambda: server.fit(transport)))
+            row["cpu"] += sum(client.run(time.process_time).values()) - before
+            row["worker GB"] = max(client.run(_worker_peak).values()) / 1e9
+            n_rows = len(transport.labels) * N_ROWS
+            row["block GB"] = 8 * n_rows * (N_FEATURES + 1) / 2 / 1e9
+    return row
+
+
+FITS = {"blocks": fit_blocks, "workers": fit_workers, "estimator": fit_estimator}
+
+
+def main(argv=None):
+    """Write rows, fit, print and write."""
+    parser = make_parser(__doc__, Path(__file__).with_name("results"))
+    parser.add_argument("--nodes", nargs="+", type=at_least_one, default=[20_000, 200_000])
+    parser.add_argument("--scratch", type=Path, help="folder for the rows, 10 GB at most")
+    arguments = parser.parse_args(argv)
+    rows = []
+    for n_nodes in arguments.nodes:
+        folder = tempfile.mkdtemp(dir=arguments.scratch)
+        try:
+            in_fresh_process(write_rows, folder, n_nodes)
+            bits = None
+            for where, fit in FITS.items():
+                print(f"{n_nodes} nodes, {where} ...", file=sys.stderr, flush=True)
+                row = in_fresh_process(fit, folder)
+                own = row.pop("bits")
+                bits = bits or own
+                if where == "workers":
+                    row["same bits"] = "yes" if own == bits else "no"
+                rows.append({"nodes": n_nodes, "where": where, **row})
+        finally:
+            shutil.rmtree(folder)
+    print_table(COLUMNS, rows)
+    write_csv(arguments.output / "workers.csv", rows)
+
+
+if __name__ == "__main__":
+    main()
