@@ -146,10 +146,10 @@ def fit_workers(folder):
 
     from skfedmtl.federation import DaskTransport, FederatedServer
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with (
         LocalCluster(**options, processes=True, memory_limit=0) as cluster,
-        Client(cluster) as client,
+        Client(cluster, direct_to_workers=True) as client,
     ):
         start = time.perf_counter()
         with DaskTransport(client, folder, node_column="node", target_column="y") as transport:
@@ -160,6 +160,7 @@ def fit_workers(folder):
             row["cpu"] += sum(client.run(time.process_time).values()) - before
             row["worker GB"] = max(client.run(_worker_peak).values()) / 1e9
             n_rows = len(transport.labels) * N_ROWS
+            row["losses"] = transport.n_losses
             row["block GB"] = 8 * n_rows * (N_FEATURES + 1) / 2 / 1e9
     return row
 

@@ -87,6 +87,7 @@ class _Home:
 
     actor: Any = None
     future: Any = None
+    address = ""  #: of the worker that was asked to take it
     n_losses = 0
 
     def is_lost(self) -> bool:
@@ -167,9 +168,11 @@ class Homes:
     def _workers(self, blocks: list[int], end: float) -> list[str]:
         client = self._client
         while (seconds := end - time.monotonic()) > 0.0:
+            if client.scheduler is None:
+                raise self.error("the client is closed", blocks)
             try:
                 found = client.sync(client.scheduler.ncores, callback_timeout=seconds)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 raise self.error(f"the cluster cannot be reached ({error})", blocks) from error
             if found:
                 return sorted(found)
@@ -185,6 +188,7 @@ class Homes:
             given = tuple(self._computed(value, where) for value in given)
         else:
             given = self._computed(given, where)
+        self._homes[block].address = address
         self._homes[block].future = self._client.submit(
             Resident,
             self.blocks[block].source,
@@ -204,9 +208,19 @@ class Homes:
 
         home = self._homes[block]
         try:
+            while not home.future.done():
+                # an actor whose worker is gone before it has begun may wait for good
+                if time.monotonic() > end:
+                    raise TimeoutError
+                if home.address not in self._workers([block], end):
+                    return False
+                with contextlib.suppress(TimeoutError):
+                    home.future.result(timeout=4.0 * _POLL)
             with self._client.as_current():
                 home.actor = home.future.result(timeout=max(end - time.monotonic(), _POLL))
             return True
+        except FederationError:
+            raise
         except TimeoutError:
             raise self.error(
                 f"no worker has taken it within deadline={self._deadline:g} seconds", [block]

@@ -119,7 +119,7 @@ WRITTEN = {"files": write_files, "groups": write_groups, "hive": write_hive}
 def client():
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
@@ -340,11 +340,12 @@ def test_losses_that_cannot_be_mended_are_errors_that_name_nodes(client, tmp_pat
         with pytest.raises(FederationError, match=r"of nodes .*: lost more than max_losses=0"):
             fit(transport)
     wait_until(lambda: len(client.nthreads()) == 2)
-    with DaskTransport(client, path, **COLUMNS, deadline=6.0) as transport:
+    with DaskTransport(client, path, **COLUMNS) as transport:
+        transport._homes._deadline = 1.0
         (pid, *_) = client.run(os.getpid).values()
         os.kill(pid, signal.SIGSTOP)
         try:
-            with pytest.raises(FederationError, match=r"of nodes .*: no answer within deadline=6"):
+            with pytest.raises(FederationError, match=r"of nodes .*: no answer within deadline=1"):
                 fit(transport)
         finally:
             os.kill(pid, signal.SIGCONT)
