@@ -22,14 +22,15 @@ _POLL = 0.25  #: seconds between looks whether whoever is waited for still lives
 
 
 class _Letter(NamedTuple):
-    """A call of a method, pickled as a whole: dask would look into tuples."""
+    """A call of a method."""
 
+    number: int  #: the same in a letter that is sent again
     method: str
     arguments: tuple[Any, ...]
 
 
 class _Envelope:
-    """Something that dask does not look into."""
+    """Something that dask does not look into, as it would into tuples."""
 
     def __init__(self, content: Any) -> None:
         self.content = content
@@ -48,6 +49,7 @@ class Resident(BlockHost):
 
     def __init__(self, source: Any, given: Any, intercepts: Intercepts) -> None:
         self._source, self._given = source, given
+        self._last, self._answer = 0, _Envelope(None)
         super().__init__(self._read_rows, intercepts)
 
     def _read_rows(self) -> Rows:
@@ -55,8 +57,17 @@ class Resident(BlockHost):
         return rows
 
     def call(self, letter: _Envelope) -> _Envelope:
-        """What a method returns, or the error in it: others are of the cluster."""
-        method, arguments = letter.content
+        """What a method returns, or the error in it: others are of the cluster.
+
+        A letter that has come before has the answer that it had.
+        """
+        number, method, arguments = letter.content
+        if number != self._last:
+            self._answer = self._do(method, arguments)
+            self._last = number
+        return self._answer
+
+    def _do(self, method: str, arguments: tuple[Any, ...]) -> _Envelope:
         try:
             return _Envelope((getattr(self, method)(*arguments), None))
         except Exception as error:
@@ -121,6 +132,7 @@ class Homes:
         self._deadline = deadline
         self._homes = [_Home() for _ in blocks]
         self._is_closed = False
+        self._n_letters = 0
         self.labels_by_block: list[NDArray[Any]] = []  #: once they are known
 
     @property
@@ -254,12 +266,13 @@ class Homes:
         if self._is_closed:
             raise RuntimeError("this DaskTransport is closed; a new one can be made.")
         end = time.monotonic() + self._deadline
-        letters = [_Envelope(_Letter(method, given)) for given in arguments]
+        self._n_letters += 1
+        letters = [_Envelope(_Letter(self._n_letters, method, given)) for given in arguments]
         calls = [self._send(block, letter) for block, letter in enumerate(letters)]
         answers: list[Any] = []
         lost = []
         for block, letter in enumerate(letters):
-            reply = self._receive(block, calls[block], end)
+            reply = self._receive(block, letter, calls[block], end)
             # who has sent a letter keeps it, in a circle that only the collector of garbage ends
             letter.content, calls[block] = None, None
             if reply is None:
@@ -284,8 +297,8 @@ class Homes:
             except RuntimeError:  # it has been lost this very moment
                 return None
 
-    def _receive(self, block: int, call: Any, end: float) -> _Envelope | None:
-        """The answer; None: there will be none."""
+    def _receive(self, block: int, letter: _Envelope, call: Any, end: float) -> _Envelope | None:
+        """The answer; None: there will be none, as the block is lost."""
         while call is not None:
             try:
                 return call.result(timeout=_POLL)
@@ -293,11 +306,13 @@ class Homes:
                 # a call whose worker is lost may never end
                 if call.done() or self._homes[block].is_lost():
                     return None
-                if time.monotonic() > end:
-                    what = f"no answer within deadline={self._deadline:g} seconds"
-                    raise self.error(what, [block]) from None
             except (OSError, RuntimeError):
-                return None
+                # of a worker that lives the connection alone has broken: it is asked again
+                time.sleep(_POLL)
+                call = self._send(block, letter)
+            if time.monotonic() > end:
+                what = f"no answer within deadline={self._deadline:g} seconds"
+                raise self.error(what, [block]) from None
         return None
 
     def _reject(self, block: int, error: Exception) -> None:

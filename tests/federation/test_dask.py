@@ -15,6 +15,7 @@ from oracles.objective import loss_values, regulariser
 from profiles import IS_LONG
 from skfedmtl.federation import DaskTransport, FederatedServer, FederationError
 from skfedmtl.federation._blocks import BlockHost, Intercepts, LocalBlocks, Rows
+from skfedmtl.federation._dask_homes import Homes
 
 pytest.importorskip("pyarrow", reason="pyarrow reads Parquet")
 distributed = pytest.importorskip("distributed", reason="distributed has the workers")
@@ -260,12 +261,12 @@ def test_a_block_of_no_rows_is_left_out_and_blocks_are_dropped_at_the_end(client
     frames.insert(1, frames[0].iloc[:0])
     with DaskTransport(client, [put(client, frame) for frame in frames], **COLUMNS) as transport:
         assert transport.block_names == ["block 0", "block 2", "block 3"]
-        with pytest.raises(ValueError, match=r"y must hold -1 and \+1|block 0"):
-            fit(
-                DaskTransport(
-                    client, [give_frames(make_table("squared_error"), client)[0]], **COLUMNS
-                )
-            )
+    numbers = give_frames(make_table("squared_error"), client)
+    with (
+        DaskTransport(client, numbers, **COLUMNS) as other,
+        pytest.raises(ValueError, match=r"block 0: y must hold -1 and \+1"),
+    ):
+        fit(other)
     with pytest.raises(RuntimeError, match="is closed"):
         transport.ask("labels", [()] * 3)
     wait_until(lambda: not any(n_actors(client)))
@@ -280,6 +281,40 @@ def wait_until(what):
     while not what():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+class Broken:
+    """A call that has come to its worker, whose answer has not come back."""
+
+    def __init__(self, call):
+        self._call = call
+
+    def done(self):
+        return self._call.done()
+
+    def result(self, timeout):
+        self._call.result(timeout=LONGEST)
+        raise OSError("the connection is broken")
+
+
+def test_an_answer_that_does_not_come_back_is_asked_for_again(
+    client, expected, tmp_path, monkeypatch
+):
+    count = 0
+    send = Homes._send
+
+    def breaks(homes, block, letter):
+        nonlocal count
+        count += 1
+        call = send(homes, block, letter)
+        return Broken(call) if count % 7 == 0 else call
+
+    monkeypatch.setattr(Homes, "_send", breaks)
+    with DaskTransport(client, write_files(make_table(), tmp_path), **COLUMNS) as transport:
+        server = fit(transport)
+        assert transport.n_losses == 0
+    assert count > 14
+    assert_array_equal(server.coef_, expected.coef_)
 
 
 def test_many_files_are_put_together(client, expected, tmp_path):
