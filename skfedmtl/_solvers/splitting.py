@@ -208,7 +208,9 @@ class _Run:
         self.log = log
         self._server, self._nodes, self._steps = server, nodes, steps
         self._tol, self._max_iter = solver.tol, solver.max_iter
-        memory = _LINEAR_MEMORY if nodes.loss.linear else MEMORY
+        # what blocks are made for does not leave room for many arrays of this size
+        has_room = not isinstance(nodes, BlockedNodes)
+        memory = _LINEAR_MEMORY if nodes.loss.linear and has_room else MEMORY
         in_step = solver.schedule is None or solver.schedule.is_full
         self._at = Iteration(
             server.relationship, start.T, start.rho, start.age, memory if in_step else 0
