@@ -17,7 +17,7 @@ from skfedmtl._protocol import FederatedProblem
 from skfedmtl._solvers import BlockedNodes, NodeBlock, Workers
 from skfedmtl._typing import Array
 from skfedmtl.federation._block_scores import decisions, node_scores, predictions
-from skfedmtl.federation._checks import check_rows
+from skfedmtl.federation._checks import check_rows, intercept_of
 from skfedmtl.federation._messages import Concluded
 from skfedmtl.federation._remote_nodes import Restarted
 
@@ -89,22 +89,19 @@ class BlockHost:
 
     def _make_problem(self, loss: str) -> FederatedProblem:
         rows = self._take_rows()
-        X, y, weight = check_rows(rows.X, rows.y, loss, rows.weight)
+        X, y, weight = check_rows(rows.X, rows.y, loss, rows.weight, copy=False)
         labels, codes = np.unique(np.asarray(rows.nodes), return_inverse=True)
         del rows  # which may be the only ones that hold theirs
-        made = LOSSES[loss]()
-        fit_intercept, scaling = self._intercepts
-        is_free = scaling is None and made.constant_curvature > 0.0
-        kind = "centred" if is_free else "feature"
+        kind, scale = intercept_of(loss, *self._intercepts)
         return FederatedProblem(
             X,
             y,
             codes,
             weight,
-            loss=made,
+            loss=LOSSES[loss](),
             relationship=Independent(len(labels), 1.0),
-            intercept=kind if fit_intercept else "none",  # type: ignore[arg-type]
-            intercept_scaling=1.0 if scaling is None else float(scaling),
+            intercept=kind,
+            intercept_scaling=scale,
         )
 
     def handle(self, messages: Sequence[Any]) -> Any:

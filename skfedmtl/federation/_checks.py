@@ -10,11 +10,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skfedmtl._model import LOSSES
+from skfedmtl._protocol import Intercept
 from skfedmtl._tools.stored_tables import StoredTable, open_table
 from skfedmtl._typing import Array
 from skfedmtl.federation._messages import LOSS_NAMES
 
-__all__ = ["Columns", "check_limits", "check_rows", "checked_rows", "seed_of", "stored_rows"]
+__all__ = [
+    "Columns",
+    "check_limits",
+    "check_rows",
+    "checked_rows",
+    "intercept_of",
+    "seed_of",
+    "stored_rows",
+]
+
+
+def intercept_of(loss: str, fit_intercept: bool, scaling: float | None) -> tuple[Intercept, float]:
+    """Which kind of intercept there is, and the constant behind it."""
+    is_free = scaling is None and LOSSES[loss].constant_curvature > 0.0
+    kind: Intercept = "centred" if is_free else "feature"
+    return kind if fit_intercept else "none", 1.0 if scaling is None else float(scaling)
 
 
 def seed_of(random_state: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -73,13 +89,15 @@ def _check_enough(name: str, weight: Array, min_rows: int) -> None:
         )
 
 
-def check_rows(X: Any, y: Any, loss: str, sample_weight: Any) -> tuple[Any, ...]:
+def check_rows(
+    X: Any, y: Any, loss: str, sample_weight: Any, *, copy: bool = True
+) -> tuple[Any, ...]:
     """Rows, targets and weights that a fit can take."""
     _check_loss(loss)
-    X, y = _real_numbers("X", X), _real_numbers("y", y)
+    X, y = _real_numbers("X", X, copy), _real_numbers("y", y, copy)
     weight = np.ones(y.shape)
     if sample_weight is not None:
-        weight = _real_numbers("sample_weight", sample_weight)
+        weight = _real_numbers("sample_weight", sample_weight, copy)
     if X.ndim != 2 or y.shape != (len(X),) or weight.shape != y.shape:
         raise ValueError(
             "X must be of shape (n_samples, n_features), y and sample_weight of shape "
@@ -107,14 +125,15 @@ def _check_columns(targets: tuple[str, Array], weights: tuple[str, Array], loss:
         raise ValueError(f"{targets[0]} must hold -1 and +1 with loss={loss!r}.")
 
 
-def _real_numbers(name: str, given: Any) -> Any:
-    """A copy in double precision, without what that would hide."""
+def _real_numbers(name: str, given: Any, copy: bool) -> Any:
+    """In double precision, without what that would hide."""
     if np.ma.is_masked(given):
         raise ValueError(f"{name} has masked entries; leave their rows out, or fill them.")
     try:
         if np.iscomplexobj(given):
             raise TypeError("these are complex")
-        return np.array(given, dtype=np.float64, order="C")
+        make = np.array if copy else np.asarray
+        return make(given, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold real numbers in a dense array: {error}") from error
 
@@ -146,10 +165,12 @@ def stored_rows(
     raw = table.column(columns.target, "target_column")
     if columns.positive is not None:
         raw = np.where(raw.astype(str) == str(columns.positive), 1.0, -1.0)
-    y = _real_numbers("target_column", raw)
+    y = _real_numbers("target_column", raw, copy=True)
     weight = np.ones(n)
     if columns.weight is not None:
-        weight = _real_numbers("weight_column", table.column(columns.weight, "weight_column"))
+        weight = _real_numbers(
+            "weight_column", table.column(columns.weight, "weight_column"), copy=True
+        )
     _check_columns(("target_column", y), ("weight_column", weight), loss)
     _check_enough("path", weight, min_rows)
     return table, y, weight

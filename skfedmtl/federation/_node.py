@@ -15,7 +15,6 @@ from skfedmtl._protocol import (
     MEMORY,
     FederatedProblem,
     Greeting,
-    Intercept,
     Mixture,
     Order,
     Question,
@@ -28,6 +27,7 @@ from skfedmtl.federation._checks import (
     Columns,
     check_limits,
     checked_rows,
+    intercept_of,
     seed_of,
     stored_rows,
 )
@@ -150,7 +150,7 @@ class FederatedNode:
         limits = _Limits(min_rows, min_epochs, max_exchanges, max_row_norm)
         check_limits(*limits, intercept_scaling)
         X, y, weight = checked_rows(X, y, loss, sample_weight, min_rows)
-        kind, scale = _intercept(loss, fit_intercept, intercept_scaling)
+        kind, scale = intercept_of(loss, fit_intercept, intercept_scaling)
         problem = FederatedProblem(
             X,
             y,
@@ -257,7 +257,7 @@ state_dir, random_state
         check_limits(*limits, intercept_scaling)
         columns = Columns(target_column, features, weight_column, positive)
         table, y, weight = stored_rows(path, columns, loss, min_rows, chunk_rows)
-        kind, scale = _intercept(loss, fit_intercept, intercept_scaling)
+        kind, scale = intercept_of(loss, fit_intercept, intercept_scaling)
         problem = StoredProblem(
             table,
             y,
@@ -441,10 +441,3 @@ state_dir, random_state
 
 def _refusal(exchange: int, code: Code) -> bytes:
     return encode(Frame(exchange, 0, (Refusal(float(code)),)))
-
-
-def _intercept(loss: str, is_fitted: bool, scaling: float | None) -> tuple[Intercept, float]:
-    """Which kind of intercept there is, and the constant behind it."""
-    is_free = scaling is None and LOSSES[loss].constant_curvature > 0.0
-    kind: Intercept = "centred" if is_free else "feature"
-    return kind if is_fitted else "none", 1.0 if scaling is None else float(scaling)
