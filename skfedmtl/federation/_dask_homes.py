@@ -300,16 +300,17 @@ class Homes:
     def _receive(self, block: int, letter: _Envelope, call: Any, end: float) -> _Envelope | None:
         """The answer; None: there will be none, as the block is lost."""
         while call is not None:
+            is_over = call.done()
             try:
                 return call.result(timeout=_POLL)
-            except TimeoutError:
+            except (OSError, RuntimeError) as error:  # among them that it takes its time
                 # a call whose worker is lost may never end
-                if call.done() or self._homes[block].is_lost():
+                if self._homes[block].is_lost():
                     return None
-            except (OSError, RuntimeError):
-                # of a worker that lives the connection alone has broken: it is asked again
-                time.sleep(_POLL)
-                call = self._send(block, letter)
+                if is_over or not isinstance(error, TimeoutError):
+                    # of a worker that lives the connection alone has broken: it is asked again
+                    time.sleep(_POLL)
+                    call = self._send(block, letter)
             if time.monotonic() > end:
                 what = f"no answer within deadline={self._deadline:g} seconds"
                 raise self.error(what, [block]) from None
