@@ -1,13 +1,27 @@
-"""The directive ``workers-table``: fits in the workers of a cluster, and in one process.
+"""Directives of fits that outgrow a process: in workers, ``workers-table``, and of rows in files,
+``stored-rows-table``.
 
-It reads ``benchmarks/scale/results/workers.csv`` when the pages are built.
+They read ``benchmarks/scale/results`` when the pages are built.
 """
 
 from result_tables import BENCHMARKS, read, table_nodes
 from sphinx.util.docutils import SphinxDirective
 
-PATH = BENCHMARKS / "scale" / "results" / "workers.csv"
+RESULTS = BENCHMARKS / "scale" / "results"
+WORKERS, STORED = RESULTS / "workers.csv", RESULTS / "rows.csv"
 HEAD = ("nodes", "rows in", "seconds", "CPU seconds", "rounds", "gap", "arrays", "largest worker")
+STORED_HEAD = (
+    "loss",
+    "rows",
+    "in",
+    "CPU seconds to make it",
+    "of the fit",
+    "rounds",
+    "readings",
+    "gap",
+    "MB",
+    "over memory",
+)
 NAMES = {
     "blocks": "blocks of one process, 2 threads",
     "workers": "blocks of 2 workers",
@@ -18,7 +32,7 @@ NAMES = {
 def fits():
     """A row a fit."""
     yield HEAD
-    for row in read(PATH):
+    for row in read(WORKERS):
         worker = f"{float(row['worker GB']):.1f} GB" if row["worker GB"] else ""
         yield (
             f"{int(row['nodes']):,}",
@@ -32,14 +46,41 @@ def fits():
         )
 
 
+def stored():
+    """A row a node."""
+    yield STORED_HEAD
+    for row in read(STORED):
+        ratio = row["x memory"] and f"{float(row['x memory']):.2f}"
+        yield (
+            row["loss"].replace("_", " "),
+            f"{int(row['rows']):,}",
+            row["where"],
+            f"{float(row['made']):.1f}",
+            f"{float(row['fit']):.2f}",
+            row["rounds"],
+            row["readings"] if row["where"] == "file" else "",
+            f"{float(row['gap']):.0e}",
+            f"{float(row['MB']):.0f}",
+            ratio,
+        )
+
+
 class WorkersTable(SphinxDirective):
     """A table of what is in the results."""
 
     def run(self):
-        return table_nodes(self, fits(), PATH)
+        return table_nodes(self, fits(), WORKERS)
+
+
+class StoredRowsTable(SphinxDirective):
+    """The same of nodes whose rows lie in files."""
+
+    def run(self):
+        return table_nodes(self, stored(), STORED)
 
 
 def setup(app):
     """Tell Sphinx."""
     app.add_directive("workers-table", WorkersTable)
+    app.add_directive("stored-rows-table", StoredRowsTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
