@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from skfedmtl._input import listing
@@ -23,6 +22,7 @@ from skfedmtl._report.experiment import (
 from skfedmtl._report.penalties import N_FOLDS, choose_penalties
 from skfedmtl._report.prepared import Prepared
 from skfedmtl._report.remedies import remedy_pieces
+from skfedmtl._tools.parallel import call_each
 
 
 class Plan(NamedTuple):
@@ -126,11 +126,15 @@ def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
 
 def run(plan: Plan, n_jobs: int | None) -> Iterator[list[Result]]:
     """Do all pieces of work; the results of each, as they come."""
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
-    yield from parallel(
-        delayed(run_piece)(piece, *plan.data, settings, plan.threat, plan.own)
-        for piece, settings in plan.work
-    )
+    common = plan.data, plan.threat, plan.own
+    options = {"return_as": "generator", "batch_size": 1}
+    yield from call_each(_run_piece, common, plan.work, n_jobs=n_jobs, **options)
+
+
+def _run_piece(
+    data: Data, threat: Threat, own: Own | None, piece: Piece, settings: Settings
+) -> list[Result]:
+    return run_piece(piece, *data, settings, threat, own)
 
 
 def cut(plan: Plan, done: list[list[Result]]) -> tuple[Plan, list[list[Result]]]:

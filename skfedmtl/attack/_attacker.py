@@ -6,9 +6,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils.parallel import Parallel, delayed
 
 from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
+from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_checkpoint, fingerprint
 from skfedmtl.attack._contest import Case, Settings, craft, records
@@ -424,17 +424,16 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
         starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
         settings, case = Settings.of(self.get_params(deep=False), scenario), Case.of(scenario)
-        crafted = Parallel(n_jobs=self.n_jobs)(
-            delayed(craft)(
-                case,
+        restarts = (
+            (
                 start,
-                settings,
                 seed,
                 self._checkpoint_of(scenario, start),
                 task.subtask("restart", settings.n_steps),
             )
             for start, seed in zip(starts, seeds, strict=True)
         )
+        crafted = call_each(craft, (case, settings), restarts, n_jobs=self.n_jobs)
         best = max(range(len(crafted)), key=lambda number: crafted[number].verdict)
         self.objective_history_ = np.array(crafted[best].history)
         self.n_iter_ = len(self.objective_history_) - 1

@@ -5,12 +5,12 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators import whole_or_not_at_all
 from skfedmtl._input import refuse_masked, take_nodes
 from skfedmtl._tools.doc_link import DocLinkMixin
+from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bound import (
     Clock,
@@ -348,10 +348,9 @@ class DamageBound(DocLinkMixin, WithVictim):
         """The least bound of every model of the victim; of the first that of its own budget."""
         tol, widest = scenario.parameters.tol, scenario.parameters._replace(radius="max")
         norms = replace(scenario, parameters=widest).radii(settings[0].injection.codes)
-        tasks = [setting.with_times(times, norms) for setting in settings for times in _TIMES]
-        done = Parallel(n_jobs=self.n_jobs)(
-            delayed(_bound)(task, self.max_iter, tol) for task in tasks
-        )
+        common = settings, norms, self.max_iter, tol
+        each = ((place, times) for place in range(len(settings)) for times in _TIMES)
+        done = call_each(_bound, common, each, n_jobs=self.n_jobs)
         for at, (_, stopped) in enumerate(done):  # in other processes clocks were copies
             settings[at // len(_TIMES)].clock.stopped |= stopped
         found = [bound for bound, _ in done]
@@ -408,7 +407,8 @@ def _injection(scenario):
     return Injection(sources, share, radii, low, high, shift, scale)
 
 
-def _bound(setting, max_iter, tol):
+def _bound(settings, norms, max_iter, tol, place, times):
+    setting = settings[place].with_times(times, norms)
     setting = setting._replace(model=deepcopy(setting.model))  # which remembers common parts
     return with_gap(damage_bound(setting, max_iter, tol), setting, tol), setting.clock.stopped
 

@@ -6,8 +6,8 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
+from skfedmtl._tools.parallel import call_each
 from skfedmtl._typing import Array
 from skfedmtl.defense._row_scores import Table, losses
 
@@ -15,8 +15,8 @@ from skfedmtl.defense._row_scores import Table, losses
 def node_scores(model: Any, table: Table, n_jobs: Any) -> dict[str, Array]:
     """Effects and partings of a model that goes on from its fit when it is fitted again."""
     before = _mean_losses(model, table)
-    each = range(table.n_nodes)
-    after = Parallel(n_jobs=n_jobs)(delayed(_without)(model, table, code) for code in each)
+    each = ((code,) for code in range(table.n_nodes))
+    after = call_each(_without, (model, table), each, n_jobs=n_jobs)
     floor = np.finfo(float).tiny
     taken = [(before - own) / np.maximum(before, floor) for own in after]
     effects = [_median_of_others(own, code) for code, own in enumerate(taken)]

@@ -16,13 +16,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skfedmtl._estimators import NodeCovarianceMixin, whole_or_not_at_all
 from skfedmtl._input import check_nodes, n_rows, read_weights, split_node_column, take
 from skfedmtl._tools.doc_link import DocLinkMixin
+from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.sklearn import StrOptions
 from skfedmtl._typing import Array
 from skfedmtl.model_selection._path import read_penalties, walk
@@ -92,12 +92,12 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
         with whole_or_not_at_all(self):
             rows = self._read_rows(X, y, nodes, sample_weight, seed)
             path = walk(grid)
-            found = Parallel(n_jobs=self.n_jobs)(
-                delayed(_score_path)(
-                    self._model(random_state=seed, warm_start=True), path, rows, fold, self.scoring
-                )
+            folds = (
+                (self._model(random_state=seed, warm_start=True), fold)
                 for fold in self._folds(*rows[:3])
             )
+            common = path, rows, self.scoring
+            found = call_each(_score_path, common, folds, n_jobs=self.n_jobs)
             self._warn_if_short(sum(short for _, short in found), len(found) * len(path))
             table = np.array([scores for scores, _ in found]).T
             scores = {_key(point): line for point, line in zip(path, table, strict=True)}
@@ -228,7 +228,7 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
 
 
 def _score_path(
-    model: Any, path: list[dict[str, Any]], rows: Any, fold: Any, scoring: Any
+    path: list[dict[str, Any]], rows: Any, scoring: Any, model: Any, fold: Any
 ) -> tuple[list[float], int]:
     """The score of every point on the rows to test, and how many fits stopped short."""
     X, y, labels, weight, is_routed = rows

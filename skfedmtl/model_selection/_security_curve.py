@@ -5,7 +5,6 @@ import numbers
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from skfedmtl._input import (
@@ -17,6 +16,7 @@ from skfedmtl._input import (
     split_node_column,
     take,
 )
+from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl.attack import BasePoisoner, DamageBound, clean_twin, draw_nodes, with_chosen_victim
 from skfedmtl.model_selection._strata import (
@@ -158,19 +158,18 @@ def security_curve(
     random = check_random_state(attacker.random_state)
     seeds = random.randint(np.iinfo(np.int32).max, size=(n_repeats, 2)).tolist()
     tests = [draw(groups, n_samples, test_size, np.random.RandomState(seed)) for seed, _ in seeds]
-    results = Parallel(n_jobs=n_jobs)(
-        delayed(_measure)(
+    fits = (
+        (
             clone(attacker).set_params(
                 **{param_name: clone(value, safe=False), "random_state": seed}
             ),
-            (X, y, {"nodes": nodes, "sample_weight": weight}),
-            labels,
             is_test,
-            bound,
         )
         for value in values
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
     )
+    data = X, y, {"nodes": nodes, "sample_weight": weight}
+    results = call_each(_measure, (data, labels, bound), fits, n_jobs=n_jobs)
     measured = np.moveaxis(np.array(results).reshape(len(values), n_repeats, -1), -1, 0)
     names = ("scores", "clean_scores", *(CERTIFIED if bound else ()))
     parts = {name: part.copy() for name, part in zip(names, measured, strict=True)}
@@ -269,7 +268,7 @@ def _check_targets(params, alone):
         )
 
 
-def _measure(attacker, data, labels, is_test, bound):
+def _measure(data, labels, bound, attacker, is_test):
     """The score of an attack, that of its victim without it, and what `CERTIFIED` names."""
     name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
     X, y, metadata = _part(data, ~is_test)

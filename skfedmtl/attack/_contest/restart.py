@@ -49,8 +49,8 @@ class Crafted(NamedTuple):
 
 def craft(
     case: Case,
-    start: Start,
     settings: Settings,
+    start: Start,
     seed: int,
     checkpoint: Checkpoint | None,
     task: Task,
