@@ -35,6 +35,7 @@ class Measure:
     """
 
     def __init__(self, aim: Aim, victim: Any, rows: Any, targets: NDArray[np.int64]) -> None:
+        self._made_of = aim, victim, rows, targets
         model = last_step(victim)
         classes: Any = getattr(model, "classes_", None)
         judged = aim.judged(rows, targets, aim.told(), classes, fitted=False)
@@ -53,6 +54,10 @@ class Measure:
         self._wrong_share /= max(len(np.unique(self.codes)), 1)
         self._truth = np.searchsorted(classes, y)
         self._other = None if aim.pair is None else int(np.flatnonzero(classes == aim.pair[1])[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # where the rows go as well, a copy of those of the targets need not
+        return Measure, self._made_of
 
     def of_decisions(self, decisions: Array) -> Verdict:
         """For decision values of `X`: (n,), or (n, K) of one model a class."""
