@@ -14,7 +14,7 @@ from skfedmtl._tools.files import write_whole
 from skfedmtl._tools.task import Task
 from skfedmtl._typing import Array
 
-__all__ = ["answer", "certify", "fit"]
+__all__ = ["answer", "certify", "fit", "fit_and_save"]
 
 
 def _say(line: str) -> None:
@@ -51,12 +51,27 @@ class _Lines(Task):
 
 def fit(options: argparse.Namespace) -> None:
     """Fit a model through the nodes that connect."""
-    from skfedmtl._protocol import Watch
     from skfedmtl.federation._server import FederatedServer
     from skfedmtl.federation._tls import TLSTransport
 
     names = FederatedServer(loss=options.loss).get_params()
     server = FederatedServer(**{name: getattr(options, name) for name in names})
+
+    with TLSTransport(options.address, options.certificates, nodes=options.nodes) as transport:
+        host, port = transport.address
+        _say(f"waiting at {host}:{port} for {', '.join(transport.labels)}")
+        _fit(server, transport)
+    _save_as(server, options.output)
+
+
+def fit_and_save(server: Any, transport: Any, output: Path) -> None:
+    """Fit, write the model, and say how it goes."""
+    _fit(server, transport)
+    _save_as(server, output)
+
+
+def _fit(server: Any, transport: Any) -> None:
+    from skfedmtl._protocol import Watch
 
     def numbers(solution: Any) -> dict[str, float]:
         return {
@@ -64,16 +79,16 @@ def fit(options: argparse.Namespace) -> None:
             "gap": solution.certificate.gap,
         }
 
-    with TLSTransport(options.address, options.certificates, nodes=options.nodes) as transport:
-        host, port = transport.address
-        _say(f"waiting at {host}:{port} for {', '.join(transport.labels)}")
-        server._fit(transport, Watch(_Lines(), numbers))
-    write_whole({options.output: lambda file: _save(server, file, options.output.suffix)})
+    server._fit(transport, Watch(_Lines(), numbers))
+
+
+def _save_as(server: Any, output: Path) -> None:
+    write_whole({output: lambda file: _save(server, file, output.suffix)})
     if server.absent_:
         _say(f"absent: {', '.join(server.absent_)}")
     if server.refused_:
         _say(f"refused: {', '.join(f'{name} ({code})' for name, code in server.refused_.items())}")
-    _say(f"objective {server.objective_:.6g}, gap {server.dual_gap_:.3g}: {options.output}")
+    _say(f"objective {server.objective_:.6g}, gap {server.dual_gap_:.3g}: {output}")
 
 
 def _save(server: Any, file: BinaryIO, suffix: str) -> None:
