@@ -30,7 +30,7 @@ _POLL = 0.5  #: seconds between looks for answers, each of which is a request to
 # -- the node's half --------------------------------------------------------------------------
 
 
-def client_app(make_node):
+def client_app(make_node: Callable[[dict[str, Any]], Any]) -> Any:
     """The app of the nodes, for their SuperNodes.
 
     Parameters
@@ -204,7 +204,12 @@ class FlowerTransport:
         return places
 
 
-def server_app(server, *, nodes=None, output=None):
+def server_app(
+    server: Any,
+    *,
+    nodes: Sequence[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> Any:
     """The app of the server, for its SuperLink.
 
     Parameters
