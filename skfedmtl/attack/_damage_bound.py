@@ -168,6 +168,9 @@ class DamageBound(DocLinkMixin, WithVictim):
     held-out rows or of wrong classes. A victim of more than two classes has one model a class, and
     H and the bound are sums over them.
 
+    Behind an encoder a row tells one category of each column at most, by a 1: all such rows lie in a
+    ball of the squared radius and a one for each of these columns, whose rows the bound is of.
+
     A bound of more rows holds for fewer: the less of those of `budget` and of half as many rows
     again is taken.
 
@@ -362,7 +365,7 @@ class DamageBound(DocLinkMixin, WithVictim):
     def _record(self, scenario, least):
         """Set the fitted attributes."""
         labels, targets = scenario.labels, scenario.threat.targets
-        d = len(scenario.victim.columns(scenario.clean.X.shape[1]))
+        d = len(scenario.victim.affine(scenario.clean.X.shape[1]).columns)
         self.clean_estimator_ = scenario.victim.estimator
         self.target_nodes_ = labels[targets]
         self.source_nodes_ = labels[scenario.threat.sources]
@@ -402,9 +405,13 @@ def _injection(scenario):
     low = high = np.zeros(len(sources))
     if not scenario.parameters.is_classification:
         low, high = target_ranges(clean, sources)
+    seen = victim.affine(clean.X.shape[1])
+    # of an encoded column at most one category is told, by a 1: those rows lie in this ball too
+    n_told = len(np.unique(seen.columns[seen.tells]))
     radii = scenario.radii(sources)
-    _, shift, scale = victim.affine(clean.X.shape[1])
-    return Injection(sources, share, radii, low, high, shift, scale)
+    if n_told:
+        radii = np.sqrt(np.square(radii) + n_told)
+    return Injection(sources, share, radii, low, high, seen.shift, seen.scale)
 
 
 def _bound(settings, norms, max_iter, tol, place, times):

@@ -13,6 +13,7 @@ class GradientCheckMixin:
 
         At random points near the start of an attack, along random directions of all injected
         rows at once; every victim is solved as far as rounding allows, and none is smoothed.
+        Columns that an encoder of the victim reads stay as they are.
 
         Parameters
         ----------
@@ -68,4 +69,5 @@ class GradientCheckMixin:
             rng=scenario.rng,
         )
         radius = start.feasible.radius
-        return compare(game, start.X, radius, self.gradient, n_points, scenario.rng)
+        moves = ~scenario.encoded
+        return compare(game, start.X, radius, self.gradient, n_points, scenario.rng, moves)

@@ -45,29 +45,35 @@ class Case(NamedTuple):
 
     @property
     def spread(self) -> Any:
-        """Units of the features behind the victim's steps; their mean square is one."""
-        sizes = self._sizes()
-        return 1.0 if sizes is None else sizes / np.sqrt(np.mean(np.square(sizes)))
+        """Units of the features behind the victim's steps; the model's have mean square 1."""
+        units = self._units()
+        if units is None:
+            return 1.0
+        sizes, unit = units
+        return sizes / unit
 
     def lengths(self) -> Array:
         """Root mean squares of the nodes' rows as the model sees them, told in users' units."""
-        clean, sizes = self.clean, self._sizes()
+        clean, units = self.clean, self._units()
         seen = Victim(self.victim).forward(clean.X)
         squares = np.einsum("ij,ij->i", seen, seen)
         counts = np.maximum(np.bincount(clean.codes), 1)
         lengths: Array = np.sqrt(np.bincount(clean.codes, weights=squares) / counts)
-        return lengths if sizes is None else lengths * np.sqrt(np.mean(np.square(sizes)))
+        return lengths if units is None else lengths * units[1]
 
-    def _sizes(self) -> Array | None:
-        """What one unit of the model is in every feature of users; None if it sees all as is.
+    def _units(self) -> tuple[Array, float] | None:
+        """What one unit of the model is in every feature of users, and what it is in the mean.
 
-        Features that the model does not see are like those that it does.
+        None if the model sees all as is. Features that it does not see are like those that it does.
         """
         victim = Victim(self.victim)
         if not victim.steps:
             return None
-        columns, _, scale = victim.affine(self.clean.X.shape[1])
-        seen = 1.0 / np.abs(scale)
-        sizes = np.full(self.clean.X.shape[1], np.sqrt(np.mean(np.square(seen))))
-        sizes[columns] = seen
-        return sizes
+        n_features = self.clean.X.shape[1]
+        map_ = victim.affine(n_features)
+        seen = 1.0 / np.abs(map_.scale)
+        unit = float(np.sqrt(np.mean(np.square(seen))))
+        sizes = np.full(n_features, unit)
+        numbers = ~map_.tells
+        sizes[map_.columns[numbers]] = seen[numbers]
+        return sizes, unit

@@ -76,17 +76,24 @@ def _candidates(
         judged.loss,
         judged.fitted,
     )
-    columns, shift, scale = victim.affine(clean.X.shape[1])
-    space, sources = Space(shift, scale), _sources(start, added)
+    through = victim.affine(clean.X.shape[1])
+    space, sources = Space(through.shift, through.scale), _sources(start, added)
     weights = model.coef_, model.intercept_
     found = seek(rows, Model.of(problem), space, *weights, wanted, sources, rng, **options)
-    return [_among_all(candidate, columns, clean.X.shape[1]) for candidate in found]
+    numbers = ~through.tells
+    own = through.columns[numbers]
+    return [_among_all(candidate, numbers, own, clean.X.shape[1]) for candidate in found]
 
 
-def _among_all(candidate: Candidate, columns: NDArray[np.intp], n_features: int) -> Candidate:
-    """With zeros in the features that the model does not see."""
+def _among_all(
+    candidate: Candidate, numbers: NDArray[np.bool_], columns: NDArray[np.intp], n_features: int
+) -> Candidate:
+    """With zeros in the features that the model does not see as numbers.
+
+    Categories are those of the start, whatever was sought: there they are frozen.
+    """
     X = np.zeros((len(candidate.X), n_features))
-    X[:, columns] = candidate.X
+    X[:, columns] = candidate.X[:, numbers]
     return candidate._replace(X=X)
 
 

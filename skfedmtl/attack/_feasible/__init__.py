@@ -2,7 +2,7 @@
 
 from skfedmtl.attack._feasible.boxes import row_bounds
 from skfedmtl.attack._feasible.feasible_set import FeasibleSet
-from skfedmtl.attack._feasible.limits import Limits, read_limits
+from skfedmtl.attack._feasible.limits import Limits, no_limits, read_limits
 from skfedmtl.attack._feasible.projection import SeenThroughScalers
 from skfedmtl.attack._feasible.storage import Storage
 
@@ -11,6 +11,7 @@ __all__ = [
     "Limits",
     "SeenThroughScalers",
     "Storage",
+    "no_limits",
     "read_limits",
     "row_bounds",
 ]

@@ -35,6 +35,10 @@ class Limits(NamedTuple):
             mask[group] = True
         return mask
 
+    def with_frozen(self, features: NDArray[np.bool_]) -> Limits:
+        """The same with more frozen features."""
+        return self._replace(frozen=self.frozen | features)
+
     def of_rows(self, X: Array, codes: NDArray[np.int64], drawn: NDArray[np.intp]) -> Limits:
         """Those of rows drawn from clean ones, which are `X`, of the nodes `codes`."""
         if self.clean is None:
@@ -60,6 +64,22 @@ def read_limits(
     given = (feature_range, frozen_features, integer_features, one_hot_groups)
     if all(value is None for value in given):
         return None
+    return _read(X, node_column, *given)
+
+
+def no_limits(X: Any, node_column: Any) -> Limits:
+    """Those of rows that may hold anything."""
+    return _read(X, node_column, None, None, None, None)
+
+
+def _read(
+    X: Any,
+    node_column: Any,
+    feature_range: Any,
+    frozen_features: Any,
+    integer_features: Any,
+    one_hot_groups: Any,
+) -> Limits:
     columns = _Columns(X, node_column)
     clean = feature_range if isinstance(feature_range, str) else None
     low, high = columns.range(None if clean is not None else feature_range)

@@ -1,12 +1,13 @@
 """What the steps before an FMTL estimator make of rows, where that can be followed.
 
-Every column that the estimator sees is one of users' columns, moved and scaled. Imputers leave
-complete rows as they are, so to a row without gaps they are no more than a choice of columns.
+Imputers leave complete rows as they are, so to a row without gaps they are no more than a choice of
+columns. An encoder has a column for each category.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,39 +27,15 @@ from sklearn.preprocessing import (
 from skfedmtl._input import listing, with_article
 from skfedmtl._tools.sklearn import columns_of_parts
 from skfedmtl._typing import Array
+from skfedmtl.attack._setting.maps import AffineMap, chained, side_by_side, unchanged
 
 #: subclasses may transform otherwise, so only these types themselves
 SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 
 ALLOWED = (
     "StandardScaler, MinMaxScaler(clip=False), MaxAbsScaler(clip=False), RobustScaler, "
-    "SimpleImputer, ColumnTransformer and Pipeline of these, 'passthrough' and None"
+    "SimpleImputer, OneHotEncoder, ColumnTransformer and Pipeline of these, 'passthrough' and None"
 )
-
-
-class AffineMap(NamedTuple):
-    """What a fitted step makes of rows: ``(x[columns] - shift) * scale``."""
-
-    n_features: int  #: d, of the rows that come in
-    columns: NDArray[np.intp] | None  #: (D,) of these, none twice; None: all, as they come
-    shift: Array | float  #: (D,)
-    scale: Array | float  #: (D,)
-
-    def apply(self, X: Array) -> Array:
-        """Rows (n, d) as (n, D)."""
-        if self.columns is not None:
-            X = X[:, self.columns]
-        moved: Array = (X - self.shift) * self.scale
-        return moved
-
-    def pull_back(self, gradient: Array) -> Array:
-        """From a gradient with respect to what comes out to one with respect to what came in."""
-        scaled = gradient * self.scale
-        if self.columns is None:
-            return scaled
-        whole = np.zeros((*gradient.shape[:-1], self.n_features))
-        whole[..., self.columns] = scaled
-        return whole
 
 
 def passes(step: Any) -> bool:
@@ -85,10 +62,12 @@ def check_step(name: str, step: Any) -> None:
         _check_parts(name, step, of)
     elif type(step) is SimpleImputer:
         _check_imputer(step, of)
+    elif type(step) is OneHotEncoder:
+        _check_encoder(step, of)
     elif type(step) not in SCALERS:
         hint = ""
-        if isinstance(step, OneHotEncoder | OrdinalEncoder):
-            hint = " Rows are crafted in columns of numbers: encode categories before."
+        if isinstance(step, OrdinalEncoder):
+            hint = " Rows are crafted in columns of numbers: encode categories before the attack."
         raise TypeError(f"{of}; allowed before its last step are {ALLOWED}.{hint}")
     elif getattr(step, "clip", False):
         raise ValueError(
@@ -116,51 +95,83 @@ def _check_imputer(step: SimpleImputer, of: str) -> None:
         )
 
 
+def _check_encoder(step: OneHotEncoder, of: str) -> None:
+    for name in ("min_frequency", "max_categories"):
+        if (asked := getattr(step, name)) is not None:
+            raise ValueError(
+                f"{of} with {name}={asked!r}, which makes one column of several categories, and "
+                "those are not followed; allowed is None."
+            )
+
+
+def encodes(step: Any) -> bool:
+    """Whether a step, which has passed `check_step`, reads columns as categories."""
+    if type(step) is Pipeline:
+        return any(encodes(part) for _, part in step.steps)
+    if type(step) is ColumnTransformer:
+        return encodes(step.remainder) or any(encodes(part) for _, part, _ in step.transformers)
+    return type(step) is OneHotEncoder
+
+
 def affine_map(name: str, step: Any, n_features: int) -> AffineMap:
     """That of a fitted step, which has passed `check_step`, on so many columns."""
     if type(step) is Pipeline:
-        return _chained(name, step, n_features)
+        return in_turn(n_features, [(f"{name}__{inner}", part) for inner, part in step.steps])
     if type(step) is ColumnTransformer:
-        return _side_by_side(name, step)
+        return _of_parts(name, step)
     if type(step) is SimpleImputer:
-        return AffineMap(n_features, _left_by(step), 0.0, 1.0)
+        fill = _float64(step.statistics_)
+        return AffineMap(n_features, _left_by(step), 0.0, 1.0, fill=fill)
+    if type(step) is OneHotEncoder:
+        return _of_categories(step)
     if passes(step) or type(step) is FunctionTransformer:  # what a part's 'passthrough' becomes
-        return AffineMap(n_features, None, 0.0, 1.0)
+        return unchanged(n_features)
     return AffineMap(n_features, None, *_scaling(step))
 
 
-def _chained(name: str, pipeline: Pipeline, n_features: int) -> AffineMap:
-    """Steps one behind the other."""
-    columns: NDArray[np.intp] = np.arange(n_features)
-    shift, scale = np.zeros(n_features), np.ones(n_features)
-    for inner, step in pipeline.steps:
-        one = affine_map(f"{name}__{inner}", step, len(columns))
-        if one.columns is not None:
-            columns, shift, scale = columns[one.columns], shift[one.columns], scale[one.columns]
-        shift = shift + one.shift / scale
-        scale = scale * one.scale
-    return AffineMap(n_features, columns, shift, scale)
+def in_turn(n_features: int, steps: list[tuple[str, Any]]) -> AffineMap:
+    """That of fitted steps with their names, one behind the other."""
+
+    def then(before: AffineMap, step: tuple[str, Any]) -> AffineMap:
+        width = n_features if before.columns is None else len(before.columns)
+        return chained(step[0], before, affine_map(*step, width))
+
+    return reduce(then, steps, unchanged(n_features))
 
 
-def _side_by_side(name: str, step: ColumnTransformer) -> AffineMap:
-    """Parts that each take columns of their own."""
-    taken, maps = columns_of_parts(step), []
+def _of_parts(name: str, step: ColumnTransformer) -> AffineMap:
+    taken, parts = columns_of_parts(step), []
+    counts = np.zeros(step.n_features_in_, dtype=int)
     for inner, part, _ in step.transformers_:
         own = np.array(taken[inner], dtype=np.intp)
         if len(own) and not _drops(part):
             one = affine_map(f"{name}__{inner}", part, len(own))
-            own = own if one.columns is None else own[one.columns]
-            maps.append((own, np.full(len(own), one.shift), np.full(len(own), one.scale)))
-    empty = np.zeros(0, dtype=np.intp), np.zeros(0), np.zeros(0)
-    columns, shift, scale = (np.concatenate(parts) for parts in zip(empty, *maps, strict=True))
-    each, counts = np.unique(columns, return_counts=True)
+            parts.append((own, one))
+            used = one.spelled_out()
+            counts[own[np.union1d(used.columns, np.flatnonzero(used.encoded))]] += 1
     if (counts > 1).any():
         names = getattr(step, "feature_names_in_", np.arange(step.n_features_in_))
         raise ValueError(
             f"`estimator`: step {name!r} of the Pipeline hands columns to several of its parts: "
-            f"{listing(names[each[counts > 1]])}; allowed is one part a column."
+            f"{listing(names[counts > 1])}; allowed is one part a column."
         )
-    return AffineMap(step.n_features_in_, columns, shift, scale)
+    return side_by_side(step.n_features_in_, parts)
+
+
+def _of_categories(encoder: OneHotEncoder) -> AffineMap:
+    """A column for each category, but for those that the encoder leaves out."""
+    columns, categories = [], []
+    left_out = encoder.drop_idx_
+    for column, known in enumerate(encoder.categories_):
+        values = _float64(known)
+        if left_out is not None and left_out[column] is not None:
+            values = np.delete(values, left_out[column])
+        columns.append(np.full(len(values), column, dtype=np.intp))
+        # a gap may be a category, which complete rows never hold
+        categories.append(np.where(np.isnan(values), np.inf, values))
+    n_features = encoder.n_features_in_
+    told, every = np.concatenate(categories), np.ones(n_features, dtype=bool)
+    return AffineMap(n_features, np.concatenate(columns), 0.0, 1.0, told, every)
 
 
 def _drops(part: Any) -> bool:

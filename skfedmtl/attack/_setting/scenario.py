@@ -22,7 +22,7 @@ from skfedmtl._input import (
     take_nodes,
 )
 from skfedmtl._typing import Array
-from skfedmtl.attack._feasible import Limits, Storage
+from skfedmtl.attack._feasible import Limits, Storage, no_limits
 from skfedmtl.attack._setting.aim import Judged, check_pair, check_some_count
 from skfedmtl.attack._setting.measure import Measure
 from skfedmtl.attack._setting.parameters import Parameters
@@ -41,6 +41,7 @@ from skfedmtl.attack._setting.start import (
 from skfedmtl.attack._setting.tables import (
     poisoned_data,
     put_node_column,
+    refuse_words,
     stored_kinds,
     take_rows,
 )
@@ -98,9 +99,22 @@ class Scenario:
 
     @cached_property
     def space(self) -> Space:
-        """Where injected rows may lie."""
-        whole = None if self.limits is None else self.limits.all_whole
-        return Space(self.limits, stored_kinds(self.X, self.parameters.column, whole))
+        """Where injected rows may lie; what an encoder reads stays what it is in a clean row."""
+        limits, encoded = self.limits, self.encoded
+        if encoded.any():
+            if limits is None:
+                limits = no_limits(self.X, self.parameters.column)
+            limits = limits.with_frozen(encoded)
+        whole = None if limits is None else limits.all_whole
+        return Space(limits, stored_kinds(self.X, self.parameters.column, whole))
+
+    @property
+    def encoded(self) -> NDArray[np.bool_]:
+        """Which features an encoder of the victim reads."""
+        n_features = self.clean.X.shape[1]
+        if not self.victim.encodes:
+            return np.zeros(n_features, dtype=bool)
+        return self.victim.affine(n_features).encoded
 
     @property
     def judged_rows(self) -> CleanData | Evaluation:
@@ -219,6 +233,8 @@ def read_scenario(
     rng = np.random.default_rng(seed)
     victim = _unfitted(parameters, seed)
     reader.node_column = parameters.column
+    if victim.encodes:
+        refuse_words(X, parameters.column)
     features, where = _read_rows(reader, X, nodes)
     labels, codes = victim.model._encode(where, n_rows(X, "X"))
     counts = np.bincount(codes, minlength=len(labels))

@@ -17,6 +17,32 @@ def as_rows(X: Any, node_column: Any) -> NDArray[np.float64]:
     return np.asarray(read_features(features), dtype=np.float64)
 
 
+def refuse_words(X: Any, node_column: Any) -> None:
+    """Refuse rows with columns of words, other than that of the nodes."""
+    is_frame = hasattr(X, "iloc")
+    table: Any = X if is_frame else as_table(X)
+    if table.ndim != 2:
+        return
+    names = list(table.columns) if is_frame else list(range(table.shape[1]))
+    columns = (table.iloc[:, j] if is_frame else table[:, j] for j in range(len(names)))
+    wordy = [j for j, column in enumerate(columns) if _holds_words(column)]
+    if node_column is not None and wordy:
+        node = column_position(table, node_column, is_frame)
+        wordy = [j for j in wordy if j != node]
+    if wordy:
+        raise ValueError(
+            f"`X` holds words in column {', '.join(repr(names[j]) for j in wordy)}; rows are "
+            "crafted in numbers, so a OneHotEncoder of the victim must be given numbers too: code "
+            "the words before the attack, by OrdinalEncoder or by "
+            "X[column].astype('category').cat.codes."
+        )
+
+
+def _holds_words(column: Any) -> bool:
+    kind = getattr(column.dtype, "kind", "O")
+    return kind not in "fiubmM" and any(isinstance(value, str) for value in column)
+
+
 def stored_kinds(
     X: Any, node_column: Any, whole: NDArray[np.bool_] | None = None
 ) -> list[np.dtype[Any]]:

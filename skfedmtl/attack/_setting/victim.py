@@ -1,10 +1,11 @@
 """The victim of an attack: an FMTL estimator, alone or behind steps that can be followed.
 
-The steps of a Pipeline, scalers, imputers and transformers of columns, are fitted on the clean rows
-and then frozen. So a row x reaches the estimator as ``(x[columns] - shift) * scale``, once a step,
-and a gradient with respect to what the estimator sees becomes one with respect to x by a product
-with the scales. Everything else of an attack lives in the space of x: the feasible set, the steps,
-the injected rows as they are stored.
+The steps of a Pipeline, scalers, imputers, encoders and transformers of columns, are fitted on the
+clean rows and then frozen. So a row x reaches the estimator as ``(x[columns] - shift) * scale``,
+once a step, and a gradient with respect to what the estimator sees becomes one with respect to x by
+a product with the scales. Everything else of an attack lives in the space of x: the feasible set,
+the steps, the injected rows as they are stored. Columns that an encoder reads stay there what they
+are in a clean row.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -21,7 +23,15 @@ from skfedmtl._input import check_dense
 from skfedmtl._tools.sklearn import Search, last_step
 from skfedmtl._typing import Array
 from skfedmtl._victim import FederatedVictim
-from skfedmtl.attack._setting.affine import AffineMap, affine_map, check_step, kind_of, passes
+from skfedmtl.attack._setting.affine import (
+    affine_map,
+    check_step,
+    encodes,
+    in_turn,
+    kind_of,
+    passes,
+)
+from skfedmtl.attack._setting.maps import AffineMap, Spelled
 
 
 def check_victim(estimator: Any, owner: str) -> None:
@@ -86,6 +96,11 @@ class Victim:
     def steps(self) -> list[Any]:
         return [step for _, step in self._named_steps()]
 
+    @property
+    def encodes(self) -> bool:
+        """Whether a step reads columns as categories."""
+        return any(encodes(step) for step in self.steps)
+
     def _named_steps(self) -> list[tuple[str, Any]]:
         if not self.in_pipeline:
             return []
@@ -108,7 +123,7 @@ class Victim:
             if sample_weight is not None and _requests_weights(step):
                 own["sample_weight"] = sample_weight
             X = _copying(step).fit(X, **own).transform(X)
-        self.model.fit(X, y, nodes=nodes, sample_weight=sample_weight)
+        self.model.fit(_as_dense(X), y, nodes=nodes, sample_weight=sample_weight)
         return self
 
     def fit_behind(
@@ -131,7 +146,7 @@ class Victim:
         X = check_dense(X)
         for step in self.steps:
             X = step.transform(X)
-        return X
+        return _as_dense(X)
 
     def forward(self, X: Array) -> Array:
         """The same for an array without gaps, without validation."""
@@ -147,23 +162,17 @@ class Victim:
         gaps = np.isnan(rows)
         if not self.in_pipeline or not gaps.any():
             return rows
-        columns, shift, scale = self.affine(rows.shape[1])
+        seen = self.affine(rows.shape[1])
+        numbers = ~seen.tells
         filled = np.zeros_like(rows)
-        filled[:, columns] = np.asarray(self.transform(X), dtype=np.float64) / scale + shift
+        told = np.asarray(self.transform(X), dtype=np.float64)[:, numbers]
+        filled[:, seen.columns[numbers]] = told / seen.scale[numbers] + seen.shift[numbers]
+        filled[:, seen.encoded] = seen.fill[seen.encoded]
         return np.where(gaps, filled, rows)
 
-    def columns(self, n_features: int) -> NDArray[np.intp]:
-        """Which of so many columns of users each column of the model is."""
-        columns: NDArray[np.intp] = np.arange(n_features)
-        for one in self._maps:
-            columns = columns if one.columns is None else columns[one.columns]
-        return columns
-
-    def affine(self, n_features: int) -> tuple[NDArray[np.intp], Array, Array]:
-        """(columns, shift, scale): the model sees ``(X[:, columns] - shift) * scale``."""
-        columns = self.columns(n_features)
-        scale = self.pull_back(np.ones(len(columns)))[columns]
-        return columns, -self.forward(np.zeros((1, n_features)))[0] / scale, scale
+    def affine(self, n_features: int) -> Spelled:
+        """What the model sees of so many columns of users."""
+        return in_turn(n_features, self._named_steps()).spelled_out()
 
     def pull_back(self, gradient: Array) -> Array:
         """From a gradient with respect to the model's rows to one with respect to the users'."""
@@ -187,6 +196,12 @@ def unfitted(estimator: Any, node_column: Any, tol: Any, seed: int) -> Victim:
     if victim.model.random_state is None:
         victim.model.set_params(random_state=seed)
     return victim
+
+
+def _as_dense(X: Any) -> Any:
+    """What encoders may have made sparse; the numbers are the same."""
+    is_sparse: bool = issparse(X)
+    return X.toarray() if is_sparse else X
 
 
 def _copying(step: Any) -> Any:
