@@ -38,10 +38,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
-        without indicators, OneHotEncoder of numbers without `min_frequency` and
-        `max_categories`, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
-        that hands no column to two of its parts. A fitted search stands for its
-        `best_estimator_`, which a clone of the attack holds in its place.
+        without indicators, OneHotEncoder of numbers, ``"passthrough"`` or None, or a Pipeline or
+        ColumnTransformer of such that hands no column to two of its parts. A fitted search stands
+        for its `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -221,11 +220,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
 
     The steps of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
     means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
-    scaled. Gaps that an imputer fills count as what it puts there; crafted rows have none. Columns
-    that an encoder reads are frozen: a row has the categories of the clean row that it was drawn
-    from. For categories that are chosen, make columns of zeros and ones before, and name them in
-    `one_hot_groups`. A fitted Pipeline that is called by itself takes rows without the node column,
-    and their nodes as `nodes`; its `decision_function` and `score` need metadata routing for that.
+    scaled. Gaps that an imputer fills count as what it puts there; crafted rows have none. What an
+    encoder reads is frozen. A fitted Pipeline that is called by itself takes rows without the node
+    column, and their nodes as `nodes`; its `decision_function` and `score` need metadata routing.
 
     An injected row weighs as much as the clean rows of its node do on average, whatever row it was
     drawn from: `budget` is a share of the rows and of their weight alike, the unit of the weights

@@ -17,10 +17,9 @@ class RandomPoisoner(BasePoisoner):
     estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
-        without indicators, OneHotEncoder of numbers without `min_frequency` and
-        `max_categories`, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
-        that hands no column to two of its parts. A fitted search stands for its
-        `best_estimator_`, which a clone of the attack holds in its place.
+        without indicators, OneHotEncoder of numbers, ``"passthrough"`` or None, or a Pipeline or
+        ColumnTransformer of such that hands no column to two of its parts. A fitted search stands
+        for its `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -118,10 +117,9 @@ class LabelFlipPoisoner(BasePoisoner):
     estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
-        without indicators, OneHotEncoder of numbers without `min_frequency` and
-        `max_categories`, ``"passthrough"`` or None, or a Pipeline or ColumnTransformer of such
-        that hands no column to two of its parts. A fitted search stands for its
-        `best_estimator_`, which a clone of the attack holds in its place.
+        without indicators, OneHotEncoder of numbers, ``"passthrough"`` or None, or a Pipeline or
+        ColumnTransformer of such that hands no column to two of its parts. A fitted search stands
+        for its `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5

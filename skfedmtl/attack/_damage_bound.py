@@ -85,8 +85,7 @@ class DamageBound(DocLinkMixin, WithVictim):
     ----------
     estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim, without `class_weight`. A Pipeline ends in one of the two; its other steps are
-        those that `PoisoningAttacker` allows. A fitted search stands for its
-        `best_estimator_`.
+        those that `PoisoningAttacker` allows. A fitted search stands for its `best_estimator_`.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
         Through which nodes: the targets themselves, other nodes only, or any.
     target_nodes : float in (0, 1] or array-like of labels, default=0.5
@@ -164,15 +163,10 @@ class DamageBound(DocLinkMixin, WithVictim):
     Notes
     -----
     Attacks that are limited further, in their features or their targets, are within the bound as
-    well. It is about the clean rows that were fitted to, in the victim's loss: nothing is said of
-    held-out rows or of wrong classes. A victim of more than two classes has one model a class, and
-    H and the bound are sums over them.
-
-    Behind an encoder a row tells one category of each column at most, by a 1: all such rows lie in a
-    ball of the squared radius and a one for each of these columns, whose rows the bound is of.
-
-    A bound of more rows holds for fewer: the less of those of `budget` and of half as many rows
-    again is taken.
+    well. It is about the clean rows that were fitted to, in the victim's loss: not held-out rows or
+    wrong classes. A victim of more than two classes has a model a class, H and the bound are sums
+    over them. Behind encoders the bound is of rows whose squared norm is larger by one a column
+    that they read. Of the bounds for `budget` and for half as many rows again the less is taken.
 
     References
     ----------
@@ -398,19 +392,14 @@ def _settings_of(scenario):
 
 def _injection(scenario):
     """What the sources may inject."""
-    clean, victim, threat = scenario.clean, scenario.victim, scenario.threat
+    clean, threat = scenario.clean, scenario.threat
     injects = threat.counts > 0
     sources, counts = threat.sources[injects], threat.counts[injects]
     share = counts / (counts + np.bincount(clean.codes)[sources])
     low = high = np.zeros(len(sources))
     if not scenario.parameters.is_classification:
         low, high = target_ranges(clean, sources)
-    seen = victim.affine(clean.X.shape[1])
-    # of an encoded column at most one category is told, by a 1: those rows lie in this ball too
-    n_told = len(np.unique(seen.columns[seen.tells]))
-    radii = scenario.radii(sources)
-    if n_told:
-        radii = np.sqrt(np.square(radii) + n_told)
+    seen, radii = scenario.victim.affine(clean.X.shape[1]), scenario.radii_behind(sources)
     return Injection(sources, share, radii, low, high, seen.shift, seen.scale)
 
 

@@ -169,6 +169,15 @@ class Scenario:
         """Of the balls that rows of these nodes stay in."""
         return radii_of(self.parameters.radius, self.clean, codes, Storage(self.space.kinds))
 
+    def radii_behind(self, codes: NDArray[np.int64]) -> Array:
+        """Of balls that hold the same rows where an encoder's columns stand in place of its codes.
+
+        Of those of one code at most one is 1, the others are 0.
+        """
+        radii, seen = self.radii(codes), self.victim.affine(self.clean.X.shape[1])
+        n_told = len(np.unique(seen.columns[seen.tells]))
+        return np.hypot(radii, np.sqrt(n_told)) if n_told else radii
+
     def lay_out(self, start: Start) -> Injected:
         """Rows as they are stored."""
         stored = start.feasible.store(start.X)
