@@ -34,6 +34,7 @@ from skfedmtl._model import PrimalLoss, ProximalResponse, Relationship, row_alge
 from skfedmtl._protocol import NodeTable
 from skfedmtl._solvers.anderson import Anderson
 from skfedmtl._solvers.iteration import relaxation_of
+from skfedmtl._solvers.many_parts import MANY, ManyCurved
 from skfedmtl._typing import Array
 
 _MEMORY, _RIDGE = 40, 1e-14  #: of the extrapolation: all steps of a usual solution
@@ -171,6 +172,10 @@ def _parts(nodes: NodeTable, solved: Solved, gram: Callable[[int], Array], tol: 
     scale, softness = solved.stiffness(nodes)
     if softness == 0.0:
         return _OnMargin(nodes, scale, solved.rho)
+    if len(nodes) >= MANY and nodes.is_wide and tol >= _ROUGH:
+        strength = np.square(scale) * nodes.squared_norm / solved.rho
+        if 1.0 + float(strength.max()) < _LOST_IN_SINGLE:
+            return ManyCurved(nodes, scale, solved.rho, strength > tol * _NEGLIGIBLE)
     return _Curved(nodes, scale, solved.rho, gram, tol)
 
 
