@@ -14,6 +14,7 @@ from functools import cached_property, update_wrapper
 from typing import Any
 
 import numpy as np
+from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -49,7 +50,14 @@ def call_each(
         Calls at a time, as in joblib.
     **options
         Others of `joblib.Parallel`.
+
+    Returns
+    -------
+    results : list, or generator where one is asked for and the backend has them
     """
+    backend, _ = get_active_backend()
+    if not getattr(backend, "supports_return_generator", False):
+        options.pop("return_as", None)  # on ray and Spark all results come in the end
     shared = Shared(common)
     named = delayed(_WithShared(function))
     return Parallel(n_jobs=n_jobs, **options)(named(shared, *one) for one in own)
