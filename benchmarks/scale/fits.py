@@ -1,7 +1,7 @@
 """Bytes that 12 restarts of an attack send to their workers, and the seconds they take.
 
 Made rows of 20 nodes, 4,000 of 30 features (1 MB) and ten times as many; half of the nodes are
-attacked through themselves, ten steps a restart. Two workers: processes of loky, and of a dask
+attacked through themselves, five steps a restart. Two workers: processes of loky, and of a dask
 cluster on this machine, each with one thread.
 
 How to read the table
@@ -9,13 +9,14 @@ How to read the table
     sent       MB: to loky's processes through their pipes, beside what they map from shared memory;
                on dask what the client sends, and workers to each other
     x data     sent, as a multiple of the data
-    seconds    of the second fit, when the workers are there
-    x one      seconds, as a multiple of those of one process
+    seconds    of the second fit, when the workers are there, by the clock
+    CPU        seconds of all processes in the same time
+    x one      CPU, as a multiple of that of one process
     equal      whether rows and history have the bits of one process
 
     python benchmarks/scale/fits.py [--output DIR] [--rows N ...] [--max-iter N]
 
-It needs dask's distributed.
+It needs dask's distributed, which brings psutil.
 """
 
 import contextlib
@@ -43,6 +44,7 @@ COLUMNS = {
     "sent": ".2f",
     "x data": ".2f",
     "seconds": ".1f",
+    "CPU": ".1f",
     "x one": ".2f",
     "equal": "s",
 }
@@ -111,14 +113,23 @@ WHERE = {"one process": on_one, "loky": on_loky, "dask": on_dask}
 
 
 def measure(where, rows, max_iter):
-    """Bytes, seconds and the attacker of a second fit."""
+    """Bytes, seconds by the clock and of all processes, and the attacker of a second fit."""
     n_jobs = None if where == "one process" else N_WORKERS
     with WHERE[where]() as so_far:
         attack(rows, 1, n_jobs)
-        before, start = so_far(), time.perf_counter()
+        before, used, start = so_far(), cpu_seconds(), time.perf_counter()
         fitted = attack(rows, max_iter, n_jobs)
         seconds = time.perf_counter() - start
-        return so_far() - before, seconds, fitted
+        return so_far() - before, seconds, cpu_seconds() - used, fitted
+
+
+def cpu_seconds():
+    """Of this process and all that it has started."""
+    import psutil
+
+    here = psutil.Process()
+    each = [process.cpu_times() for process in (here, *here.children(recursive=True))]
+    return sum(times.user + times.system for times in each)
 
 
 def is_equal(one, other):
@@ -131,7 +142,7 @@ def main(argv=None):
     """Attack, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
     parser.add_argument("--rows", type=at_least_one, nargs="+", default=[4_000, 40_000])
-    parser.add_argument("--max-iter", type=at_least_one, default=10)
+    parser.add_argument("--max-iter", type=at_least_one, default=5)
     arguments = parser.parse_args(argv)
     table = []
     for n_rows in arguments.rows:
@@ -140,8 +151,8 @@ def main(argv=None):
         one = None
         for where in WHERE:
             print(f"{n_rows} rows, {where} ...", file=sys.stderr, flush=True)
-            sent, seconds, fitted = measure(where, made, arguments.max_iter)
-            one = (seconds, fitted) if one is None else one
+            sent, seconds, used, fitted = measure(where, made, arguments.max_iter)
+            one = (used, fitted) if one is None else one
             row = {
                 "where": where,
                 "rows": n_rows,
@@ -149,7 +160,8 @@ def main(argv=None):
                 "sent": sent / 1e6,
                 "x data": sent / data,
                 "seconds": seconds,
-                "x one": seconds / one[0],
+                "CPU": used,
+                "x one": used / one[0],
                 "equal": "yes" if is_equal(fitted, one[1]) else "no",
             }
             table.append(row)
