@@ -14,6 +14,7 @@ MODULES = (
     "skfedmtl.datasets",
     "skfedmtl.defense",
     "skfedmtl.federation",
+    "skfedmtl.federation.flower",
     "skfedmtl.inspection",
     "skfedmtl.metrics",
     "skfedmtl.model_selection",

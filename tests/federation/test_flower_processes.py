@@ -114,7 +114,7 @@ STRANGER = "flower-supernode --superlink 127.0.0.1:8000 --port 9099 --max-retrie
             "Failed to activate SuperNode",
         ),
         ("--root-certificates superlink.pem", "All SuperNodes must be registered"),
-        ("--insecure", "Failed to initialize the connection|could not|Exit Code"),
+        ("--insecure", "Failed to initialize the connection"),
     ],
 )
 def test_strangers_are_turned_away(options, reason, commands):
@@ -122,7 +122,7 @@ def test_strangers_are_turned_away(options, reason, commands):
     before = len(commands.said())
     make_key = 'test -f stranger.key || ssh-keygen -q -t ecdsa -b 384 -N "" -f stranger.key\n'
     assert commands.run(f"{make_key}timeout 60 {STRANGER}{options}", 90) not in (0, 124)
-    assert re.search(reason, commands.said()[before:])
+    assert reason in commands.said()[before:]
 
 
 def test_plain_http_has_no_answer(commands):
