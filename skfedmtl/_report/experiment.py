@@ -2,7 +2,7 @@
 
 A repetition is a split into training and test rows, a draw of target nodes, the models without an
 attack, six attacks on those targets, and what no attack exceeds. Any number of processes gives the
-same numbers.
+same numbers, but for bounds whose seconds were over.
 """
 
 import time

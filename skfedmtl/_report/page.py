@@ -38,13 +38,14 @@ h1 { font-size: 1.6rem; line-height: 1.25; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 p, li { max-width: 46rem; }
 .soft { color: var(--soft); font-size: .92rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; position: relative; left: 50%; transform: translateX(-50%);
+  width: fit-content; min-width: 100%; max-width: min(100vw - 2rem, 84rem); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; white-space: pre; overflow-wrap: normal; }
 th { vertical-align: bottom; font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }
-td:first-child { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 8rem; }
+td:first-child { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 6rem; }
 .words th, .words td { text-align: left; }
 .words td:nth-child(3), .words td:nth-child(4) { white-space: pre-wrap; min-width: 11rem; }
 tbody tr:nth-child(even) { background: var(--band); }
@@ -55,9 +56,11 @@ pre { padding: .7rem; background: var(--band); white-space: pre-wrap; font-size:
   :root { --ink: #000000; --soft: #444444; --line: #bbbbbb; --paper: #ffffff; --band: #f4f4f4; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   .wide, figure { overflow: visible; }
+  .wide { left: 0; transform: none; max-width: none; }
   img { min-width: 0; }
-  table { font-size: 8pt; }
-  th, td { padding: .15rem .4rem; }
+  table { font-size: 7pt; }
+  th, td { padding: .15rem .2rem; white-space: pre-wrap; }
+  td:first-child { min-width: 3.5rem; }
   section, figure, tr { break-inside: avoid; }
 }
 """
@@ -108,7 +111,7 @@ def page(
             "Make it again",
             f"<pre>{_text(call)}</pre>"
             f'<p class="soft">skfedmtl {_text(version("skfedmtl"))}, seed {plan.settings.seed}. '
-            "The seconds aside, the numbers do not depend on the number of processes.</p>",
+            f"{_same_numbers(results)}</p>",
         ),
     ]
     text = (
@@ -119,6 +122,16 @@ def page(
         + "\n</body>\n</html>\n"
     )
     return text.encode("utf-8", "backslashreplace")
+
+
+def _same_numbers(results: Sequence[Result]) -> str:
+    """What another number of processes would change: how far a bound comes in its time."""
+    if any(result.stopped for result in results):
+        return (
+            "The seconds and the certified bounds, whose time was over, aside, the numbers do not "
+            "depend on the number of processes."
+        )
+    return "The seconds aside, the numbers do not depend on the number of processes."
 
 
 def _text(value: Any) -> str:

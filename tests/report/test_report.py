@@ -208,7 +208,9 @@ def test_bounds_that_ran_out_of_seconds_say_so_and_hold(tmp_path, capsys):
     assert main(arguments(tmp_path, *late)) == 0
     note = "bounds: the 1e-09 seconds were over (direct and hybrid); what is certified holds"
     assert note in capsys.readouterr().out
-    assert note in (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert note in text
+    assert "The seconds and the certified bounds, whose time was over, aside, the numbers" in text
     losses = select(read(tmp_path), metric="root_loss", level="aggregate")
     for attack in ("direct", "hybrid"):
         kinds = {row["kind"]: row["mean"] for row in select(losses, attack=attack)}
@@ -300,6 +302,7 @@ def test_intervals_of_nodes_are_those_of_resampled_rows(tmp_path):
     for row in rows:
         assert 0.0 <= float(row["low"]) <= row["mean"] <= float(row["high"])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ". The seconds aside, the numbers do not depend on" in page
     assert f"{found[0]:.2f} to {found[1]:.2f}" in page
     assert all(row["low"] == "" for row in read(tmp_path))
 
