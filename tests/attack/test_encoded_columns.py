@@ -268,6 +268,28 @@ def test_a_bound_holds_of_rows_beside_codes(estimator):
     assert attack.fit(X, y, nodes=nodes).objective_ <= bound.upper_bound_
 
 
+def test_the_ball_of_a_bound_holds_what_an_encoder_tells():
+    X, y, nodes = table()
+    step = ColumnTransformer(
+        [("numbers", "passthrough", NUMBERS), ("codes", OneHotEncoder(), ["sex", "ward"])]
+    )
+    attack = PoisoningAttacker(behind(step), target_nodes=[0], radius=30.0, random_state=0)
+    scenario = attack._read(X, y, nodes, None).with_fitted_victim()
+    rng = np.random.default_rng(0)
+    rows = np.zeros((200, 5))
+    rows[:, 2] = rng.choice(WARDS, 200)
+    rows[:, 3] = rng.integers(0, 2, 200)
+    angle = rng.uniform(0.0, 2.0 * np.pi, 200)
+    left = np.sqrt(900.0 - np.square(rows).sum(axis=1))
+    rows[:, 0] = left * np.cos(angle)
+    rows[:, 1] = left * np.sin(angle)
+    (radius,) = scenario.radii_behind(np.zeros(1, dtype=int))
+    lengths = np.linalg.norm(scenario.victim.forward(rows), axis=1)
+    assert_allclose(radius, np.sqrt(900.0 + 2.0))
+    assert (lengths <= radius).all()
+    assert lengths.max() > np.sqrt(900.0 - WARDS[0] ** 2 + 2.0) - 1e-9
+
+
 # -- refusals -----------------------------------------------------------------------------
 
 
