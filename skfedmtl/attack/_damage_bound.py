@@ -1,7 +1,8 @@
 """Certified damage as an estimator."""
 
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
+from itertools import product
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,7 +17,7 @@ from skfedmtl.attack._bound import (
     Clock,
     Injection,
     Setting,
-    damage_bound,
+    bound_of_times,
     damage_cap,
     regions,
     with_gap,
@@ -345,9 +346,9 @@ class DamageBound(DocLinkMixin, WithVictim):
         """The least bound of every model of the victim; of the first that of its own budget."""
         tol, widest = scenario.parameters.tol, scenario.parameters._replace(radius="max")
         norms = replace(scenario, parameters=widest).radii(settings[0].injection.codes)
+        each = product(range(len(settings)), _TIMES)
         common = settings, norms, self.max_iter, tol
-        each = ((place, times) for place in range(len(settings)) for times in _TIMES)
-        done = call_each(_bound, common, each, n_jobs=self.n_jobs)
+        done = call_each(bound_of_times, common, each, n_jobs=self.n_jobs)
         for at, (_, stopped) in enumerate(done):  # in other processes clocks were copies
             settings[at // len(_TIMES)].clock.stopped |= stopped
         found = [bound for bound, _ in done]
@@ -401,12 +402,6 @@ def _injection(scenario):
         low, high = target_ranges(clean, sources)
     seen, radii = scenario.victim.affine(clean.X.shape[1]), scenario.radii_behind(sources)
     return Injection(sources, share, radii, low, high, seen.shift, seen.scale)
-
-
-def _bound(settings, norms, max_iter, tol, place, times):
-    setting = settings[place].with_times(times, norms)
-    setting = setting._replace(model=deepcopy(setting.model))  # which remembers common parts
-    return with_gap(damage_bound(setting, max_iter, tol), setting, tol), setting.clock.stopped
 
 
 def _cap(setting, tol):

@@ -4,6 +4,7 @@ from skfedmtl.attack._bound.bound import damage_bound, damage_cap
 from skfedmtl.attack._bound.clock import Clock
 from skfedmtl.attack._bound.gap import with_gap
 from skfedmtl.attack._bound.injection import Injection
+from skfedmtl.attack._bound.one import bound_of_times
 from skfedmtl.attack._bound.regions import regions
 from skfedmtl.attack._bound.setting import Bound, Setting
 
@@ -12,6 +13,7 @@ __all__ = [
     "Clock",
     "Injection",
     "Setting",
+    "bound_of_times",
     "damage_bound",
     "damage_cap",
     "regions",
