@@ -106,8 +106,8 @@ class FederatedNode:
         single rows gives them away.
     max_exchanges : int or None, default=300
         Answers that the node gives in all, whatever number of fits they serve: what a server can
-        find out grows with their number. With ``state_dir`` they are counted over processes. None:
-        any number.
+        find out grows with their number. With ``state_dir`` they are counted over processes,
+        whatever rows these have. None: any number.
     max_row_norm : float or None, default=None
         No row may be longer, its constant feature included. None: any.
     state_dir : path or None, default=None
@@ -304,6 +304,7 @@ state_dir, random_state
     def _keep_in(self, folder: str | os.PathLike[str], rows: bytes) -> None:
         """Keep the state in this folder, and go on from what it holds of the same rows."""
         self._file = StateFile(folder, rows)
+        self._count = self._file.n_answers()
         self._go_on(self._file.read())
 
     def handle(self, message: bytes) -> bytes:

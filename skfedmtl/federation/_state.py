@@ -65,6 +65,11 @@ class StateFile:
         node = {name: value for name, value in arrays.items() if name not in _OWN}
         return Kept(int(arrays["exchange"]), int(arrays["count"]), arrays["answer"].tobytes(), node)
 
+    def n_answers(self) -> int:
+        """How many were given from this folder, whatever rows they were of."""
+        # else a row that is changed would let a server ask as often again about the others
+        return int(self._arrays()["count"]) if self._path.exists() else 0
+
     def _arrays(self) -> dict[str, Any]:
         """What lies in the file; one that cannot be read is left to its owner."""
         try:

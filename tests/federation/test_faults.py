@@ -226,6 +226,19 @@ def test_a_doubled_message_has_the_same_answer_and_an_old_one_none(node):
     assert ask(node, Weights(ZEROS), exchange=9, known=7) == Refusal(Code.FORGOTTEN)
 
 
+def test_a_changed_row_does_not_start_the_count_anew(tmp_path):
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    hello = Hello(float(list(LOSSES).index("hinge")), False)
+    answers = []
+    for exchange in range(1, 5):
+        X[0] += 1.0
+        y = np.sign(X[:, 1])
+        node = FederatedNode(X, y, loss="hinge", max_exchanges=3, state_dir=tmp_path)
+        answers.append(ask(node, hello, exchange=exchange))
+    assert not any(isinstance(answer, Refusal) for answer in answers[:3])
+    assert answers[3] == Refusal(Code.MANY_EXCHANGES)
+
+
 def test_a_node_answers_so_many_times_in_all(tmp_path):
     """Over fits, and over processes where the state is kept; the last answer may be lost."""
     X = np.random.default_rng(0).normal(size=(25, 2))
