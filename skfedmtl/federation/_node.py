@@ -350,7 +350,6 @@ state_dir, random_state
         if kept is not None:
             self._node.restore(kept.node)
             self._last = self._known = kept.exchange
-            self._count = kept.n_answers
             self._answer = kept.answer
 
     def _keep(self, exchange: int, answer: Any) -> bytes:
