@@ -1,6 +1,7 @@
 """What users hand over, read in one place each: rows, nodes, labels, targets, weights, tables."""
 
 from skfedmtl._input.features import oddly_scaled, read_features
+from skfedmtl._input.joined import JoinedRows
 from skfedmtl._input.labelled import (
     in_order,
     is_labelled,
@@ -37,6 +38,7 @@ from skfedmtl._input.targets import one_column, read_targets, read_truth, refuse
 __all__ = [
     "LARGEST_WHOLE",
     "MAX_DENSE_NODES",
+    "JoinedRows",
     "as_labels",
     "as_table",
     "as_unique_labels",
