@@ -72,7 +72,8 @@ def _moments(X: Any) -> tuple[Array, Array]:
     """Mean and standard deviation of every column."""
     n, d = X.shape
     mean = np.asarray(X.mean(axis=0)).ravel()
-    if not issparse(X):
+    is_sparse: bool = issparse(X)
+    if not is_sparse:
         squares = np.zeros(d)
         for some in row_algebra.chunks(n, d):  # no second table
             part = X[some] - mean
