@@ -72,8 +72,7 @@ def _moments(X: Any) -> tuple[Array, Array]:
     """Mean and standard deviation of every column."""
     n, d = X.shape
     mean = np.asarray(X.mean(axis=0)).ravel()
-    is_sparse: bool = issparse(X)
-    if not is_sparse:
+    if not issparse(X):
         squares = np.zeros(d)
         for some in row_algebra.chunks(n, d):  # no second table
             part = X[some] - mean

@@ -200,12 +200,12 @@ class Scenario:
         X, nodes = self._as_seen(self.X, self.features, self.where)
         added = self._as_seen(injected.X, injected.features, self.labels[injected.codes])
         poisoned = _unfitted(self.parameters, self.seed)
-        own = self.weight if self.is_weighted else None
+        own, weight = (self.weight if self.is_weighted else None), self.weights_of(injected)
         if self._is_plain(X) and len(injected.y):
-            more = injected.X, injected.y, injected.codes, self.weights_of(injected)
+            more = injected.X, injected.y, injected.codes, weight
             return poisoned.fit_joined(self.victim, (X, self.y, nodes, own), more)
         data = poisoned_data((X, self.y, nodes), (added[0], injected.y, added[1]))
-        weight = None if own is None else np.concatenate([own, self.weights_of(injected)])
+        weight = None if own is None else np.concatenate([own, weight])
         return poisoned.fit_behind(self.victim, data.X, data.y, data.nodes, weight)
 
     def _is_plain(self, X: Any) -> bool:
