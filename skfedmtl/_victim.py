@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._model import Loss
-from skfedmtl._protocol import FederatedProblem, Solution
-from skfedmtl._tools.task import Task
+from skfedmtl._protocol import FederatedProblem
 from skfedmtl._typing import Array
 
 
@@ -36,20 +35,6 @@ class FederatedVictim(Protocol):
 
     def _check_fit(self, X: Any, y: Any, nodes: Any, sample_weight: Any) -> tuple[Any, ...]:
         """Checked rows (n, d), targets (n,), labels (m,), positions among them and weights (n,)."""
-
-    def _fit_checked(
-        self,
-        X: Any,
-        y: Any,
-        labels: NDArray[Any],
-        codes: NDArray[np.int64],
-        sample_weight: Array,
-        begin: Callable[[int], Task],
-    ) -> list[Solution]:
-        """Fit to rows that have been checked; solutions, one a model."""
-
-    def _warn_if_short(self, solutions: list[Solution], X: Any) -> None:
-        """Warn where one ended by its number of rounds."""
 
     def _check_predict(self, X: Any, nodes: Any) -> tuple[Any, NDArray[np.int64]]:
         """Checked rows (n, d), and the positions of their nodes."""

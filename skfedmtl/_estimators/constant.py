@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from skfedmtl._model import row_algebra
 from skfedmtl._protocol import FederatedProblem, Solution
@@ -72,7 +71,7 @@ def _moments(X: Any) -> tuple[Array, Array]:
     """Mean and standard deviation of every column."""
     n, d = X.shape
     mean = np.asarray(X.mean(axis=0)).ravel()
-    if not issparse(X):
+    if isinstance(X, np.ndarray):
         squares = np.zeros(d)
         for some in row_algebra.chunks(n, d):  # no second table
             part = X[some] - mean

@@ -1,7 +1,6 @@
 """What users hand over, read in one place each: rows, nodes, labels, targets, weights, tables."""
 
 from skfedmtl._input.features import oddly_scaled, read_features
-from skfedmtl._input.joined import JoinedRows
 from skfedmtl._input.labelled import (
     in_order,
     is_labelled,
@@ -38,7 +37,6 @@ from skfedmtl._input.targets import one_column, read_targets, read_truth, refuse
 __all__ = [
     "LARGEST_WHOLE",
     "MAX_DENSE_NODES",
-    "JoinedRows",
     "as_labels",
     "as_table",
     "as_unique_labels",

@@ -199,19 +199,12 @@ class Scenario:
         """A victim fitted to clean and injected rows, behind the steps of the clean one."""
         X, nodes = self._as_seen(self.X, self.features, self.where)
         added = self._as_seen(injected.X, injected.features, self.labels[injected.codes])
-        poisoned = _unfitted(self.parameters, self.seed)
-        own, weight = (self.weight if self.is_weighted else None), self.weights_of(injected)
-        if self._is_plain(X) and len(injected.y):
-            more = injected.X, injected.y, injected.codes, weight
-            return poisoned.fit_joined(self.victim, (X, self.y, nodes, own), more)
         data = poisoned_data((X, self.y, nodes), (added[0], injected.y, added[1]))
-        weight = None if own is None else np.concatenate([own, weight])
+        weight = None
+        if self.is_weighted:
+            weight = np.concatenate([self.weight, self.weights_of(injected)])
+        poisoned = _unfitted(self.parameters, self.seed)
         return poisoned.fit_behind(self.victim, data.X, data.y, data.nodes, weight)
-
-    def _is_plain(self, X: Any) -> bool:
-        """Whether rows are numbers that a model, alone, takes as they are: a table need no copy."""
-        is_alone = not self.victim.in_pipeline and self.parameters.column is None
-        return is_alone and type(X) is np.ndarray and X.dtype == np.float64
 
     def _as_seen(self, X: Any, features: Any, where: Any) -> tuple[Any, Any]:
         """Rows and nodes as a victim is given them: a Pipeline would change a node column."""

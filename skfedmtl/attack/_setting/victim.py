@@ -19,9 +19,8 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skfedmtl._input import JoinedRows, check_dense
+from skfedmtl._input import check_dense
 from skfedmtl._tools.sklearn import Search, last_step
-from skfedmtl._tools.task import NO_TASK
 from skfedmtl._typing import Array
 from skfedmtl._victim import FederatedVictim
 from skfedmtl.attack._setting.affine import (
@@ -136,22 +135,6 @@ class Victim:
             frozen = deepcopy(list(clean.estimator.steps[:-1]))
             self.estimator.set_params(steps=[*frozen, self.estimator.steps[-1]])
         self.model.fit(self.transform(X), y, nodes=nodes, sample_weight=sample_weight)
-        return self
-
-    def fit_joined(self, clean: Victim, given: tuple[Any, ...], added: tuple[Any, ...]) -> Victim:
-        """`fit_behind` of a model alone, to rows as given and others behind them, none copied.
-
-        `given` are X, y, nodes and weights, `added` X, y, the positions of their nodes and weights.
-        """
-        model = self.model
-        model._hold_scale_of(clean.model)
-        X, y, labels, codes, weight = model._check_fit(*given)
-        y, codes, weight = (
-            np.concatenate(pair) for pair in zip((y, codes, weight), added[1:], strict=True)
-        )
-        rows = JoinedRows(X, np.asarray(added[0], dtype=np.float64))
-        solutions = model._fit_checked(rows, y, labels, codes, weight, lambda n_rounds: NO_TASK)
-        model._warn_if_short(solutions, rows)
         return self
 
     def influence(self, targets: NDArray[np.int64]) -> Array:
