@@ -49,6 +49,7 @@ _STEPS = 40
 _TRIALS = 20  #: lengths of a step
 _ENOUGH = 0.1  #: ends when no more than this share of what was gained is left to gain
 _NOTHING = 1e-15  #: or when rounding hides what is left
+_HIDDEN = 1e-14  #: of values, a difference that may be rounding's
 _NOISE = 1e-12  #: what rounding may move a value by, as a share of it
 _RIDGE_GROWTH = 100.0  #: of the ridge where the bound is no longer convex
 _DAMPING_DECAY = 0.25  #: what a step that fell as promised leaves of the damping
@@ -100,6 +101,16 @@ def combine(
     """
     mixture = _Mixture(relationship, V, answers, modulus)
     return _newton(mixture) if free else _interior_point(mixture)
+
+
+def is_as_good(
+    relationship: Relationship, V: Array, answers: Answers, one: Array, other: Array
+) -> bool:
+    """Whether rounding hides how much weights are worse than others; of losses that are linear."""
+    mixture = _Mixture(relationship, V, answers, 0.0)
+    values = [mixture.evaluate(t) for t in (one, other)]
+    size = sum(abs(response.value) for _, response in values)
+    return values[0][0] <= values[1][0] + _HIDDEN * size
 
 
 class _Mixture:

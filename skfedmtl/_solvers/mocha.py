@@ -47,13 +47,14 @@ from skfedmtl._protocol import (
     Solution,
     Watch,
 )
-from skfedmtl._solvers.bundle import Answers, combine
+from skfedmtl._solvers.bundle import Answers, combine, is_as_good
 from skfedmtl._solvers.progress import Log
 from skfedmtl._solvers.schedule import Draws, Schedule, heard
 from skfedmtl._typing import Array
 
 _BRAVER, _WARIER = 1.0 / 1.3, 1.3  #: change of a node's curvature after a good, a poor answer
 _CUTTING = (1e-3, 1e-9)  #: shares of the curvature left in rounds that cut, in turn,
+_BLUNT = 1e-5  #: gap below which the bound may tell answers no more apart
 _CUTTING_GAP, _SLOW = 1e-3, 0.8  #: below this gap, or when two rounds left more of it than this
 _BLOCKS_A_WORKER = 2
 _NOISE = 1e-13  #: of the largest inner product of a node: what rounding may have spoilt
@@ -97,6 +98,8 @@ class MochaSolver:
                 kept.add(which, answers)
                 points.add(which, server.response.W, curvature, answers)
                 t = kept.combine(server.relationship)
+                if log.best.meets(_BLUNT):
+                    t = kept.or_newest(server.relationship, which, t)
                 kept.settle(t)
                 nodes.settle(Mixture(t))
                 server.set_moments(kept.V.copy())
@@ -217,6 +220,18 @@ class KeptAnswers:
         """The best weights of the kept answers."""
         known = self._known()
         return combine(relationship, self.V, known, modulus=self._modulus, free=self._free)
+
+    def or_newest(self, relationship: Any, which: NDArray[np.intp], t: Array) -> Array:
+        """These weights, or the newest answers whole, if the bound cannot tell them apart.
+
+        Near the optimum of a loss with a kink the bound is flat where weights still have digits to
+        win, which nodes find by themselves.
+        """
+        if self._modulus > 0.0:
+            return t
+        newest = np.zeros_like(t)
+        newest[which, -1] = 1.0
+        return newest if is_as_good(relationship, self.V, self._known(), newest, t) else t
 
     def _known(self) -> Answers:
         """The answers, their inner products no smaller than rounding allows."""
