@@ -155,7 +155,7 @@ def test_more_than_two_classes():
 @pytest.mark.parametrize(("loss", "kind"), [(LogCosh, FMTLRegressor), (Logistic, FMTLClassifier)])
 def test_attacks_climb_it(loss, kind):
     X, y, nodes = make_rows(kind, sizes=(8, 6))
-    attacker = climber(kind(loss=loss()), target_nodes=[0], random_state=0, max_iter=3)
+    attacker = climber(kind(loss=loss()), target_nodes=[0], random_state=0, max_iter=2)
     attacker.fit(X, y, nodes=nodes)
     assert attacker.objective_ > attacker.objective_history_[0]
     if kind is FMTLClassifier or IS_LONG:
@@ -163,7 +163,7 @@ def test_attacks_climb_it(loss, kind):
 
 
 def test_bounds_of_it():
-    X, y, nodes = make_rows(FMTLRegressor)
+    X, y, nodes = make_rows(FMTLRegressor, sizes=(8, 6))
     threat = {"target_nodes": [0], "random_state": 0}
     own, peer = (
         DamageBound(FMTLRegressor(loss=loss, fit_intercept=False), max_iter=8, **threat)
