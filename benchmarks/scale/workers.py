@@ -2,12 +2,14 @@
 
 Made nodes, 20 rows of 50 features each, in Parquet files of whole nodes, which the script writes
 to a folder of its own; lambda1 = lambda2 = 1e-3, the relationship learned, the hinge, to a relative
-gap of 1e-2. A cluster of 2 processes on this machine, one thread each, stands for one of several:
+gap of 1e-2. A cluster of processes on this machine, one thread each, stands for one of several:
 what travels between them is the same, what it costs is not. Every fit has a process of its own.
+The figure has the seconds over the number of threads.
 
 How to read the table
-    where        "workers": `DaskTransport`; "blocks": the same blocks in one process, two threads;
-                 "estimator": `FMTLClassifier` with n_jobs=2, which knows of no blocks
+    where        "workers": `DaskTransport`; "blocks": the same blocks in one process;
+                 "estimator": `FMTLClassifier`, which knows of no blocks
+    threads      as many workers, or threads of the process
     read         seconds until the rows are at hand
     seconds      of the ``fit``, by the clock
     cpu          seconds of all processes in the ``fit``, which others on the machine sway less
@@ -25,7 +27,13 @@ import shutil
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -39,6 +47,7 @@ FIT = {"lambda1": LAMBDA1, "lambda2": LAMBDA2, "loss": "hinge", "tol": 1e-2, "ma
 COLUMNS = {
     "nodes": "d",
     "where": "s",
+    "threads": "d",
     "read": ".1f",
     "seconds": ".1f",
     "cpu": ".1f",
@@ -105,7 +114,7 @@ def read_block(path):
     return ParquetBlock(list(table.get_fragments()), table.schema, columns, str(path)).read()[0]
 
 
-def fit_estimator(folder):
+def fit_estimator(folder, n_jobs):
     """With all rows in one table; runs in a process of its own."""
     from skfedmtl import FMTLClassifier
 
@@ -114,11 +123,11 @@ def fit_estimator(folder):
     X, y, nodes = (np.concatenate(arrays) for arrays in list(zip(*parts, strict=True))[:3])
     del parts
     read = time.perf_counter() - start
-    model = FMTLClassifier(**FIT, n_jobs=2, random_state=0)
+    model = FMTLClassifier(**FIT, n_jobs=n_jobs, random_state=0)
     return told(read, *timed_fit(lambda: model.fit(X, y, nodes=nodes)))
 
 
-def fit_blocks(folder):
+def fit_blocks(folder, n_jobs):
     """The blocks in this process; runs in one of its own."""
     from skfedmtl.federation import FederatedServer
     from skfedmtl.federation._blocks import BlockHost, Intercepts, LocalBlocks
@@ -128,7 +137,7 @@ def fit_blocks(folder):
 
     start = time.perf_counter()
     hosts = [host(path) for path in sorted(Path(folder).glob("*.parquet"))]
-    transport = LocalBlocks(hosts, n_jobs=2)
+    transport = LocalBlocks(hosts, n_jobs=n_jobs)
     read = time.perf_counter() - start
     server = FederatedServer(**FIT, random_state=0)
     return told(read, *timed_fit(lambda: server.fit(transport)))
@@ -140,13 +149,13 @@ def _worker_peak():
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
-def fit_workers(folder):
-    """The blocks in two processes; runs in one of its own."""
+def fit_workers(folder, n_workers):
+    """The blocks in as many processes; runs in one of its own."""
     from distributed import Client, LocalCluster
 
     from skfedmtl.federation import DaskTransport, FederatedServer
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with (
         LocalCluster(**options, processes=True, memory_limit=0) as cluster,
         Client(cluster, direct_to_workers=True) as client,
@@ -161,11 +170,33 @@ def fit_workers(folder):
             row["worker GB"] = max(client.run(_worker_peak).values()) / 1e9
             n_rows = len(transport.labels) * N_ROWS
             row["losses"] = transport.n_losses
-            row["block GB"] = 8 * n_rows * (N_FEATURES + 1) / 2 / 1e9
+            row["block GB"] = 8 * n_rows * (N_FEATURES + 1) / n_workers / 1e9
     return row
 
 
+THREADS = (1, 2)
 FITS = {"blocks": fit_blocks, "workers": fit_workers, "estimator": fit_estimator}
+
+
+def draw_figure(rows, path):
+    """Seconds over the number of threads, a panel a number of nodes."""
+    sizes = sorted({row["nodes"] for row in rows})
+    figure, axes = plt.subplots(
+        1, len(sizes), figsize=(4.0 * len(sizes), 3.2), layout="constrained", squeeze=False
+    )
+    for axis, n_nodes in zip(axes[0], sizes, strict=True):
+        for where, marker in zip(FITS, "os^", strict=True):
+            own = [row for row in rows if (row["nodes"], row["where"]) == (n_nodes, where)]
+            seconds = [row["seconds"] for row in own]
+            axis.plot([row["threads"] for row in own], seconds, marker + "-", label=where)
+        axis.set_xticks(THREADS)
+        axis.set_xlabel("workers, or threads of one process")
+        axis.set_ylim(bottom=0.0)
+        axis.set_title(f"{n_nodes:,} nodes", fontsize=10)
+    axes[0, 0].set_ylabel("seconds of the fit")
+    axes[0, 0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
 
 
 def main(argv=None):
@@ -180,18 +211,19 @@ def main(argv=None):
         try:
             in_fresh_process(write_rows, folder, n_nodes)
             bits = None
-            for where, fit in FITS.items():
-                print(f"{n_nodes} nodes, {where} ...", file=sys.stderr, flush=True)
-                row = in_fresh_process(fit, folder)
+            for where, threads in product(FITS, THREADS):
+                print(f"{n_nodes} nodes, {where}, {threads} ...", file=sys.stderr, flush=True)
+                row = in_fresh_process(FITS[where], folder, threads)
                 own = row.pop("bits")
                 bits = bits or own
                 if where == "workers":
                     row["same bits"] = "yes" if own == bits else "no"
-                rows.append({"nodes": n_nodes, "where": where, **row})
+                rows.append({"nodes": n_nodes, "where": where, "threads": threads, **row})
         finally:
             shutil.rmtree(folder)
     print_table(COLUMNS, rows)
     write_csv(arguments.output / "workers.csv", rows)
+    draw_figure(rows, arguments.output / "workers.png")
 
 
 if __name__ == "__main__":

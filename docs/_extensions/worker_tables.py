@@ -9,7 +9,17 @@ from sphinx.util.docutils import SphinxDirective
 
 RESULTS = BENCHMARKS / "scale" / "results"
 WORKERS, STORED = RESULTS / "workers.csv", RESULTS / "rows.csv"
-HEAD = ("nodes", "rows in", "seconds", "CPU seconds", "rounds", "gap", "arrays", "largest worker")
+HEAD = (
+    "nodes",
+    "rows in",
+    "threads",
+    "seconds",
+    "CPU seconds",
+    "rounds",
+    "gap",
+    "arrays",
+    "largest worker",
+)
 STORED_HEAD = (
     "loss",
     "rows",
@@ -23,9 +33,9 @@ STORED_HEAD = (
     "over memory",
 )
 NAMES = {
-    "blocks": "blocks of one process, 2 threads",
-    "workers": "blocks of 2 workers",
-    "estimator": "FMTLClassifier(n_jobs=2)",
+    "blocks": "blocks of one process",
+    "workers": "blocks of workers",
+    "estimator": "FMTLClassifier",
 }
 
 
@@ -37,6 +47,7 @@ def fits():
         yield (
             f"{int(row['nodes']):,}",
             NAMES[row["where"]],
+            row["threads"],
             f"{float(row['seconds']):.0f}",
             f"{float(row['cpu']):.0f}",
             row["rounds"],

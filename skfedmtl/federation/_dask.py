@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._model import LOSSES
+from skfedmtl._tools.files import write_whole
 from skfedmtl._typing import Array
 from skfedmtl.federation._block_sources import (
     Columns,
@@ -227,6 +228,7 @@ class DaskTransport:
         if not kept:
             raise ValueError("rows has no row; one at least is needed.")
         homes.keep(kept, [seen[block][0] for block in kept])
+        self._features = seen[kept[0]][1]
         _check_features(self.block_names, [seen[block][1] for block in kept])
         _check_whole(self.block_names, self.labels_by_block)
 
@@ -272,6 +274,33 @@ class DaskTransport:
         paths = [str(path / f"part-{block:05d}.parquet") for block in range(len(models))]
         asked = [(path, *model) for path, model in zip(paths, models, strict=True)]
         return self._homes.insist("write", asked)
+
+    def write_coef(self, server: Any, path: str | os.PathLike[str]) -> None:
+        """Write the weights of all nodes to a Parquet file.
+
+        Parameters
+        ----------
+        server : FederatedServer
+            Fitted to nodes of these features.
+        path : path
+            Of the file, which must not exist; the client writes it.
+        """
+        import pyarrow
+        from pyarrow import parquet
+
+        check_is_fitted(server)
+        if Path(path).exists():
+            raise ValueError(f"path must be new, got {os.fspath(path)!r}.")
+        if server.coef_.shape[1] != len(self._features):
+            raise ValueError(
+                f"server has weights of {server.coef_.shape[1]} features, the blocks have "
+                f"{len(self._features)}."
+            )
+        columns = {"node": server.nodes_, "intercept": server.intercept_}
+        named = zip(map(str, self._features), server.coef_.T, strict=True)
+        columns |= {name if name not in columns else f"coef_{name}": own for name, own in named}
+        whole = pyarrow.table(columns)
+        write_whole({Path(path): lambda file: parquet.write_table(whole, file)})
 
     def _models(self, server: Any) -> list[tuple[Array, Array, bool]]:
         """Of the nodes of each block."""

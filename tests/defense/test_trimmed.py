@@ -232,13 +232,15 @@ def test_more_than_two_classes_are_judged_so_too():
     assert_allclose(kept["objective"], attacker.objective_, rtol=1e-3)
 
 
-def test_flipped_labels_are_left_out():
-    X, y, nodes = make_rows(FMTLClassifier, sizes=(60, 60), seed=2)
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_flipped_labels_are_left_out(seed):
+    """All of them; who leaves clean rows out as well may err in one of 60 more."""
+    X, y, nodes = make_rows(FMTLClassifier, sizes=(60, 60), seed=seed)
     flips = LabelFlipPoisoner(TrimmedFMTLClassifier(trim=0.3), budget=0.1, random_state=0)
     flips.fit(X, y, nodes=nodes)
     plain = LabelFlipPoisoner(FMTLClassifier(), budget=0.1, random_state=0).fit(X, y, nodes=nodes)
-    assert flips.score(X, y, nodes=nodes) <= plain.score(X, y, nodes=nodes)
-    assert flips.estimator_.inlier_[len(y) :].mean() < 0.5
+    assert flips.score(X, y, nodes=nodes) <= plain.score(X, y, nodes=nodes) + 1 / 60 + 1e-12
+    assert not flips.estimator_.inlier_[len(y) :].any()
 
 
 def test_no_bound_is_known():

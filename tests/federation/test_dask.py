@@ -169,8 +169,15 @@ def test_scores_predictions_and_the_objective_are_those_of_the_rows(loss, client
         server = fit(transport, loss)
         scores = transport.score(server)
         paths = transport.predict(server, tmp_path / "out")
+        transport.write_coef(server, tmp_path / "coef.parquet")
+        with pytest.raises(ValueError, match="path must be new"):
+            transport.write_coef(server, tmp_path / "coef.parquet")
         with pytest.raises(ValueError, match="folder must be new or empty"):
             transport.predict(server, tmp_path / "out")
+    coef = parquet.read_table(tmp_path / "coef.parquet").to_pandas()
+    assert_array_equal(coef["node"], server.nodes_)
+    assert_array_equal(coef["intercept"], server.intercept_)
+    assert_array_equal(coef[["0", "1", "2", "3"]], server.coef_)
     for l, label in enumerate(labels):
         own = nodes == label
         if own.sum() > 1 or not RECORD_OF[loss].is_regression:
