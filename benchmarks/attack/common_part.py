@@ -27,12 +27,12 @@ import matplotlib.pyplot as plt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _cells import run_cells
-from _common import make_parser, make_scaler
+from _common import make_parser
+from _reported import reported_rows, reported_victim, row_losses
 
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl._report.data import DATASETS, is_classification
+from skfedmtl import PoisoningAttacker
+from skfedmtl._report.data import is_classification
 from skfedmtl.attack import DamageBound
-from skfedmtl.model_selection import train_test_split_nodes
 
 DATA = ("flights", "heart", "parkinsons", "landmine")
 BOUNDED = ("flights", "heart")
@@ -50,20 +50,10 @@ STEPS = 50  #: of descents to a bound
 def measure(cell, data_home):
     """A line of the table."""
     data, attack, draw, lambda0 = cell
-    known = DATASETS[data]
-    X, y, nodes = known.load(data_home)
-    X, X_test, y, y_test, nodes, nodes_test = train_test_split_nodes(X, y, nodes, random_state=draw)
-    scaler = make_scaler().fit(X)
-    X, X_test = scaler.transform(X), scaler.transform(X_test)
+    (X, y, nodes), (X_test, y_test, nodes_test) = reported_rows(data, draw, data_home)
+    strength = None if lambda0 == LAMBDA0S[0] else float(lambda0)
+    victim = reported_victim(data, y, lambda0=strength, tol=TOL, random_state=draw)
     classify = is_classification(y)
-    victim = (FMTLClassifier if classify else FMTLRegressor)(
-        lambda0=None if lambda0 == LAMBDA0S[0] else float(lambda0),
-        lambda1=known.lambda1,
-        lambda2=known.lambda2,
-        tol=TOL,
-        random_state=draw,
-        **({"loss": known.loss} if classify else {}),
-    )
     threat = {"attack": attack, "random_state": draw}
     attacker = PoisoningAttacker(victim, criterion="loss", victim_tol=TOL, **threat)
     attacker.fit(X, y, nodes=nodes)
@@ -76,7 +66,7 @@ def measure(cell, data_home):
     line = dict(zip(COLUMNS, cell, strict=True))
     models = attacker.clean_estimator_, attacker.estimator_
     for model, name, error in zip(models, LOSSES, ERRORS, strict=False):
-        line[name] = mean_of(_losses(model, X, y, nodes), nodes)
+        line[name] = mean_of(row_losses(model, X, y, nodes), nodes)
         missed = model.predict(X_test, nodes=nodes_test) - y_test
         if classify:
             line[error] = mean_of(missed != 0, nodes_test)
@@ -87,15 +77,6 @@ def measure(cell, data_home):
         bound = DamageBound(victim, max_iter=STEPS, tol=TOL, **threat)
         line["certified"] = bound.fit(X, y, nodes=nodes).per_target_
     return line
-
-
-def _losses(model, X, y, nodes):
-    """Of every row, in the unit that is certified."""
-    if not is_classification(y):
-        return np.square(model.predict(X, nodes=nodes) - y)
-    signs = np.where(y == model.classes_[1], 1.0, -1.0)
-    hinge = np.maximum(0.0, 1.0 - signs * model.decision_function(X, nodes=nodes))
-    return hinge if model.loss == "hinge" else np.square(hinge)
 
 
 def draw_figure(rows, path):

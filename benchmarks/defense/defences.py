@@ -48,7 +48,8 @@ import matplotlib.pyplot as plt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _cells import run_cells
-from _common import make_parser, make_scaler, print_table, write_csv
+from _common import make_parser, print_table, write_csv
+from _reported import reported_rows, row_losses
 from sklearn.base import clone
 
 from skfedmtl import (
@@ -61,7 +62,6 @@ from skfedmtl import (
 from skfedmtl._report.data import DATASETS, is_classification
 from skfedmtl.attack import DamageBound
 from skfedmtl.defense import PoisonDetector, TrimmedFMTLClassifier, TrimmedFMTLRegressor
-from skfedmtl.model_selection import train_test_split_nodes
 
 DATA = ("flights", "heart", "parkinsons", "landmine")
 ATTACKS = ("direct", "indirect")
@@ -119,14 +119,11 @@ class Bench:
     def __init__(self, cell, data_home):
         data, attack, draw = cell
         self._known = DATASETS[data]
-        X, y, nodes = self._known.load(data_home)
-        split = train_test_split_nodes(X, y, nodes, random_state=draw)
-        scaler = make_scaler().fit(split[0])
-        self.train = Rows(scaler.transform(split[0]), *split[2::2])
-        self.test = Rows(scaler.transform(split[1]), *split[3::2])
+        train, test = reported_rows(data, draw, data_home)
+        self.train, self.test = Rows(*train), Rows(*test)
         self._draw = draw
         self._threat = {"attack": attack, "random_state": draw}
-        self.classify = is_classification(y)
+        self.classify = is_classification(self.train.y)
         self._hidden = {}
 
     def estimator(self, factor=1.0, *, trims=False, **options):
@@ -157,14 +154,7 @@ class Bench:
 
     def loss(self, model):
         """Of rows that are fitted to: what is certified."""
-        rows = self.train
-        if not self.classify:
-            return float(np.mean(self._by_target(rows, self._missed(model, rows))))
-        decision = model.decision_function(rows.X, nodes=rows.nodes)
-        sign = np.where(rows.y == model.classes_[1], 1.0, -1.0)
-        hinge = np.maximum(0.0, 1.0 - sign * decision)
-        value = np.square(hinge) if model.loss == "squared_hinge" else hinge
-        return float(np.mean(self._by_target(rows, value)))
+        return float(np.mean(self._by_target(self.train, row_losses(model, *self.train))))
 
     def _missed(self, model, rows):
         told = model.predict(rows.X, nodes=rows.nodes)

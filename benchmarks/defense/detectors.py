@@ -28,15 +28,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _cells import run_cells
-from _common import make_parser, make_scaler, print_table
+from _common import make_parser, print_table
+from _reported import reported_rows, reported_victim
 from scipy.stats import rankdata
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
-from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
-from skfedmtl._report.data import DATASETS, is_classification
+from skfedmtl import PoisoningAttacker
 from skfedmtl.defense import PoisonDetector
-from skfedmtl.model_selection import train_test_split_nodes
 
 DATA = ("flights", "parkinsons", "heart", "landmine")
 ATTACKS = ("direct", "indirect")
@@ -50,13 +49,8 @@ COLUMNS = ("data", "attack", "radius", "draw")
 def measure(cell, data_home):
     """A row of the table."""
     data, attack, radius, draw = cell
-    known = DATASETS[data]
-    X, y, nodes = known.load(data_home)
-    X, _, y, _, nodes, _ = train_test_split_nodes(X, y, nodes, random_state=draw)
-    X = make_scaler().fit_transform(X)
-    params = {"lambda1": known.lambda1, "lambda2": known.lambda2, "tol": TOL, "random_state": draw}
-    classify = is_classification(y)
-    victim = FMTLClassifier(loss=known.loss, **params) if classify else FMTLRegressor(**params)
+    (X, y, nodes), _ = reported_rows(data, draw, data_home)
+    victim = reported_victim(data, y, tol=TOL, random_state=draw)
     longest = [np.linalg.norm(X[nodes == label], axis=1).max() for label in np.unique(nodes)]
     limit = "max" if radius == 1.0 else radius * float(np.median(longest))
     attacker = PoisoningAttacker(victim, attack=attack, radius=limit, random_state=draw)
