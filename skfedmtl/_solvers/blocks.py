@@ -165,7 +165,6 @@ class BlockedNodes:
 
     def begin(self) -> list[Begun]:
         """Begin a fit."""
-        self._pending = ()
         return self._ask([Beginning()] * len(self._places))
 
     def tell(self, question: Question) -> Told:

@@ -139,7 +139,7 @@ class SplittingSolver:
             start = _first_iterate(server, nodes.loss, log.W, V, squares)
             start = start._replace(alpha=nodes.alpha)
         steps = make_steps(nodes, start.alpha.copy(), workers)
-        run = _Run(server, nodes, log, self, start, steps)
+        run = _Run(server, nodes, log, self, start, steps, _memory(nodes.loss))
         if self.tol > 0.0 and any(method.applies(state) for method in AFTER):
             self._split_while_it_pays(run, rng)
             run_first(AFTER, state)
@@ -170,7 +170,9 @@ class SplittingSolver:
             V = None if np.all(greeted.is_cold) else greeted.v
             start = _first_iterate(server, nodes.loss, log.W, V, squares)
         steps = Exchanges(nodes, greeted, log.W, schedule, workers)
-        run = _Run(server, nodes, log, self, start, steps)
+        # without some of the nodes an iteration is another one each time
+        memory = _memory(nodes.loss) if schedule.is_full else 0
+        run = _Run(server, nodes, log, self, start, steps, memory)
         run.go_on(rng, self.max_iter)
         return run
 
@@ -182,7 +184,9 @@ class SplittingSolver:
         V = None if all(block.is_cold for block in begun) else server.V
         squares = sum(block.squares for block in begun)
         start = _first_iterate(server, nodes.loss, log.W, V, squares)
-        run = _Run(server, nodes, log, self, start, BlockSteps(nodes, begun, server.V))
+        steps = BlockSteps(nodes, begun, server.V)
+        # what blocks are made for leaves no room for more arrays of this size
+        run = _Run(server, nodes, log, self, start, steps, MEMORY)
         run.go_on(rng, self.max_iter)
         return run
 
@@ -204,17 +208,12 @@ class _Run:
         solver: SplittingSolver,
         start: Iterate,
         steps: Steps,
+        memory: int,
     ) -> None:
         self.log = log
         self._server, self._nodes, self._steps = server, nodes, steps
         self._tol, self._max_iter = solver.tol, solver.max_iter
-        # what blocks are made for does not leave room for many arrays of this size
-        has_room = not isinstance(nodes, BlockedNodes)
-        memory = _LINEAR_MEMORY if nodes.loss.linear and has_room else MEMORY
-        in_step = solver.schedule is None or solver.schedule.is_full
-        self._at = Iteration(
-            server.relationship, start.T, start.rho, start.age, memory if in_step else 0
-        )
+        self._at = Iteration(server.relationship, start.T, start.rho, start.age, memory)
         self._residual = np.inf
 
     def go_on(self, rng: np.random.Generator, most: int) -> None:
@@ -282,6 +281,11 @@ class _Run:
     def iterate(self) -> Iterate:
         """Where it stands."""
         return Iterate(self._at.T, self._steps.alpha, self._at.rho, self._at.age, None)
+
+
+def _memory(loss: Loss) -> int:
+    """Of the extrapolation."""
+    return _LINEAR_MEMORY if loss.linear else MEMORY
 
 
 def _first_iterate(

@@ -13,6 +13,7 @@ from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_checkpoint, fingerprint
 from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
+from skfedmtl.attack._poisoned_victim import with_chosen_victim
 from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES, chooses_labels
 
@@ -445,5 +446,5 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         if self.checkpoint is None:
             return None
         data = [*scenario.clean, *start[:3], *(scenario.evaluation or ())]
-        name = fingerprint(version("skfedmtl"), self._with_chosen_victim(), *data)
+        name = fingerprint(version("skfedmtl"), with_chosen_victim(self), *data)
         return Checkpoint(self.checkpoint, name)

@@ -21,16 +21,6 @@ def _victim_has(method):
     return lambda poisoner: hasattr(last_step(poisoner.estimator), method)
 
 
-class WithVictim(MetaEstimatorMixin, BaseEstimator):
-    """Has a victim as `estimator`; a search keeps nothing when it is cloned, what it chose does."""
-
-    def __sklearn_clone__(self):
-        return BaseEstimator.__sklearn_clone__(self._with_chosen_victim())
-
-    def _with_chosen_victim(self):
-        return with_chosen_victim(self)
-
-
 def with_chosen_victim(attack):
     """The attack itself, or one of the same parameters on what a fitted search has chosen."""
     best = chosen(attack.estimator)
@@ -39,6 +29,13 @@ def with_chosen_victim(attack):
     twin = copy(attack)
     twin.estimator = best
     return twin
+
+
+class WithVictim(MetaEstimatorMixin, BaseEstimator):
+    """Has a victim as `estimator`; a search keeps nothing when it is cloned, what it chose does."""
+
+    def __sklearn_clone__(self):
+        return BaseEstimator.__sklearn_clone__(with_chosen_victim(self))
 
 
 class PoisonedVictim(WithVictim):

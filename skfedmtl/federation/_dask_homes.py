@@ -313,7 +313,7 @@ class Homes:
                     call = self._send(block, letter)
             if time.monotonic() > end:
                 what = f"no answer within deadline={self._deadline:g} seconds"
-                raise self.error(what, [block]) from None
+                raise self.error(what, [block])
         return None
 
     def _reject(self, block: int, error: Exception) -> None:

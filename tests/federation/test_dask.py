@@ -19,9 +19,8 @@ from skfedmtl.federation import DaskTransport, FederatedServer, FederationError
 from skfedmtl.federation._blocks import BlockHost, Intercepts, LocalBlocks, Rows
 from skfedmtl.federation._dask_homes import Homes
 
-pytest.importorskip("pyarrow", reason="pyarrow reads Parquet")
 distributed = pytest.importorskip("distributed", reason="distributed has the workers")
-pa = pytest.importorskip("pyarrow")
+pa = pytest.importorskip("pyarrow", reason="pyarrow reads Parquet")
 parquet = pytest.importorskip("pyarrow.parquet")
 pd = pytest.importorskip("pandas")
 

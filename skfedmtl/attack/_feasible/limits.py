@@ -64,22 +64,16 @@ def read_limits(
     given = (feature_range, frozen_features, integer_features, one_hot_groups)
     if all(value is None for value in given):
         return None
-    return _read(X, node_column, *given)
+    return _read(X, node_column, given)
 
 
 def no_limits(X: Any, node_column: Any) -> Limits:
     """Those of rows that may hold anything."""
-    return _read(X, node_column, None, None, None, None)
+    return _read(X, node_column, (None, None, None, None))
 
 
-def _read(
-    X: Any,
-    node_column: Any,
-    feature_range: Any,
-    frozen_features: Any,
-    integer_features: Any,
-    one_hot_groups: Any,
-) -> Limits:
+def _read(X: Any, node_column: Any, given: tuple[Any, Any, Any, Any]) -> Limits:
+    feature_range, frozen_features, integer_features, one_hot_groups = given
     columns = _Columns(X, node_column)
     clean = feature_range if isinstance(feature_range, str) else None
     low, high = columns.range(None if clean is not None else feature_range)
