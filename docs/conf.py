@@ -24,6 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "changelog_fragments",
     "defence_tables",
+    "federation_tables",
     "house_drawing",
     "multilevel_tables",
     "paper_tables",

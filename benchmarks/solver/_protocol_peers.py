@@ -92,7 +92,7 @@ def safe_curvature(server, which, *, capped=False):
     The gradient of R* is Lipschitz with constant 1/(2 lambda2), so that no node ever needs a
     higher curvature than this; ``capped=True`` lets none exceed it.
     """
-    most = 0.5 / server.relationship._lambda2
+    most = 0.5 / server.relationship.lambda2
     half = server.response.frozen_product(np.eye(len(server.V)))[np.ix_(which, which)]
     own = np.diag(half)
     if own.min() <= _TINY * most:
