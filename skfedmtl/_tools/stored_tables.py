@@ -25,6 +25,7 @@ class StoredTable(Protocol):
     """Rows of numbers that lie in a file."""
 
     shape: tuple[int, int]
+    names: list[str] | None  #: of the features, where columns have names
     chunks: list[slice]  #: the rows of each, in their order
     blocks: list[range]  #: the places in `chunks` of what is read together
 
@@ -66,6 +67,8 @@ class NpyTable:
 
     A mapping lasts as long as it takes to copy a chunk: what was read counts as memory else.
     """
+
+    names = None  #: of the features
 
     def __init__(
         self, path: Path, features: Any, others: Mapping[str, Any], chunk_rows: int | None
@@ -124,17 +127,17 @@ class ParquetTable:
         schema = file.schema_arrow
         self._known = list(schema.names)
         rest = [name for name in self._known if name not in others.values()]
-        self._names = rest if features is None else list(features)
-        wanted = [("features", name) for name in self._names]
+        self.names = rest if features is None else list(features)
+        wanted = [("features", name) for name in self.names]
         for argument, name in (*wanted, *others.items()):
             self._check(name, argument)
-        for name in self._names:
+        for name in self.names:
             kind = str(schema.field(name).type)
             if not kind.startswith(("float", "double", "halffloat", "int", "uint", "bool")):
                 raise ValueError(
                     f"features must be columns of numbers, {name!r} of {path} holds {kind}."
                 )
-        step = _step(len(self._names), chunk_rows)
+        step = _step(len(self.names), chunk_rows)
         self.chunks: list[slice] = []
         self.blocks: list[range] = []
         self._groups: list[int] = []  #: the row group of each block
@@ -147,7 +150,7 @@ class ParquetTable:
                 self._groups.append(group)
             self.chunks += parts
             first = last
-        self.shape = first, len(self._names)
+        self.shape = first, len(self.names)
 
     def _check(self, column: Any, argument: str) -> None:
         if column not in self._known:
@@ -167,15 +170,15 @@ class ParquetTable:
             batches = file.iter_batches(
                 self._step,
                 row_groups=[self._groups[block]],
-                columns=self._names,
+                columns=self.names,
                 use_threads=False,
             )
             for place, batch in zip(self.blocks[block], batches, strict=True):
                 part = self.chunks[place]
                 if batch.num_rows != part.stop - part.start:
                     raise OSError(f"{self._path} has changed since it was opened.")
-                rows = np.empty((batch.num_rows, len(self._names)))
-                for j, name in enumerate(self._names):
+                rows = np.empty((batch.num_rows, len(self.names)))
+                for j, name in enumerate(self.names):
                     rows[:, j] = self._numbers(batch.column(name), name)
                 yield rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -20,6 +21,7 @@ __all__ = [
     "check_limits",
     "check_rows",
     "checked_rows",
+    "columns_hash",
     "intercept_of",
     "seed_of",
     "stored_rows",
@@ -31,6 +33,24 @@ def intercept_of(loss: str, fit_intercept: bool, scaling: float | None) -> tuple
     is_free = scaling is None and LOSSES[loss].constant_curvature > 0.0
     kind: Intercept = "centred" if is_free else "feature"
     return kind if fit_intercept else "none", 1.0 if scaling is None else float(scaling)
+
+
+def columns_hash(X: Any, names: Any, n_features: int) -> float:
+    """A number that features of other names, or in another order, hardly share; 0 without names.
+
+    `names` are those of the features; None: of the frame `X`, if all are strings.
+    """
+    if names is None:
+        names = getattr(X, "columns", None)
+        if names is None or not all(isinstance(name, str) for name in names):
+            return 0.0
+    said = [names] if isinstance(names, str) else list(names)
+    if len(said) != n_features or not all(isinstance(name, str) for name in said):
+        raise ValueError(
+            f"feature_names must be None or {n_features} strings, one a feature, got {names!r}."
+        )
+    digest = hashlib.sha256("\0".join(said).encode()).digest()
+    return 1.0 + int.from_bytes(digest[:6], "big")  # float64 holds it exactly
 
 
 def seed_of(random_state: int | Sequence[int] | None) -> tuple[int, ...]:

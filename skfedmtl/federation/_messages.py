@@ -31,6 +31,7 @@ class Hosted(NamedTuple):
     n_coordinates: Number  #: of its weights: features, and a constant if there is one
     squared_norm: Number  #: mean of its rows' squared lengths, weighted
     loss: Number  #: of weights of zero
+    columns: Number = 0.0  #: a hash of the features' names in their order; 0: they have none
 
 
 class Conclusion(NamedTuple):

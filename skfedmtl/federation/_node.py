@@ -27,6 +27,7 @@ from skfedmtl.federation._checks import (
     Columns,
     check_limits,
     checked_rows,
+    columns_hash,
     intercept_of,
     seed_of,
     stored_rows,
@@ -94,6 +95,9 @@ class FederatedNode:
         As all nodes and the server have agreed.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows, at least 0.
+    feature_names : sequence of str, default=None
+        Names of the features in their order. None: those of a frame. Their hash is sent, so that
+        the server finds out nodes of other columns; nodes without names are believed.
     fit_intercept : bool, default=True
         Whether the node has an intercept.
     intercept_scaling : float or None, default=1.0
@@ -138,6 +142,7 @@ class FederatedNode:
         *,
         loss: str,
         sample_weight: Any = None,
+        feature_names: Sequence[str] | None = None,
         fit_intercept: bool = True,
         intercept_scaling: float | None = 1.0,
         min_rows: int = 20,
@@ -149,10 +154,11 @@ class FederatedNode:
     ) -> None:
         limits = _Limits(min_rows, min_epochs, max_exchanges, max_row_norm)
         check_limits(*limits, intercept_scaling)
-        X, y, weight = checked_rows(X, y, loss, sample_weight, min_rows)
+        rows, y, weight = checked_rows(X, y, loss, sample_weight, min_rows)
+        columns = columns_hash(X, feature_names, rows.shape[1])
         kind, scale = intercept_of(loss, fit_intercept, intercept_scaling)
         problem = FederatedProblem(
-            X,
+            rows,
             y,
             np.zeros(len(y), dtype=np.int64),
             weight,
@@ -161,10 +167,10 @@ class FederatedNode:
             intercept=kind,
             intercept_scaling=scale,
         )
-        self._set_up(problem, loss, limits, random_state)
+        self._set_up(problem, loss, limits, random_state, columns)
         if state_dir is not None:
             settings = np.array([self._n_coordinates, place_of(loss)])
-            self._keep_in(state_dir, digest(X, y, weight, settings))
+            self._keep_in(state_dir, digest(rows, y, weight, settings))
 
     @classmethod
     def from_file(
@@ -268,7 +274,8 @@ state_dir, random_state
             hashed=state_dir is not None,
         )
         node = cls.__new__(cls)
-        node._set_up(problem, loss, limits, random_state)
+        named = columns_hash(table, table.names, problem.n_features)
+        node._set_up(problem, loss, limits, random_state, named)
         if state_dir is not None:
             settings = np.array([node._n_coordinates, place_of(loss)])
             rows = np.frombuffer(problem.digest, np.uint8)
@@ -281,6 +288,7 @@ state_dir, random_state
         loss: str,
         limits: _Limits,
         random_state: Any,
+        columns: float,
     ) -> None:
         """Be ready for a first message."""
         longest = 0.0 if limits.max_row_norm is None else problem.longest_row
@@ -295,9 +303,8 @@ state_dir, random_state
         self._cold = self._party()
         self._cold.reseed(seed_of(random_state))
         greeted = copy.copy(self._cold).greet(Greeting(np.zeros(self._n_coordinates)))
-        self._hosted = Hosted(
-            problem.n_features, self._n_coordinates, greeted.squared_norm, greeted.loss
-        )
+        sizes = problem.n_features, self._n_coordinates
+        self._hosted = Hosted(*sizes, greeted.squared_norm, greeted.loss, columns)
         self._begin(0)
         self._file: StateFile | None = None
 

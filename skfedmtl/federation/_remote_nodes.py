@@ -137,13 +137,19 @@ class RemoteNodes:
 
     def meet(self) -> int:
         """Introduce the server to all nodes; how many features they have."""
-        hosted = self._first_meeting()
-        found = {hosts[:2]: self._labels[l] for l, hosts in hosted.items()}
+        hosted = sorted(self._first_meeting().items(), reverse=True)  # so that the first ones stand
+        found = {hosts[:2]: repr(self._labels[l]) for l, hosts in hosted}
         if len(found) > 1:
             raise FederationError(
                 "nodes must have the same features, and an intercept of the same kind; "
-                f"(features, coordinates) differ between {sorted(map(repr, found.values()))}: "
+                f"(features, coordinates) differ between {', '.join(sorted(found.values()))}: "
                 f"{[(int(one), int(other)) for one, other in found]}"
+            )
+        named = {hosts.columns: repr(self._labels[l]) for l, hosts in hosted if hosts.columns}
+        if len(named) > 1:
+            raise FederationError(
+                "nodes must have the same features in the same order; their names differ between "
+                f"{', '.join(sorted(named.values()))}."
             )
         ((n_features, self.n_coordinates),) = ((int(one), int(other)) for one, other in found)
         return n_features

@@ -102,7 +102,7 @@ class Witness:
     @staticmethod
     def fault_of(loss: Loss, hosted: Hosted, longest: float) -> Fault | None:
         """What is wrong with an introduction."""
-        n_features, n_coordinates, squared_norm, value = hosted
+        n_features, n_coordinates, squared_norm, value, _ = hosted
         sizes = (n_features, n_features + 1.0)
         if n_features % 1.0 or not 1.0 <= n_features < _MOST_FEATURES:
             return _RANGE

@@ -139,8 +139,8 @@ def answer(options: argparse.Namespace) -> None:
         )
         _say(f"rows stay in {path}")
     else:
-        X, y = _read(path, options.target, options.positive)
-        node = FederatedNode(X, y, **params)
+        X, y, names = _read(path, options.target, options.positive)
+        node = FederatedNode(X, y, feature_names=names, **params)
         positive = "" if options.positive is None else f", {np.sum(y > 0)} are {options.positive!r}"
         _say(f"{len(X)} rows of {X.shape[1]} features{positive}")
     serve_node(node, options.server, options.certificates, wait=options.wait, report=_say)
@@ -157,20 +157,21 @@ def _target(path: Path, target: str | None) -> str | int:
     return target
 
 
-def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, Array]:
-    """Rows and targets of a file."""
+def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, Array, Any]:
+    """Rows and targets of a file, and the features' names, if it has them."""
+    names = None
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             if not {"X", "y"} <= set(file.files):
                 raise ValueError(f"{path} must hold X and y, holds {file.files}.")
             X, y = file["X"].astype(float), file["y"]
     elif path.suffix == ".csv":
-        X, y = _read_table(path, target)
+        X, y, names = _read_table(path, target)
     else:
         raise ValueError(f"--data must name an .npz, .csv, .npy or .parquet file, got {path}.")
     if positive is None:
         try:
-            return X, y.astype(float)
+            return X, y.astype(float), names
         except ValueError as error:
             raise ValueError(
                 f"{path} must hold numbers as targets; --positive names a class: {error}"
@@ -178,10 +179,10 @@ def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, 
     is_positive = y.astype(str) == positive
     if not is_positive.any():
         _say(f"no row has the target {positive!r}, only {np.unique(y.astype(str)).tolist()[:5]}")
-    return X, np.where(is_positive, 1.0, -1.0)
+    return X, np.where(is_positive, 1.0, -1.0), names
 
 
-def _read_table(path: Path, target: str | None) -> tuple[Array, Any]:
+def _read_table(path: Path, target: str | None) -> tuple[Array, Any, list[str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = [line for line in csv.reader(file) if line]
     if not lines:
@@ -197,4 +198,4 @@ def _read_table(path: Path, target: str | None) -> tuple[Array, Any]:
         X = np.delete(table, place, axis=1).astype(float)
     except ValueError as error:
         raise ValueError(f"{path} must hold numbers but for the target.") from error
-    return X, table[:, place]
+    return X, table[:, place], header[:place] + header[place + 1 :]

@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import LOSSES
 from federations import make_nodes
 from oracles.losses import RECORD_OF
 from skfedmtl._protocol import Told
-from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
+from skfedmtl.federation import (
+    FederatedNode,
+    FederatedServer,
+    FederationError,
+    LocalTransport,
+)
 from skfedmtl.federation._codec import Frame, decode, encode
 
 FEDERATED = [loss for loss in LOSSES if loss != "huber"]
@@ -91,3 +97,30 @@ def test_no_honest_node_is_refused_when_a_report_does_not_end_the_fit(loss):
     server = FederatedServer(loss=loss, solver="mocha", random_state=0, **params).fit(transport)
     assert transport.is_over
     assert server.dual_gap_ <= 1e-2 * server.objective_
+
+
+def meet(*frames, **params):
+    """A server meets nodes of these rows."""
+    nodes = {
+        f"n{l}": FederatedNode(X, np.ones(len(X)), loss="hinge", random_state=l, **params)
+        for l, X in enumerate(frames)
+    }
+    return FederatedServer(loss="hinge", max_iter=1, tol=0.0).fit(LocalTransport(nodes))
+
+
+def test_columns_of_other_names_or_order_are_found_out():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(25, 3)), columns=["a", "b", "c"])
+    for other in (table[["b", "a", "c"]], table.set_axis(["a", "b", "d"], axis=1)):
+        with pytest.raises(FederationError, match=r"in the same order; .* 'n0', 'n2'"):
+            meet(table, table, other)
+    expected = meet(table, table).coef_
+    # who has no names is believed
+    assert_array_equal(meet(table, table.to_numpy()).coef_, expected)
+    assert_array_equal(meet(table, table.set_axis([0, 1, 2], axis=1)).coef_, expected)
+
+
+@pytest.mark.parametrize("names", ["abc", ["a", "b"], ["a", "b", 3]])
+def test_names_are_strings_one_a_feature(names):
+    with pytest.raises(ValueError, match="feature_names must be None or 3 strings"):
+        meet(np.eye(25, 3), feature_names=names)
