@@ -1,8 +1,9 @@
 """Models that are compared without an attack, what they are measured by, and their penalties.
 
-Methods: ``fmtl``, `FMTLClassifier` (hinge) or `FMTLRegressor`; ``local``, one `LinearSVC` (hinge)
-or `Ridge` a node, one lambda for all, C = 1/(2 lambda n_l), alpha = lambda n_l; ``global``, one of
-these on the rows of all nodes; ``constant``, each node's larger class, or mean.
+Methods: ``fmtl``, `FMTLClassifier` (hinge) or `FMTLRegressor`; ``common``, the same with a common
+part, or without; ``local``, one `LinearSVC` (hinge) or `Ridge` a node, one lambda for all,
+C = 1/(2 lambda n_l), alpha = lambda n_l; ``global``, one of these on the rows of all nodes;
+``constant``, each node's larger class, or mean.
 """
 
 import warnings
@@ -22,7 +23,8 @@ from skfedmtl.model_selection import NodeKFold
 
 __all__ = ["METHODS", "Rows", "Setting", "fold_losses", "measure", "node_means", "predict"]
 
-METHODS = ("local", "fmtl", "global", "constant")
+METHODS = ("local", "fmtl", "common", "global", "constant")
+LAMBDA0 = (None, 1e-2, 1e-1, 1.0)  #: of a common part
 
 #: Decision values closer than this many decimals are ties. Where a class is rare, the best
 #: hinge weights of a node can be exactly zero: what a solver then leaves in w, below its
@@ -43,9 +45,13 @@ class Setting(NamedTuple):
 
     def candidates(self, method):
         """The grid of a method: a list of dicts."""
+        ties = [
+            {"lambda1": one, "lambda2": two} for one, two in product(self.lambda1, self.lambda2)
+        ]
         if method == "fmtl":
-            grid = product(self.lambda1, self.lambda2)
-            return [{"lambda1": one, "lambda2": two} for one, two in grid]
+            return ties
+        if method == "common":
+            return [{"lambda0": zero, **tie} for zero in LAMBDA0 for tie in ties]
         return [{}] if method == "constant" else [{"lambda": value} for value in self.lambda_]
 
     def loss(self, measures):
@@ -101,7 +107,7 @@ def predict(method, choice, train, test, regression, weight=None, options=(), fi
     with warnings.catch_warnings():
         # of rough fits in the search and of liblinear; the table shows the final gap
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if method == "fmtl":
+        if method in ("fmtl", "common"):
             options = {**choice, **dict(options), "fit_intercept": fit_intercept}
             return _fmtl(train, test, weight, regression, options)
         common = regression, fit_intercept, *choice.values()

@@ -8,9 +8,10 @@ from _models import METHODS, Rows, Setting, fold_losses, measure
 
 from skfedmtl.model_selection import train_test_split_nodes
 
-__all__ = ["METHODS", "SETTINGS", "fit_final", "fit_fold", "numbered"]
+__all__ = ["METHODS", "SETTINGS", "TEST_SIZE", "fit_final", "fit_fold", "numbered"]
 
 FINAL_TOL = 1e-5
+TEST_SIZE = 0.25  #: of a node's rows
 
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 HALF_DECADES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
@@ -34,7 +35,9 @@ SETTINGS = {
 @lru_cache(maxsize=2)
 def _split(data, seed, data_home):
     """Training and test rows, in the units of the source."""
-    parts = train_test_split_nodes(*load_rows(data, data_home), test_size=0.25, random_state=seed)
+    parts = train_test_split_nodes(
+        *load_rows(data, data_home), test_size=TEST_SIZE, random_state=seed
+    )
     return Rows(*parts[::2]), Rows(*parts[1::2])
 
 

@@ -9,6 +9,7 @@ test errors of some of the splits; the choice within them is by training rows al
 
 Methods
     fmtl      `FMTLClassifier` (hinge) or `FMTLRegressor`, relationship learned; lambda1, lambda2
+    common    the same with lambda0 as well, None among its values
     local     one `LinearSVC` (hinge) or `Ridge` a node, one lambda for all: C = 1/(2 lambda n_l),
               alpha = lambda n_l
     global    one `LinearSVC` or `Ridge` on the rows of all nodes; lambda
@@ -21,6 +22,8 @@ Measures, each the mean over nodes, then mean +- standard error over seeds
     RMSE         in points of the score
     / local      the measure that was searched by, over that of `local`, lower is better
                  (AUC: 1 - AUC over 1 - AUC)
+    - fmtl       of `common`: that measure less that of `fmtl`, a mean over seeds, lower is better;
+                 +- its standard error, corrected for splits that overlap (Nadeau and Bengio)
 
 Rows named ``... balanced`` weigh the two classes equally (`sample_weight`) and search by AUC; the
 others search by error or RMSE. Only 6 % of the land mine rows are mines: there "no mine" is
@@ -29,9 +32,9 @@ the AUC of the balanced fits is what tells models apart. Rows of human activity 
 windows of one recording a person, so that held-out rows have neighbours among the training rows,
 for every method.
 
-The columns lambda1, lambda2 hold the values chosen most often, `gap` the largest relative duality
-gap of the final fits, `seconds` the mean processor time of search and final fit. Progress goes to
-stderr; needs joblib 1.4 or newer.
+The columns lambda0, lambda1, lambda2 hold the values chosen most often, `gap` the largest relative
+duality gap of the final fits, `seconds` the mean processor time of search and final fit. Progress
+goes to stderr; needs joblib 1.4 or newer.
 
     python benchmarks/solver/clean_error.py [--data-home DIR] [--output DIR]
                                             [--only NAME ...] [--seeds N] [--n-jobs N]
@@ -47,7 +50,7 @@ from joblib import Parallel, delayed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _clean import METHODS, SETTINGS, fit_final, fit_fold, numbered
+from _clean import METHODS, SETTINGS, TEST_SIZE, fit_final, fit_fold, numbered
 from _common import make_parser, print_table, write_csv
 
 N_FOLDS = 3
@@ -112,7 +115,9 @@ def summarise(rows):
                 line[f"{measure} se"] = values.std(ddof=1) / np.sqrt(len(values))
         loss = SETTINGS[name].loss(line)
         line["/ local"] = loss / reference.setdefault(name, loss)  # local comes first
-        for key in ("lambda1", "lambda2", "lambda"):
+        if method == "common":
+            line |= paired(name, rows)
+        for key in ("lambda0", "lambda1", "lambda2", "lambda"):
             if key in own[0]:
                 line[key] = Counter(row[key] for row in own).most_common(1)[0][0]
         if "gap" in own[0]:
@@ -122,10 +127,23 @@ def summarise(rows):
     return summary
 
 
+def paired(name, rows):
+    """What `common` loses to `fmtl` on the same splits, and its corrected standard error."""
+    losses = [
+        [SETTINGS[name].loss(row) for row in rows if (row["data"], row["method"]) == (name, method)]
+        for method in ("common", "fmtl")
+    ]
+    difference = np.subtract(*losses)
+    overlap = TEST_SIZE / (1.0 - TEST_SIZE)
+    se = difference.std(ddof=1) * np.sqrt(1.0 / len(difference) + overlap)
+    return {"- fmtl": difference.mean(), "- fmtl se": se}
+
+
 def show(summary):
     """Print the summary, with mean and standard error in one cell."""
     columns = {"data": "s", "method": "s", **dict.fromkeys(MEASURES, ">s"), "/ local": ".3f"}
-    columns |= {"lambda1": "g", "lambda2": "g", "lambda": "g", "gap": ".0e", "seconds": ".1f"}
+    columns |= {"- fmtl": ">s", "lambda0": ">s", "lambda1": "g", "lambda2": "g", "lambda": "g"}
+    columns |= {"gap": ".0e", "seconds": ".1f"}
     lines = []
     for row in summary:
         cells = {
@@ -133,6 +151,9 @@ def show(summary):
             for key, spec in MEASURES.items()
             if key in row
         }
+        if "- fmtl" in row:
+            cells["- fmtl"] = f"{row['- fmtl']:.3f} +- {row['- fmtl se']:.3f}"
+            cells["lambda0"] = str(row["lambda0"])
         lines.append({**row, **cells})
     print_table(columns, lines)
 
