@@ -11,6 +11,7 @@ from skfedmtl._model import Independent, Learned
 from skfedmtl.attack._bound import Injection, Setting, damage_bound
 from skfedmtl.attack._bound.conditional import Conditional, Pair
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
+from skfedmtl.attack._bound.injection import Pull, Pulls
 from skfedmtl.attack._bound.joint import Joint, Point
 from skfedmtl.attack._bound.margins import JointMargins
 from skfedmtl.attack._bound.moments import turn
@@ -241,3 +242,32 @@ def test_a_conditional_inequality_that_lacks_a_term_is_none(name, term, monkeypa
     assert conditional.judge(*at).value >= worst * (1.0 - 1e-6)
     without(conditional, term, monkeypatch)
     assert conditional.judge(*at).value < 0.999 * worst
+
+
+@pytest.mark.parametrize("name", [one for one in LOSSES if not RECORD_OF[one].is_square])
+def test_injected_rows_of_the_group_pull_at_its_reference(name, monkeypatch):
+    """At a target beside another node, to which it is hardly tied."""
+    case = tight_case(name)
+    rows, model = case.setting.rows, case.setting.model
+    beside = CleanRows(
+        np.tile(rows.X, (2, 1)), np.tile(rows.y, 2), np.repeat([0, 1], 60), np.ones(120)
+    )
+    relationship = Learned(2, 1e-7, 0.01)
+    tied = model._replace(relationship=relationship)
+    joint = JointMargins(case.setting._replace(rows=beside, model=tied))
+    conditional = ConditionalMargins(joint, relationship, np.array([0]))
+    worst = worst_in_the_interval(case)
+    at = np.array([-9.0, -3.0, 0.0]), joint.reference(200)[0], 1e-9, 200
+    assert worst <= conditional.judge(*at).value <= 1.05 * worst
+    monkeypatch.setattr(Pull, "at", _no_pull(Pull.at))
+    assert conditional.judge(*at).value < 0.999 * worst
+
+
+def _no_pull(at):
+    """A pull that is none."""
+
+    def none(pull, *args):
+        value, by_v, by_b = at(pull, *args)
+        return Pulls(0.0 * value, 0.0 * by_v, 0.0 * by_b)
+
+    return none

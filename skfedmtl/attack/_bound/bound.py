@@ -18,6 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from skfedmtl._model import Learned
 from skfedmtl.attack._bound.conditional import Conditional
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
@@ -84,8 +87,14 @@ def _of_margins(setting: Setting, max_iter: int, tol: float) -> Iterator[Bound]:
     K += excess(setting, V, joint.intercepts(V), eps)
     yield joint.descend(K, V)
     if isinstance(relationship, Learned):
-        conditional = ConditionalMargins(joint, relationship)
         if setting.strikes_others:
-            yield conditional.descend(K, V, max_iter)
+            yield ConditionalMargins(joint, relationship, _group(setting)).descend(K, V, max_iter)
         if not setting.strikes_sources:
-            yield conditional.cap()
+            yield ConditionalMargins(joint, relationship).cap()
+
+
+def _group(setting: Setting) -> NDArray[np.int64] | None:
+    """That of the conditional inequality: the targets, if some are sources, and not all nodes."""
+    targets = np.unique(setting.targets)
+    everyone = len(targets) == setting.model.relationship.n_nodes
+    return targets if setting.strikes_sources and not everyone else None

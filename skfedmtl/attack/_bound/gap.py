@@ -13,14 +13,15 @@ For every c > 1, by convexity of the conjugate::
     a (t - u) <= c / (c - 1) kappa + c e
 
 so that of the best c the injected rows, with A the sum of ``rho kappa``, bring no more than
-``A + 2 sqrt(A eps) + eps``. Of the hinge ``kappa + e`` is enough. Where the non-sources' problem
-is compared with other weights, eps itself is what is added.
+``A + 2 sqrt(A eps) + eps``. Of the hinge ``kappa + e`` is enough. Where the problem of some nodes
+is compared with other weights, A is the sum over them: nodes that inject nothing add eps itself.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from skfedmtl._model import Loss
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.injection import Pull
 from skfedmtl.attack._bound.setting import Bound, Setting
@@ -34,7 +35,8 @@ def with_gap(bound: Bound, setting: Setting, tol: float) -> Bound:
         value = np.square(np.sqrt(bound.value) + np.sqrt(eps / theta))
         return bound._replace(value=float(value))
     joint, conditional = _multipliers(bound)
-    more = joint * excess(setting, bound.V, bound.intercepts, eps) + conditional * eps
+    more = joint * excess(setting, bound.V, bound.intercepts, eps)
+    more += conditional * _excess(setting.model.loss, bound.pulled, eps)
     return bound._replace(value=bound.value + float(more))
 
 
@@ -46,11 +48,14 @@ def _multipliers(bound: Bound) -> tuple[float, float]:
 def excess(setting: Setting, V: Array, intercepts: Array, eps: float) -> float:
     """What victims of other losses that are eps above the optimum add to the joint inequality."""
     loss, injection = setting.model.loss, setting.injection
-    if loss.linear:
-        return eps
     codes, n_slopes = injection.codes, setting.rows.X.shape[1]
     pulls = Pull(loss, injection).at(V[codes, :n_slopes], intercepts[codes])
-    return float(2.0 * np.sqrt(injection.share @ pulls.value * eps)) + eps
+    return _excess(loss, float(injection.share @ pulls.value), eps)
+
+
+def _excess(loss: Loss, pulled: float, eps: float) -> float:
+    """The same of injected rows that bring so much."""
+    return eps if loss.linear else 2.0 * float(np.sqrt(pulled * eps)) + eps
 
 
 def ceiling(setting: Setting) -> float:

@@ -16,9 +16,12 @@ References
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 
+from skfedmtl._model import Relationship
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.descent import along, search
 from skfedmtl.attack._bound.fits import Fit, fit_losses
@@ -30,6 +33,7 @@ _ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the las
 _LOOSE, _TIGHT = 1e-3, 1e-9  #: of the first reference; where nothing is injected it is the last one
 _MOST_TAU = 12.0  #: logarithm of tau over its limit
 _WIDTHS = (0.3, 0.1, 0.03, 0.01)  #: of kinks that are rounded off, one after another
+_ON_THE_WAY = (0.1,)  #: where a reference is near
 
 
 class JointMargins:
@@ -115,10 +119,18 @@ class JointMargins:
         codes, n_slopes = self.setting.injection.codes, self.setting.rows.X.shape[1]
         return self.pull.at(V[codes, :n_slopes], self.intercepts(V)[codes], small, small)
 
-    def reference(self, max_iter: int) -> tuple[float, Array]:
-        """The least K that was found, and its V."""
+    def tied(self, relationship: Relationship) -> JointMargins:
+        """The same nodes with another relationship."""
+        other = copy(self)
+        other.model = self.model._replace(relationship=relationship)
+        other.relationship, other._slopes = relationship, Slopes(relationship)
+        return other
+
+    def reference(self, max_iter: int, start: Array | None = None) -> tuple[float, Array]:
+        """The least K that was found, and its V; in one short round from a start."""
         tol = _TIGHT if len(self.setting.injection.codes) == 0 else _LOOSE
-        V = fit_losses(self.setting.rows, self.model, self.left, tol).W
+        V = fit_losses(self.setting.rows, self.model, self.left, tol).W if start is None else start
+        widths = _WIDTHS if start is None else _ON_THE_WAY
 
         def judge(z: Array, width: float) -> tuple[float, Array, float]:
             at = z.reshape(self.shape)
@@ -126,7 +138,7 @@ class JointMargins:
             value, slope = self.rounded(at, f, width)
             return value, slope.ravel(), self.known(at, f)
 
-        found = search(judge, V.ravel(), _WIDTHS, len(_WIDTHS) * max_iter, self.setting.clock)
+        found = search(judge, V.ravel(), widths, len(widths) * max_iter, self.setting.clock)
         places = V, np.zeros_like(V), found.reshape(V.shape)
         tried = [(self.known(one), one) for one in places]
         return min(tried, key=lambda pair: pair[0])

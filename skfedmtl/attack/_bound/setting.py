@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._model import Relationship
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.clock import Clock
 from skfedmtl.attack._bound.injection import Injection
@@ -43,6 +44,22 @@ class Setting(NamedTuple):
         radii = np.maximum(injection.radii, norms)
         return self._replace(injection=injection._replace(share=more, radii=radii))
 
+    def among(self, nodes: NDArray[np.int64], relationship: Relationship) -> Setting:
+        """Of some nodes, some targets with them, which a relationship of theirs ties."""
+        place = np.full(self.model.relationship.n_nodes, -1)
+        place[nodes] = np.arange(len(nodes))
+        X, y, codes, weight = self.rows
+        on = place[codes] >= 0
+        rows = CleanRows(X[on], y[on], place[codes[on]], weight[on])
+        sources, share, radii, low, high, shift, scale = self.injection
+        own = place[sources] >= 0
+        injection = Injection(
+            place[sources[own]], share[own], radii[own], low[own], high[own], shift, scale
+        )
+        targets = place[self.targets]
+        model = self.model._replace(relationship=relationship)
+        return Setting(rows, model, targets[targets >= 0], injection, self.clock)
+
     @property
     def strikes_sources(self) -> bool:
         """Whether some source is a target."""
@@ -78,3 +95,4 @@ class Bound(NamedTuple):
     intercepts: Array  #: (m,) and its intercepts
     tau: Array  #: multipliers of what was summed
     lost: float  #: what exact fits would take off at most
+    pulled: float = 0.0  #: what injected rows bring to the conditional inequality
