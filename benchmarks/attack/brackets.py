@@ -17,8 +17,12 @@ With ``--rows``, the shares of held-out rows whose class no attack changes inste
     rows, of targets        certified, of all rows and of those of targets; direct attacks have a
                             budget of a hundredth there
     turned                  of the certified ones, by the attack: must be 0
+    lambda1, lambda2        of the victim
+    error                   its share of wrong held-out rows, without attack
 
-    python benchmarks/attack/brackets.py [--data-home DIR] [--output DIR] [--rows]
+With ``--penalties``, the same for direct attacks on heart disease over a grid of both lambdas.
+
+    python benchmarks/attack/brackets.py [--data-home DIR] [--output DIR] [--rows] [--penalties]
                                          [--only CASE ...] [--attack NAME ...] [--draws N ...]
 """
 
@@ -55,6 +59,8 @@ REPORTED = {
 }
 CASES = (*REPORTED, *LAMBDAS)
 DRAWS = range(3)
+#: Of ``--penalties``.
+GRID = tuple(product((1e-3, 1e-4, 1e-5), (1e-3, 1e-2, 3e-2, 1e-1)))
 
 
 class Cell(NamedTuple):
@@ -64,6 +70,7 @@ class Cell(NamedTuple):
     attack: str
     draw: int
     rows: bool = False
+    penalties: tuple[float, float] | None = None  #: others than those of the case
 
     @property
     def data(self):
@@ -73,6 +80,8 @@ class Cell(NamedTuple):
     @property
     def lambdas(self):
         """Those of the victim."""
+        if self.penalties is not None:
+            return self.penalties
         return REPORTED[self.case][1] if self.case in REPORTED else StrengthCell(*self[:3]).lambdas
 
     @property
@@ -122,8 +131,8 @@ def _bracket(cell, data_home):
 
 def _rows(cell, data_home):
     budget = FEW if cell.attack == "direct" else BUDGET
-    bound, attacker, fitted, (X, nodes) = _sides(cell, data_home, budget)
-    X_fitted, y, nodes_fitted = fitted
+    bound, attacker, fitted, held_out = _sides(cell, data_home, budget)
+    (X_fitted, y, nodes_fitted), (X, y_test, nodes) = fitted, held_out
     safe = bound.fit(X_fitted, y, nodes=nodes_fitted).certify_rows(X, nodes=nodes)
     attacker.fit(X_fitted, y, nodes=nodes_fitted)
     models = bound.clean_estimator_, attacker.estimator_
@@ -133,6 +142,9 @@ def _rows(cell, data_home):
         "attack": cell.attack,
         "draw": cell.draw,
         "budget": budget,
+        "lambda1": cell.lambdas[0],
+        "lambda2": cell.lambdas[1],
+        "error": np.mean(clean != y_test),
         "rows": safe.mean(),
         "of targets": safe[np.isin(nodes, bound.target_nodes_)].mean(),
         "turned": int(np.sum(safe & (clean != poisoned))),
@@ -142,27 +154,32 @@ def _rows(cell, data_home):
 def _sides(cell, data_home, budget):
     """Bound and attacker, the rows to fit to, and those held out."""
     of_split, of_threat = cell.seeds
-    X, X_test, y, _, nodes, nodes_test = split(cell.data, of_split, data_home)
+    X, X_test, y, y_test, nodes, nodes_test = split(cell.data, of_split, data_home)
     victim = make_victim(cell.data, cell.lambdas, of_threat)
     threat = {"attack": cell.attack, "budget": budget, "random_state": of_threat}
     tol = SHARP if is_regression(cell.data) else TOL
     bound = DamageBound(victim, tol=tol, **threat)
     attacker = PoisoningAttacker(victim, criterion="loss", victim_tol=tol, **threat)
-    return bound, attacker, (X, y, nodes), (X_test, nodes_test)
+    return bound, attacker, (X, y, nodes), (X_test, y_test, nodes_test)
 
 
 def main(argv=None):
     """Attack, certify, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
     parser.add_argument("--rows", action="store_true", help="shares of rows that are certified")
+    parser.add_argument("--penalties", action="store_true", help="the same over a grid of lambdas")
     parser.add_argument("--only", nargs="+", choices=CASES, default=CASES)
     parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=ATTACKS)
     parser.add_argument("--draws", nargs="+", type=int, default=DRAWS, metavar="N")
     arguments = parser.parse_args(argv)
-    path = arguments.output / ("certified_rows.csv" if arguments.rows else "brackets.csv")
-    lines = []
-    for one in product(arguments.only, arguments.attack, arguments.draws):
-        cell = Cell(*one, arguments.rows)
+    name = "certified_rows" if arguments.rows else "brackets"
+    cells = product(arguments.only, arguments.attack, arguments.draws)
+    cells = [Cell(*one, arguments.rows) for one in cells]
+    if arguments.penalties:
+        name, each = "certified_penalties", product(GRID, arguments.draws)
+        cells = [Cell("heart_disease", "direct", draw, True, pair) for pair, draw in each]
+    path, lines = arguments.output / f"{name}.csv", []
+    for cell in cells:
         if cell.exists:
             lines.append(in_fresh_process(measure, cell, arguments.data_home))
             print(*lines[-1].values(), file=sys.stderr, flush=True)
@@ -170,7 +187,8 @@ def main(argv=None):
     columns = {"case": "s", "attack": "s", "draw": "d", "budget": "g"}
     columns |= dict.fromkeys(("clean", "found", "bound", "ratio"), ".3f") | {"theorem": "s"}
     columns |= {"bound s": ".1f", "attack s": ".1f", "bound MB": ".0f"}
-    columns |= {"rows": ".3f", "of targets": ".3f", "turned": "d"}
+    columns |= {"lambda1": "g", "lambda2": "g", "error": ".3f", "rows": ".3f", "of targets": ".3f"}
+    columns["turned"] = "d"
     print_table(columns, lines)
     print(f"victims solved to {TOL:g}, of numbers to {SHARP:g}; wrote {path}")
 
