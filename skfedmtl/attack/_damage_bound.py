@@ -73,8 +73,8 @@ class DamageBound(DocLinkMixin, WithVictim):
 
     The minimum is a weighted fit whose dual value lies below it, so that the bound holds wherever
     fits and descents among V and tau have stopped. Squared error adds a distance from V and halves
-    the least tau, learned relationships a second inequality of the nodes that inject nothing, and
-    given ones the exact response of the weights; the least of all is the result.
+    the least tau, learned relationships a second inequality of the nodes that inject nothing (for
+    losses of classes and hybrid attacks, of the targets), and given ones the exact response of the weights; the least of all is the result.
 
     Beside a common part, with `lambda0`, R is what the best parts cost: the least over u of
     ``lambda0 ||u||^2`` and R of what is left. That is convex, all that the inequality asks for, and
@@ -131,8 +131,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         What no injection exceeds, of any number of rows, radius and targets: for learned
         relationships without a common part, of nodes that inject nothing. NaN where there is none.
     theorem_ : str or list of str
-        Where the bound comes from: ``"T1"`` the inequality above, ``"T2"`` with that of the nodes
-        that inject nothing, ``"cap"`` that alone, ``"T3"`` the exact response. A list with an
+        Where the bound comes from: ``"T1"`` the inequality above, ``"T2"`` with that of some nodes
+        by themselves, ``"cap"`` that alone, ``"T3"`` the exact response. A list with an
         entry a class where there are more than two.
     reference_coef_ : ndarray of shape (n_nodes, n_features) or (n_nodes, n_classes, n_features)
         V, as the victim sees features.
@@ -167,7 +167,9 @@ class DamageBound(DocLinkMixin, WithVictim):
     well. It is about the clean rows that were fitted to, in the victim's loss: not held-out rows or
     wrong classes. A victim of more than two classes has a model a class, H and the bound are sums
     over them. Behind encoders the bound is of rows whose squared norm is larger by one a column
-    that they read. Of the bounds for `budget` and for half as many rows again the less is taken.
+    that they read. A descent for half as many rows again may end lower, and what it has found is
+    tried for `budget` as well: of all these bounds the least is taken. Along budgets they may still
+    fall by what descents lack; `security_curve` takes that out.
 
     References
     ----------

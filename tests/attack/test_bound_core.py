@@ -17,6 +17,7 @@ from profiles import IS_LONG
 from skfedmtl._model import LOSSES as MODEL_LOSSES
 from skfedmtl._model import Independent, Learned
 from skfedmtl.attack._bound import Injection, Setting, damage_bound
+from skfedmtl.attack._bound.bound import of_fewer_rows
 from skfedmtl.attack._bound.conditional import Conditional, Pair
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
 from skfedmtl.attack._bound.fits import fit_losses, fit_quadratic
@@ -290,6 +291,36 @@ def test_at_one_place_more_rows_never_bring_less(case, times, seed):
     else:
         fewer, more = (joint.bound(V, float(np.log(tau / joint.limit))).value for joint in both)
     assert fewer <= more + 1e-6 * abs(more)
+
+
+@few
+@given(
+    st.sampled_from(["squared_error", "hinge"]),
+    st.sampled_from(ALL_KINDS),
+    st.booleans(),
+    st.sampled_from(ATTACKS),
+    SEEDS,
+)
+def test_where_more_rows_are_bounded_fewer_are_bounded_lower(name, kind, intercept, attack, seed):
+    """Both hold; kappa of these losses is never too small where the balls hold the clean rows."""
+    case = make_case(name, kind, intercept, attack, seed)
+    norms = case.setting.injection.radii
+    bounds = [damage_bound(case.setting.with_times(4.0, norms), 4)]
+    assume(bounds[0].theorem == "T1")
+    for times in (3.0, 1.5, 1.0):
+        setting = case.setting.with_times(times, norms)
+        bounds.append(of_fewer_rows(bounds[0], setting))
+    values = [bound.value for bound in bounds]
+    assert worst_found(case, seed, EDGE) <= values[-1] * (1.0 + 1e-6)
+    assert np.all(np.diff(values) <= 1e-6 * values[0])
+    assert values[-1] < values[0]
+
+
+def test_only_one_inequality_is_taken_to_fewer_rows():
+    setting = make_case("hinge", "learned", True, "indirect", 0).setting
+    for theorem in ("T2", "cap"):
+        bound = damage_bound(setting, 2)._replace(theorem=theorem)
+        assert of_fewer_rows(bound, setting) is None
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)

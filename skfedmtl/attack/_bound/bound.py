@@ -26,7 +26,7 @@ from skfedmtl.attack._bound.conditional import Conditional
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
 from skfedmtl.attack._bound.gap import ceiling, excess, with_gap
 from skfedmtl.attack._bound.given import MOST_WEIGHTS, Given
-from skfedmtl.attack._bound.joint import Joint
+from skfedmtl.attack._bound.joint import Joint, Point
 from skfedmtl.attack._bound.margins import JointMargins
 from skfedmtl.attack._bound.setting import Bound, Setting
 
@@ -50,6 +50,29 @@ def damage_bound(setting: Setting, max_iter: int = 300, tol: float = 0.0) -> Bou
         return min(_of_squares(setting, max_iter), key=lambda bound: bound.value)
     bounds = _of_margins(setting, max_iter, tol)
     return min(bounds, key=lambda bound: with_gap(bound, setting, tol).value)
+
+
+def of_fewer_rows(bound: Bound, setting: Setting) -> Bound | None:
+    """The bound of a setting at the place where one of more rows was found; None if not of T1.
+
+    It is no larger than that of more rows where kappa is at least the clean loss of a source at V,
+    or half of it for squared error, which gains q: as f and q are those of weights W that are the
+    worst for the fewer rows, tau and V being held, a row more in a node adds at least
+
+        tau (kappa(v) - f(v) + f(w) + q(w - v))  >=  0
+    """
+    if bound.theorem != "T1" or not np.isfinite(bound.tau[0]):
+        return None
+    setting = setting.with_rows_only()
+    if not setting.model.loss.constant_curvature:
+        margins = JointMargins(setting)
+        return margins.bound(bound.V, float(np.log(bound.tau[0] / margins.limit)))
+    joint = Joint(setting)
+    residual = np.zeros(len(bound.V))
+    if joint.moments.is_free:
+        residual = bound.intercepts - joint.moments.intercepts(bound.V, residual)
+    log_tau = float(np.log(bound.tau[0] / joint.limit))
+    return joint.bound(Point(log_tau, bound.V, residual))
 
 
 def damage_cap(setting: Setting) -> Bound | None:
