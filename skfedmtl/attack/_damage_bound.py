@@ -74,7 +74,8 @@ class DamageBound(DocLinkMixin, WithVictim):
     The minimum is a weighted fit whose dual value lies below it, so that the bound holds wherever
     fits and descents among V and tau have stopped. Squared error adds a distance from V and halves
     the least tau, learned relationships a second inequality of the nodes that inject nothing (for
-    losses of classes and hybrid attacks, of the targets), and given ones the exact response of the weights; the least of all is the result.
+    losses of classes and hybrid attacks, of the targets), and given ones the exact response of the
+    weights; the least of all is the result.
 
     Beside a common part, with `lambda0`, R is what the best parts cost: the least over u of
     ``lambda0 ||u||^2`` and R of what is left. That is convex, all that the inequality asks for, and
