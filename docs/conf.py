@@ -22,6 +22,7 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "certified_rows",
     "changelog_fragments",
     "defence_tables",
     "federation_tables",
