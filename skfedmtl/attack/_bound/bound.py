@@ -9,6 +9,8 @@ T2 `Conditional`, cap       learned                squared error; the others,
 T3 `Given`                  given, or none         squared error
 ==========================  =====================  ============================
 
+T2 is of the nodes that inject nothing; for losses of classes and a hybrid attack, of the targets.
+
 A common part is a part of R for T1 and T3, for which R has to be convex, and a quadratic. T2 and
 the cap take the norms of both groups of nodes apart, which u, at which all of them pull, does not
 allow: there is neither.
