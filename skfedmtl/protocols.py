@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from skfedmtl._typing import Array
 
-__all__ = ["Loss"]
+__all__ = ["Loss", "Relationship"]
 
 
 @runtime_checkable
@@ -126,4 +126,88 @@ class Loss(Protocol):
         -------
         conjugate : ndarray of shape (n,)
             Finite, at the bounds as well.
+        """
+
+
+@runtime_checkable
+class Relationship(Protocol):
+    """A convex penalty that ties nodes, as `FMTLRegressor` and `FMTLClassifier` take it.
+
+    Any object with these members will do as `relationship`; it need not derive from this class.
+    With it the models pay::
+
+        R(W) = lambda1 Q(W) + lambda2 ||W||_F^2
+
+    Q is `value`, a convex function that is at least 0, and 0 at zero weights. It may have kinks.
+    `W` has one row a node, in the order of ``nodes_``, and one column a feature. A last column, of
+    a constant feature, is the intercept over `intercept_scaling`: of a classifier, and of a
+    regressor with another loss than the squared error or an `intercept_scaling`.
+    `skfedmtl.testing.check_relationship` tells whether the members agree.
+
+    Two more members are optional. ``n_nodes`` is the number of rows that Q is of; others are
+    refused before a fit. ``conjugate(V)`` is the most of ``<V, W> - value(W)`` over all W, asked
+    where V is a slope of Q, and to be finite there whatever rounding does. Without it the duality
+    gap trusts the proximal step to be exact, as one in closed form is. With it the gap holds
+    however early a step that is found by iteration ends.
+
+    See Also
+    --------
+    skfedmtl.testing.check_relationship : Whether a relationship is one.
+    skfedmtl.relationships : Builders of precision matrices, the quadratic ones.
+
+    Notes
+    -----
+    No covariance of the nodes is known, no second derivative, and no bound
+    (`skfedmtl.attack.DamageBound`). Attackers take the derivative of a proximal step by
+    differences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.protocols import Relationship
+    >>> class FewFeatures:
+    ...     def value(self, W):
+    ...         return np.linalg.norm(W, axis=0).sum()
+    ...     def proximal(self, T, step):
+    ...         size = np.linalg.norm(T, axis=0)
+    ...         return T * np.maximum(0.0, 1.0 - step / np.where(size > 0.0, size, 1.0))
+    >>> isinstance(FewFeatures(), Relationship)
+    True
+    >>> X = np.column_stack([np.arange(12.0), np.tile([0.0, 1.0], 6)])
+    >>> y, nodes = X[:, 0] / 4.0, np.repeat([0, 1], 6)
+    >>> model = FMTLRegressor(relationship=FewFeatures(), lambda1=0.1).fit(X, y, nodes=nodes)
+    >>> np.flatnonzero(model.coef_.any(axis=0))
+    array([0])
+    """
+
+    def __init__(self) -> None: ...
+
+    def value(self, W: Array) -> float:
+        """Q(W).
+
+        Parameters
+        ----------
+        W : ndarray of shape (n_nodes, n_columns)
+            Weights.
+
+        Returns
+        -------
+        value : float
+            At least 0; 0 at zero.
+        """
+
+    def proximal(self, T: Array, step: float) -> Array:
+        """The W of least ``step * value(W) + 0.5 * ||W - T||_F^2``.
+
+        Parameters
+        ----------
+        T : ndarray of shape (n_nodes, n_columns)
+            Where the step begins; it may be changed.
+        step : float
+            Above 0.
+
+        Returns
+        -------
+        W : ndarray of shape (n_nodes, n_columns)
         """

@@ -24,6 +24,7 @@ from skfedmtl._input import (
     split_node_column,
     take,
 )
+from skfedmtl._model import is_own
 from skfedmtl._tools.frames import import_pandas
 
 _ARRAYS = ("coef_", "intercept_", "is_constant_")  #: one entry a node
@@ -188,8 +189,9 @@ class AddedNodesMixin:
     def _refuse_untold(self, method):
         """Refuse a relationship that says nothing of other nodes than its own."""
         if not isinstance(self.relationship, str):
+            got = "one of your own" if is_own(self.relationship) else "a matrix"
             raise ValueError(
-                f"{method} needs relationship='learned', 'mean' or 'none', got a matrix, which is "
+                f"{method} needs relationship='learned', 'mean' or 'none', got {got}, which is "
                 "that of the nodes of the fit alone; fit again with one of all nodes."
             )
 

@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfedmtl._estimators.added_nodes import AddedNodesMixin
 from skfedmtl._estimators.constant import constant_models
 from skfedmtl._estimators.huge import refuse_huge
-from skfedmtl._estimators.node_covariance import NodeCovarianceMixin, ties_to_mean
+from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
 from skfedmtl._estimators.node_weight import node_weights
 from skfedmtl._estimators.own_loss import LossMixin
-from skfedmtl._estimators.precision import check_precision
+from skfedmtl._estimators.tie import TieMixin
 from skfedmtl._input import (
     check_nodes,
     encode_nodes,
@@ -30,21 +30,12 @@ from skfedmtl._input import (
     refuse_masked,
     take_nodes,
 )
-from skfedmtl._model import (
-    CommonLearned,
-    CommonQuadratic,
-    Fixed,
-    Independent,
-    Learned,
-    MeanTied,
-    Relationship,
-    least_ridge,
-)
+from skfedmtl._model import REQUIRED_OF_RELATIONSHIPS, least_ridge
 from skfedmtl._protocol import FederatedProblem, Watch
 from skfedmtl._solvers import MochaSolver, SplittingSolver, make_schedule
 from skfedmtl._tools.callbacks import CallbackSupportMixin
 from skfedmtl._tools.doc_link import DocLinkMixin
-from skfedmtl._tools.sklearn import Interval, StrOptions
+from skfedmtl._tools.sklearn import HasMethods, Interval, StrOptions
 from skfedmtl._tools.task import NO_TASK, Task
 
 _NAMED = 5  #: columns that a warning lists
@@ -53,6 +44,7 @@ NO_NODE = 0  #: the one label of a model fitted without nodes
 
 class BaseFMTL(
     LossMixin,
+    TieMixin,
     AddedNodesMixin,
     NodeCovarianceMixin,
     DocLinkMixin,
@@ -70,7 +62,11 @@ class BaseFMTL(
         "lambda0": [None, Interval(Real, 0, None, closed="neither")],
         "lambda1": [Interval(Real, 0, None, closed="left")],
         "lambda2": [Interval(Real, 0, None, closed="neither")],
-        "relationship": [StrOptions({"learned", "mean", "none"}), "array-like"],
+        "relationship": [
+            StrOptions({"learned", "mean", "none"}),
+            "array-like",
+            HasMethods(list(REQUIRED_OF_RELATIONSHIPS)),
+        ],
         "node_labels": [StrOptions({"auto"}), "array-like"],
         "node_weight": [None, StrOptions({"rows"}), dict, "array-like"],
         "fit_intercept": ["boolean"],
@@ -204,29 +200,6 @@ class BaseFMTL(
                 )
             return np.array([NO_NODE]), np.zeros(n_samples, dtype=np.int64)
         return encode_nodes(nodes, self.node_labels)
-
-    def _make_relationship(self, labels) -> Relationship:
-        """The regulariser of the weights."""
-        tied = self._make_tie(labels)
-        if self.lambda0 is None:
-            return tied
-        lambda0 = float(self.lambda0)
-        return (
-            CommonLearned(tied, lambda0)
-            if isinstance(tied, Learned)
-            else CommonQuadratic(tied, lambda0)
-        )
-
-    def _make_tie(self, labels) -> Independent | Learned | Fixed | MeanTied:
-        """That of what is not common."""
-        m, lambda1, lambda2 = len(labels), float(self.lambda1), float(self.lambda2)
-        if ties_to_mean(self.relationship):
-            return MeanTied(m, lambda1, lambda2)
-        if isinstance(self.relationship, str):
-            if self.relationship == "none" or lambda1 == 0.0:
-                return Independent(m, lambda2)
-            return Learned(m, lambda1, lambda2)
-        return Fixed(check_precision(self.relationship, labels), lambda1, lambda2)
 
     def _fit_rows(
         self, X, signed_y, codes, labels, sample_weight, task: Task, *, whole=True, again=False

@@ -59,13 +59,14 @@ class FMTLClassifier(ProbabilityMixin, ClassifierMixin, BaseFMTL):
     loss : {"hinge", "squared_hinge", "logistic"} or `protocols.Loss`, default="hinge"
         ``max(0, 1 - y f)``, its square, or ``log(1 + exp(-y f))``; or a smooth one of your own,
         whose coordinate steps run in Python.
-    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
-DataFrame, default="learned"
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes), \
+DataFrame or `protocols.Relationship`, default="learned"
         ``"learned"``: the best covariance, found with the weights; with ``lambda1=0`` the same as
         ``"none"``. ``"mean"``: every node is pulled to the mean of all, Omega is ``I - 11'/m``
         for any number ``m`` of nodes. ``"none"``: no tie, only `lambda2`. A matrix is the precision
         Omega, symmetric and positive semidefinite, in the order of `node_labels`; a DataFrame is
-        labelled by the nodes on both axes. `skfedmtl.relationships` builds common ones.
+        labelled by the nodes on both axes. `skfedmtl.relationships` builds common ones. Or a
+        convex penalty of your own, which stands for ``tr(W' Omega W)``.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         The nodes and their order; ``"auto"``: those found in fit, sorted. A listed node without
         rows is legal: its weights follow from the others that a given Omega or the mean ties it to,

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators.precision import correlation
 from skfedmtl._input import MAX_DENSE_NODES
+from skfedmtl._model import is_own
 from skfedmtl._tools.frames import import_pandas
 
 
@@ -43,7 +44,8 @@ class NodeCovarianceMixin:
         Raises
         ------
         ValueError
-            With more than 5000 nodes: use `node_covariance_factor_` instead.
+            With a `relationship` of your own, which has none; or with more than 5000 nodes: use
+            `node_covariance_factor_` instead.
         ImportError
             With `as_frame`, if pandas is not installed.
 
@@ -59,6 +61,7 @@ class NodeCovarianceMixin:
         np.float64(1.0)
         """
         check_is_fitted(self)
+        self._refuse_own_tie("node_covariance")
         m = len(self.nodes_)
         if m > MAX_DENSE_NODES:
             raise ValueError(
@@ -139,6 +142,7 @@ class NodeCovarianceMixin:
 
     def _ties_with(self, targets):
         """Of every node what its covariances with these come to, of two classes or numbers."""
+        self._refuse_own_tie("choose_sources='influence'")
         F = self.node_covariance_factor_
         if not ties_to_mean(self.relationship):
             return np.abs(F @ F[targets].T).sum(axis=1)
@@ -146,6 +150,14 @@ class NodeCovarianceMixin:
         ties = np.full(m, len(targets) / m)
         ties[targets] += 1.0 - 2.0 / m
         return ties
+
+    def _refuse_own_tie(self, asker):
+        """Refuse a relationship that users have brought, of which no covariance is known."""
+        if is_own(self.relationship):
+            raise ValueError(
+                f"{asker} needs a covariance of the nodes; a `relationship` of your own, "
+                f"{type(self.relationship).__name__}, has none."
+            )
 
     def _named(self, matrix):
         """A frame; of several classes one below the other."""

@@ -7,6 +7,8 @@ from skfedmtl._model.common_learned import CommonLearned, SmoothedSum
 from skfedmtl._model.learned import Learned
 from skfedmtl._model.losses import LOSSES, Huber, Loss, PrimalLoss, SmoothLoss, SquaredError
 from skfedmtl._model.own_loss import REQUIRED, OwnLoss
+from skfedmtl._model.own_relationship import REQUIRED as REQUIRED_OF_RELATIONSHIPS
+from skfedmtl._model.own_relationship import OwnRelationship, is_own
 from skfedmtl._model.quadratic import Fixed, Independent, MeanTied
 from skfedmtl._model.regulariser import (
     Curved,
@@ -22,6 +24,7 @@ from skfedmtl._model.stored_rows import StoredRows
 __all__ = [
     "LOSSES",
     "REQUIRED",
+    "REQUIRED_OF_RELATIONSHIPS",
     "Anchored",
     "CommonLearned",
     "CommonQuadratic",
@@ -34,6 +37,7 @@ __all__ = [
     "Loss",
     "MeanTied",
     "OwnLoss",
+    "OwnRelationship",
     "PrimalLoss",
     "Proximal",
     "ProximalResponse",
@@ -44,6 +48,7 @@ __all__ = [
     "Spectral",
     "SquaredError",
     "StoredRows",
+    "is_own",
     "least_ridge",
     "row_algebra",
 ]

@@ -69,6 +69,7 @@ class Anchored(Kinkless):
     def __init__(self, n_nodes: int, metric: Array, anchor: Array) -> None:
         self.n_nodes, self._metric, self._anchor = n_nodes, metric, anchor
         self._values, self._vectors = linalg.eigh(metric)
+        self.is_homogeneous = not anchor.any()
 
     def half_inverse(self, V: Array, more: float = 0.0) -> Array:
         """``(1/2) V (M + more I)^-1``; `V` may be a stack."""

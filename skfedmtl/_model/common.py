@@ -125,6 +125,8 @@ class WithCommon(ABC):
 
     own_rho: float | None = None
     last: Array | None = None
+    is_homogeneous = True
+    is_smoothable = True
 
     def __init__(self, tied: Relationship, lambda0: float) -> None:
         self._tied, self.lambda0 = tied, lambda0

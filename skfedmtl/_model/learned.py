@@ -107,6 +107,8 @@ class Learned:
     own_rho: float | None = None
     last: Array | None = None
     is_quadratic = False
+    is_homogeneous = True
+    is_smoothable = True
 
     def __init__(self, n_nodes: int, lambda1: float, lambda2: float) -> None:
         self.n_nodes = n_nodes

@@ -53,6 +53,8 @@ class Kinkless(ABC):
     own_rho: float | None = None
     last: Array | None = None
     is_quadratic = True
+    is_homogeneous = True
+    is_smoothable = True
 
     @abstractmethod
     def first_curvature(self) -> Array: ...

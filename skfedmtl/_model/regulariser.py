@@ -24,6 +24,9 @@ of a `Relationship`     what                                                    
 ======================  ======================================================  ===========
 n_nodes                 m                                                       int
 is_quadratic            whether R is, so that no step changes Sigma             bool
+is_homogeneous          whether R* is of degree two: R*(tV) = t^2 R*(V)         bool
+is_smoothable           whether R is known well enough to be smoothed, by       bool
+                        `curved` and `rounded`
 own_rho                 of a splitting that leaves every node its own problem,  float, None
                         if there is one
 last                    u of the last proximal step, where the next one begins  (d,), None
@@ -87,6 +90,7 @@ Four regularisers are known, and each beside a common part of all nodes (`common
 `quadratic.MeanTied` is the same for ``Omega = I - 11'/m``, of any number of nodes.
 `learned.Learned` takes the best covariance ``Sigma = Omega^-1`` of trace one for every ``W``,
 which makes ``R = lambda1 ||W||_*^2 + lambda2 ||W||_F^2`` with the nuclear norm: jointly convex.
+`own_relationship.OwnRelationship` is made of what users bring.
 
 References
 ----------
@@ -158,6 +162,8 @@ class Relationship(Protocol):
 
     n_nodes: int
     is_quadratic: bool
+    is_homogeneous: bool
+    is_smoothable: bool
     own_rho: float | None
     last: Array | None
 

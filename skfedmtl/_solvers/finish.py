@@ -16,8 +16,8 @@ when      where                                               what
 
 Before is where no iterate of an earlier fit leads on. After is when the splitting has made
 `PATIENCE` iterations, and as many again while they left less than `ENOUGH` of the gap. Neither
-comes where nodes follow a schedule or no gap is asked for, nor once the fit is over; of several
-methods that apply the first runs.
+comes where nodes follow a schedule, no gap is asked for or the regulariser cannot be smoothed, nor
+once the fit is over; of several methods that apply the first runs.
 
 Each keeps what is best of weights and of dual variables, so that none loses ground, and the
 splitting goes on from there.
@@ -173,7 +173,8 @@ class SmoothSteps:
     """Newton's method on a smoothed primal; the last resort."""
 
     def applies(self, state: State) -> bool:
-        return state.server.V.size <= MAX_WEIGHTS
+        server = state.server
+        return server.relationship.is_smoothable and server.V.size <= MAX_WEIGHTS
 
     def run(self, state: State) -> None:
         nodes, log = state.nodes, state.log

@@ -32,9 +32,11 @@ def best_bound(
 ) -> Bound:
     """The best bound of a share of dual variables, of moments ``V`` and these sums.
 
-    R* is of degree two: a share t of ``V`` has t^2 R*(V).
+    Where R* is of degree two a share t of ``V`` has t^2 R*(V); else all of them are taken.
     """
     value = relationship.conjugate(V)
+    if not relationship.is_homogeneous:
+        return Bound(1.0, -conjugate - value, abs(conjugate) + abs(value))
     share = loss.best_share(linear, conjugate, value)
     value = share * share * value
     conjugate = loss.conjugate_of_share(linear, conjugate, share)

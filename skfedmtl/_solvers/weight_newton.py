@@ -43,8 +43,10 @@ _MAX_FEATURES = 100  #: more make the nodes' own systems slow
 
 
 def applies(server: Server, nodes: NodeTable) -> bool:
-    """Whether the loss is curved, and the problem small."""
-    if nodes.loss.linear or server.V.shape[1] > _MAX_FEATURES:
+    """Whether the loss is curved, the problem small, and kinks of R* can be rounded off."""
+    if nodes.loss.linear or not server.relationship.is_smoothable:
+        return False
+    if server.V.shape[1] > _MAX_FEATURES:
         return False
     return is_small(server.response)
 

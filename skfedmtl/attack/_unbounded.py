@@ -1,6 +1,7 @@
 """Victims of which no bound is known."""
 
 from skfedmtl._input import with_article
+from skfedmtl._model import is_own
 from skfedmtl._tools.sklearn import last_step
 
 __all__ = ["refuse_unbounded"]
@@ -22,6 +23,11 @@ def refuse_unbounded(estimator):
         raise ValueError(
             f"`estimator` has a loss of your own, {type(loss).__name__}, without `kappa`: how hard "
             "an injected row may pull is not known, and no bound; see skfedmtl.protocols."
+        )
+    if is_own(getattr(model, "relationship", "")):
+        raise ValueError(
+            f"`estimator` has a `relationship` of your own, {type(model.relationship).__name__}: "
+            "no bound is known. DamageBound needs one of the package's."
         )
     for name in ("class_weight", "node_weight"):
         weight = getattr(model, name, None)

@@ -32,8 +32,8 @@ class TrimmedFMTLClassifier(TrimmingMixin, FMTLClassifier):
         As in `FMTLClassifier`.
     loss : {"hinge", "squared_hinge", "logistic"}, default="hinge"
         As in `FMTLClassifier`.
-    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
-DataFrame, default="learned"
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes), \
+DataFrame or `protocols.Relationship`, default="learned"
         As in `FMTLClassifier`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLClassifier`.

@@ -32,8 +32,8 @@ class TrimmedFMTLRegressor(TrimmingMixin, FMTLRegressor):
         As in `FMTLRegressor`.
     huber_delta : float or None, default=None
         As in `FMTLRegressor`; None goes by a fit to all rows.
-    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
-DataFrame, default="learned"
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes), \
+DataFrame or `protocols.Relationship`, default="learned"
         As in `FMTLRegressor`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLRegressor`.

@@ -36,8 +36,8 @@ class FMTLClassifierCV(ProbabilityMixin, ClassifierMixin, PenaltySearch):
         Whether to fit to all rows with the best penalties; without that there is no model.
     loss : {"hinge", "squared_hinge", "logistic"} or `protocols.Loss`, default="hinge"
         As in `FMTLClassifier`.
-    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
-DataFrame, default="learned"
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes), \
+DataFrame or `protocols.Relationship`, default="learned"
         As in `FMTLClassifier`.
     node_labels : "auto" or array-like of shape (n_nodes,), default="auto"
         As in `FMTLClassifier`.

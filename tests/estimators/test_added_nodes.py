@@ -13,7 +13,8 @@ from estimators import ESTIMATOR_OF, ESTIMATORS, LOSSES, make_rows
 from oracles.losses import RECORD_OF
 from profiles import covering
 from skfedmtl import FMTLClassifier, FMTLRegressor, FMTLRegressorCV
-from skfedmtl._model import Anchored
+from skfedmtl._model import Anchored, SquaredError
+from skfedmtl._solvers.pricing import best_bound
 from skfedmtl.defense import TrimmedFMTLRegressor
 
 SIZES = (14, 12, 13, 9)
@@ -61,6 +62,24 @@ def test_the_anchored_regulariser_and_its_conjugate():
     assert_allclose(bent, R.curved(T + D[0], 0.0).slope - curved.slope)
     assert np.all(R.first_curvature() >= 0.5 / np.linalg.eigvalsh(M)[0] * (1.0 - 1e-9))
     assert R.is_quadratic and R.covariance_factor(T).shape == (m, 0)
+    assert Anchored(m, M, 0.0 * a).is_homogeneous and not R.is_homogeneous
+
+
+def test_no_share_of_dual_variables_promises_more_than_the_least_value():
+    """An anchor makes the conjugate one of no degree two: its shares are priced as they are."""
+    rng = np.random.default_rng(0)
+    X, y, a = rng.normal(size=(8, 3)), rng.normal(size=8), rng.normal(size=3)
+    for ridge in (0.1, 0.3, 1.0, 3.0):
+        w = np.linalg.solve(X.T @ X / 8.0 + ridge * np.eye(3), X.T @ y / 8.0 + ridge * a)
+        least = np.mean((y - X @ w) ** 2) + ridge * np.sum((w - a) ** 2)
+        for share in (0.2, 0.5, 1.0, 2.0):
+            alpha = share * 2.0 * (y - X @ w)
+            sums = float(np.mean(y * alpha)), float(np.mean(SquaredError().conjugate(y, alpha)))
+            R = Anchored(1, ridge * np.eye(3), a)
+            bound = best_bound(SquaredError(), R, alpha[None] @ X / 8.0, *sums).value
+            assert bound <= least * (1.0 + 1e-9)
+            if share == 1.0:
+                assert_allclose(bound, least)
 
 
 # -- nodes that come --------------------------------------------------------------------------

@@ -72,6 +72,17 @@ def check_is_quadratic(case):
         assert_allclose(both, apart, atol=1e-9 * np.abs(apart).max())
 
 
+def check_is_homogeneous(case):
+    assert case.relationship.is_homogeneous
+    twice = case.relationship.conjugate(2.0 * case.V)
+    assert_allclose(twice, 4.0 * case.relationship.conjugate(case.V), rtol=1e-9)
+
+
+def check_is_smoothable(case):
+    """All of the package's own are."""
+    assert case.relationship.is_smoothable
+
+
 def check_own_rho(case):
     """Where the state tells the nodes nothing: every one is sent zero."""
     assert (case.relationship.own_rho is None) is (case.kind != "none")
@@ -349,6 +360,8 @@ CHECKS = {
     Relationship: {
         "n_nodes": check_n_nodes,
         "is_quadratic": check_is_quadratic,
+        "is_homogeneous": check_is_homogeneous,
+        "is_smoothable": check_is_smoothable,
         "own_rho": check_own_rho,
         "last": check_last,
         "penalty": check_penalty,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._model import is_own
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
 from skfedmtl.attack._bilevel import parts_of
@@ -36,9 +37,11 @@ class Found(NamedTuple):
 def search(case: Case, start: Start, rng: np.random.Generator) -> list[Found]:
     """Found rows; none where nothing can be sought, no source is a target, or nodes are weighed.
 
+    Nor are there any where users have brought the relationship: no slope of it is known.
     What others are taught reaches targets by far less than their rows promise; ascents see that.
     """
-    if last_step(case.victim).node_weight is not None:
+    model = last_step(case.victim)
+    if model.node_weight is not None or is_own(model.relationship):
         return []
     if not np.isin(start.codes, case.sought.codes[case.sought.share > 0.0]).any():
         return []
