@@ -210,4 +210,5 @@ class Relationship(Protocol):
         Returns
         -------
         W : ndarray of shape (n_nodes, n_columns)
+            Where the step leads.
         """

@@ -89,9 +89,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         weights are sought that do most damage among those that the rows can bring about, then the
         rows, in closed form; with targets of either class, or at either end of their range. Where
         limits of features move such rows, and with `optimize_labels`, an ascent goes on from them.
-        Where nothing can be sought, with the Huber loss, `node_weight` or a `relationship` of your
-        own in the victim, or sources that are no targets of a regressor, an ascent begins with
-        clean rows. Of 20 injected and 1,000 clean rows, better moves by chance are kept, of either.
+        Where nothing can be sought (Huber loss; `node_weight`, or a `relationship` of your own;
+        sources that are no targets of a regressor), an ascent begins with clean rows. Of at most 20
+        injected and 1,000 clean rows, moves by chance that do more are kept, with any such target.
         ``"auto"``: both ``"weights"`` and ``"clean"``; with ``max_iter=0``, an `inner_iter`, or
         `labels` that are drawn or kept, ``"clean"`` alone. What is best by `criterion` is the
         result, and never worse than the rows that an ascent begins with.

@@ -36,9 +36,9 @@ class FederatedServer(BaseEstimator):
 
     Parameters
     ----------
-    relationship : {"learned", "mean", "none"} or array-like of shape (n_nodes, n_nodes), \
-default="learned"
-        As in `FMTLClassifier`; a matrix is in the order of the nodes' sorted labels.
+    relationship : {"learned", "mean", "none"}, array-like of shape (n_nodes, n_nodes) or \
+`protocols.Relationship`, default="learned"
+        As in `FMTLClassifier`; in the order of the nodes' sorted labels. Nodes see nothing of it.
     solver : {"splitting", "mocha"}, default="splitting"
         As in `FMTLClassifier`.
     loss : {"hinge", "squared_hinge", "logistic", "squared_error"}

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from estimators import ESTIMATOR_OF, LOSSES, OMEGA, climber, make_rows
+from federations import PARAMS, make_nodes
 from skfedmtl import FMTLClassifier, FMTLRegressor, FMTLRegressorCV
 from skfedmtl.attack import DamageBound
+from skfedmtl.federation import FederatedServer, LocalTransport
 from skfedmtl.model_selection import NodeKFold
 from skfedmtl.protocols import Relationship
 from skfedmtl.testing import check_relationship
@@ -189,6 +192,18 @@ def test_more_than_two_classes():
     model = FMTLClassifier(relationship=Given(), lambda1=0.1, tol=1e-6).fit(X, y, nodes=nodes)
     peer = clone(model).set_params(relationship=OMEGA).fit(X, y, nodes=nodes)
     assert_allclose(model.objective_, peer.objective_, rtol=2e-6)
+
+
+@pytest.mark.parametrize("solver", ["splitting", "mocha"])
+@pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
+def test_a_server_of_a_federation_keeps_it_to_itself(solver):
+    X, y, nodes, parties = make_nodes("logistic")
+    given = {**PARAMS, "loss": "logistic", "solver": solver, "tol": 1e-4, "max_iter": 200}
+    server = FederatedServer(FewFeatures(), local_epochs=3.0, random_state=0, **given)
+    server.fit(LocalTransport(parties))
+    model = FMTLClassifier(relationship=FewFeatures(), **given).fit(X, y, nodes=nodes)
+    assert_allclose(server.objective_, model.objective_, rtol=2e-4)
+    assert server.dual_objective_ <= model.objective_
 
 
 def test_parameters_of_it_are_searched():
