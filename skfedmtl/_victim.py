@@ -11,24 +11,20 @@ from numpy.typing import NDArray
 from skfedmtl._model import Loss
 from skfedmtl._protocol import FederatedProblem
 from skfedmtl._typing import Array
+from skfedmtl.protocols import Victim
 
 
 @runtime_checkable
-class FederatedVictim(Protocol):
+class FederatedVictim(Victim, Protocol):
     """An estimator of one linear model a node, whose problem others may pose and change.
+
+    Users see the half that `Victim` declares.
 
     With n rows, d features and m nodes. What is fitted, ``coef_`` and ``nodes_`` among it, is as
     in the public estimators.
     """
 
-    node_column: int | str | None
-    random_state: Any
-    max_iter: int
-    tol: float
-    loss: str
     _goes_by_all: bool  #: whether all rows are fitted to: `_select` may leave none out
-
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, nodes: Any = None) -> Any: ...
 
     def _encode(self, nodes: Any, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Labels of the nodes (m,), and every row's position among them (n,)."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from skfedmtl._typing import Array
 
-__all__ = ["Loss", "Relationship"]
+__all__ = ["Constraint", "Loss", "Relationship", "Victim"]
 
 
 @runtime_checkable
@@ -211,4 +211,162 @@ class Relationship(Protocol):
         -------
         W : ndarray of shape (n_nodes, n_columns)
             Where the step leads.
+        """
+
+
+@runtime_checkable
+class Victim(Protocol):
+    """An estimator that attacks are tried on, as far as users see it.
+
+    `skfedmtl.attack.BasePoisoner` and all poisoners, and `skfedmtl.defense.PoisonDetector`, ask for
+    these members, and for a fit's problem, which they change row by row. That half is private: a
+    victim of your own derives from `FMTLRegressor` or `FMTLClassifier`, which bring it, and fits or
+    predicts otherwise. It may be the last step of a Pipeline.
+
+    Attributes
+    ----------
+    loss : str or `Loss`
+        Of a row. Attacks climb it.
+    relationship : str, array-like or `Relationship`
+        What ties the nodes.
+    node_weight : None, str, dict or array-like
+        What the loss of a node counts.
+    node_column : int, str or None
+        The column of `X` that holds the nodes.
+    max_iter, tol : int, float
+        When a fit ends. Attacks ask for a smaller `tol`.
+    random_state : int, RandomState instance or None
+        What a fit draws. Attacks set it, so that theirs alone decides.
+
+    See Also
+    --------
+    skfedmtl.testing.check_poisoner : Whether attacks on a victim keep their promises.
+
+    Notes
+    -----
+    After `fit` a victim has ``nodes_``, ``coef_``, ``intercept_``, ``dual_coef_``, and of classes
+    ``classes_``, as in `FMTLClassifier`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.protocols import Victim
+    >>> isinstance(FMTLRegressor(), Victim), isinstance(Ridge(), Victim)
+    (True, False)
+    """
+
+    loss: Any
+    relationship: Any
+    node_weight: Any
+    node_column: int | str | None
+    max_iter: int
+    tol: float
+    random_state: Any
+
+    def __init__(self) -> None: ...
+
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, nodes: Any = None) -> Any:
+        """Fit one model a node.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            What rows count.
+        nodes : array-like of shape (n_samples,) or None, default=None
+            The node of each row.
+
+        Returns
+        -------
+        self : object
+            The victim itself.
+        """
+
+    def predict(self, X: Any, *, nodes: Any = None) -> Any:
+        """Predict with the model of each row's node.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        nodes : array-like of shape (n_samples,) or None, default=None
+            The node of each row.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Numbers or classes.
+        """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get parameters by name, as those of scikit-learn's estimators.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether those of parameters, too.
+
+        Returns
+        -------
+        params : dict
+            The parameters.
+        """
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : object
+            The parameters.
+
+        Returns
+        -------
+        self : object
+            The victim itself.
+        """
+
+
+@runtime_checkable
+class Constraint(Protocol):
+    """Where injected rows may lie, as an ascent asks: one convex set a row.
+
+    It is what `radius`, `feature_range`, `frozen_features`, `integer_features` and `one_hot_groups`
+    of a poisoner come to, and what `skfedmtl.attack.AttackSetting` is to a poisoner of your own,
+    which may move rows into a set of its own before. `skfedmtl.PoisoningAttacker` takes the
+    package's limits alone.
+
+    See Also
+    --------
+    skfedmtl.attack.AttackSetting : Has one, of all limits together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfedmtl.protocols import Constraint
+    >>> class NotNegative:
+    ...     def project(self, X):
+    ...         return np.maximum(X, 0.0)
+    >>> isinstance(NotNegative(), Constraint)
+    True
+    """
+
+    def __init__(self) -> None: ...
+
+    def project(self, X: Array) -> Array:
+        """The nearest rows that are allowed.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+            Row i is to lie in set i.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, n_features)
+            The nearest rows; those inside as they are.
         """

@@ -18,7 +18,7 @@ from skfedmtl.testing import check_relationship
 
 
 class SparseGraph:
-    def __init__(self, adjacency, drop=8.0):
+    def __init__(self, adjacency, drop=5.0):
         self.laplacian, self.drop = graph_laplacian(adjacency), drop
         self.n_nodes = len(adjacency)
         self.values, self.vectors = np.linalg.eigh(self.laplacian)

@@ -1,6 +1,6 @@
 """The bilevel problem: H, its gradient, the victims that follow, and the ascent."""
 
-from skfedmtl.attack._bilevel.ascent import STEPS, Ascent, Feasible, Game
+from skfedmtl.attack._bilevel.ascent import STEPS, Ascent, Game
 from skfedmtl.attack._bilevel.checkpoint import Checkpoint, check_checkpoint, fingerprint
 from skfedmtl.attack._bilevel.continuation import FollowedBilevel
 from skfedmtl.attack._bilevel.gradient_check import CHECK_TOL, ExactBilevel, compare
@@ -16,7 +16,6 @@ __all__ = [
     "Bilevel",
     "Checkpoint",
     "ExactBilevel",
-    "Feasible",
     "FollowedBilevel",
     "Game",
     "OneVsRest",

@@ -34,6 +34,7 @@ from skfedmtl._solvers import backtrack
 from skfedmtl._tools.layout import Field, Layout, like
 from skfedmtl._tools.task import NO_TASK, Task
 from skfedmtl._typing import Array
+from skfedmtl.protocols import Constraint
 
 _TRIALS = 4  #: lengths of a step
 _WINDOW = 10  #: values that a step is measured by
@@ -49,12 +50,6 @@ class Game(Protocol):
     def advance(self, share: float) -> None: ...
     def value(self, rows: Array) -> float: ...
     def gradient(self, kind: str) -> Array: ...
-
-
-class Feasible(Protocol):
-    """Where rows may lie."""
-
-    def project(self, X: Array) -> Array: ...
 
 
 class _Priced(NamedTuple):
@@ -136,7 +131,7 @@ class Ascent:
     game : Game
     rows : ndarray of shape (n, d)
         Where to begin.
-    feasible : Feasible
+    feasible : Constraint
     unit : ndarray of shape (n,)
         Of every row's steps.
     gradient : str
@@ -159,7 +154,7 @@ class Ascent:
         self,
         game: Game,
         rows: Array,
-        feasible: Feasible,
+        feasible: Constraint,
         *,
         unit: Array,
         gradient: str,

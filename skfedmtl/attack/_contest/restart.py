@@ -15,7 +15,6 @@ from skfedmtl.attack._bilevel import (
     Ascent,
     Bilevel,
     Checkpoint,
-    Feasible,
     Game,
     OneVsRest,
     WithTargets,
@@ -28,6 +27,7 @@ from skfedmtl.attack._contest.search import search
 from skfedmtl.attack._contest.settings import Leg, Settings
 from skfedmtl.attack._feasible import SeenThroughScalers
 from skfedmtl.attack._setting import Start, Verdict, as_targets, target_ranges
+from skfedmtl.protocols import Constraint
 
 #: what draws for the search, the judge and chance, beside the seed of a restart: its own stay
 _SEARCH, _JUDGE, _MUTATIONS = 1, 2, 3
@@ -243,7 +243,7 @@ class _Playing:
         feasible = start.feasible
         if isinstance(self.spread, np.ndarray):
             feasible = SeenThroughScalers(feasible, self.spread)
-        self.field: Feasible = feasible
+        self.field: Constraint = feasible
         self.start: Array = start.X
         self._both = None
         if optimize_labels and isinstance(game, Bilevel):  # numbers, thus a single model
