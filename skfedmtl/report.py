@@ -4,6 +4,7 @@ import inspect
 from numbers import Integral, Real
 from pathlib import Path
 
+from skfedmtl._model import REQUIRED, OwnLoss
 from skfedmtl._report import (
     ATTACKS,
     BOUNDS_OF,
@@ -17,7 +18,7 @@ from skfedmtl._report import (
 )
 from skfedmtl._tools.figures import import_pyplot
 from skfedmtl._tools.files import write_whole
-from skfedmtl._tools.sklearn import Interval, StrOptions, validate_parameter_constraints
+from skfedmtl._tools.sklearn import HasMethods, Interval, StrOptions, validate_parameter_constraints
 
 __all__ = ["AttackReport", "attack_report"]
 
@@ -26,6 +27,7 @@ _CONSTRAINTS = {
     "categorical": [list, tuple],
     "integer": [list, tuple],
     "frozen": [list, tuple],
+    "loss": [StrOptions({"auto"}), HasMethods(list(REQUIRED))],
     "attack": [StrOptions(set(ATTACKS)), list, tuple],
     "target_nodes": [None, list, tuple],
     "source_nodes": [None, list, tuple],
@@ -55,6 +57,7 @@ def attack_report(
     categorical=(),
     integer=(),
     frozen=(),
+    loss="auto",
     attack=ATTACKS,
     target_nodes=None,
     source_nodes=None,
@@ -95,6 +98,9 @@ def attack_report(
     categorical, integer, frozen : list of str, default=()
         Columns of numbers that are names of categories; columns whose injected values are whole,
         beside those that are; columns that injected rows leave as they were.
+    loss : "auto" or `protocols.Loss`, default="auto"
+        Of the model. ``"auto"``: the hinge for classes, the squared error for numbers. Or a smooth
+        one of your own, which a bound asks for its `kappa`.
     attack : {"direct", "indirect", "hybrid"} or list of them, default=all three
         The attacks that are tried.
     target_nodes : list of labels or None, default=None
@@ -164,17 +170,32 @@ def attack_report(
     attacks = (attack,) if isinstance(attack, str) else tuple(attack)
     if not attacks or set(attacks) - set(ATTACKS):
         raise ValueError(f"`attack` must be of {', '.join(ATTACKS)}, or a list of them; {attack!r}")
+    own_loss = _own_loss(loss, bound)
     positive = None if positive is None else str(positive)
     asked = Asked(task, positive, (), *(list(map(str, s)) for s in (categorical, integer, frozen)))
     prepared = prepare(*read_frames(X, y, nodes), asked)
     seed = int(random_state)
     given = {"bound_iter": bound_iter, "lambda0": lambda0, "bounds_of": bounds_of}
+    given["own_loss"] = own_loss
     given["bound_seconds"] = None if bound_seconds is None else float(bound_seconds)
     settings = Settings("X", repeats, budget, seed, max_iter, 0.0, 0.0, **given)
     ordered = tuple(one for one in ATTACKS if one in attacks)
     threat = Threat(ordered, target_nodes, source_nodes, bound, remedies)
     made = make("X", prepared, settings, threat, (lambda1, lambda2), n_jobs)
     return AttackReport(made, _call(options))
+
+
+def _own_loss(loss, bound):
+    """The users' loss, None for the package's; one that nothing bounds is refused at once."""
+    if isinstance(loss, str):
+        return None
+    OwnLoss(loss)  # refuses what lacks a member
+    if bound and not hasattr(loss, "kappa"):
+        raise ValueError(
+            f"bound=True needs `kappa` of `loss`, which {type(loss).__name__} lacks; give "
+            "bound=False."
+        )
+    return loss
 
 
 def _known(options):

@@ -54,6 +54,7 @@ class Settings(NamedTuple):
     lambda0: float | None = None
     bounds_of: str = "first"  #: repetitions, of `BOUNDS_OF`
     bound_seconds: float | None = None  #: for each bound
+    own_loss: Any = None  #: of the victim, where users have brought one; `loss` is its name
 
 
 class Threat(NamedTuple):
@@ -211,9 +212,10 @@ def make_victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegres
         "tol": 1e-8,
         "random_state": settings.seed,
     }
+    own = settings.own_loss
     if split.classify:
-        return FMTLClassifier(loss=settings.loss, **options)
-    return FMTLRegressor(**options)
+        return FMTLClassifier(loss=settings.loss if own is None else own, **options)
+    return FMTLRegressor(loss="squared_error" if own is None else own, **options)
 
 
 def _threat(piece: Piece, settings: Settings, threat: Threat, seed: int) -> dict[str, Any]:
@@ -245,7 +247,7 @@ def _attack(
     seconds = time.perf_counter() - start
     targets = np.isin(split.labels, poisoner.target_nodes_)
     model = last_step(poisoner.estimator_)
-    loss = _per_target(poisoner.objective_, targets, split)
+    loss = _per_target(poisoner.objective_, targets, split, settings)
     constant = _constant(model, split)
     scores = score_nodes(model, split)
     result = Result(*piece, scores, targets, seconds, loss, constant=constant)
@@ -283,7 +285,8 @@ def _bound(
     seconds = time.perf_counter() - start
     targets = np.isin(split.labels, bound.target_nodes_)
     loss, clean = (
-        _per_target(total, targets, split) for total in (bound.upper_bound_, bound.clean_objective_)
+        _per_target(total, targets, split, settings)
+        for total in (bound.upper_bound_, bound.clean_objective_)
     )
     return Result(*piece, {}, targets, seconds, loss, clean, stopped=bound.stopped_early_)
 
@@ -301,10 +304,11 @@ def _reach(split: Split, own: Own) -> float:
     return (1.0 + 1e-9) * float(np.sqrt(dummies + max(np.sum(box**2) for box in boxes)))
 
 
-def _per_target(objective: float, targets: Mask, split: Split) -> float:
+def _per_target(objective: float, targets: Mask, split: Split, settings: Settings) -> float:
     """The mean of a sum over the targets; of squares its root, in the unit of the targets."""
     mean = objective / np.count_nonzero(targets)
-    return mean if split.classify else float(np.sqrt(mean))
+    is_squared = not split.classify and settings.own_loss is None
+    return float(np.sqrt(mean)) if is_squared else mean
 
 
 def _without_attack(repeat: int, split: Split, settings: Settings) -> list[Result]:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -83,7 +83,7 @@ def plan_table(
     """A report on a user's table, with penalties chosen on training rows where none are given."""
     X, y, nodes, own = prepared
     threat = _check_threat(threat, np.unique(nodes))
-    settings = settings._replace(loss="hinge" if is_classification(y) else "squared_error")
+    settings = settings._replace(loss=_name_of_loss(settings.own_loss, is_classification(y)))
     notes = own.notes
     with threadpool_limits(1):
         split = split_rows(X, y, nodes, split_seeds(settings, 0)[0], own)
@@ -96,6 +96,19 @@ def plan_table(
         title = f"{own.target} in {name}, {own.classes[1]!r} against {own.classes[0]!r}"
     unit = None if own.classes is not None else own.target
     return Plan((X, y, nodes), settings, threat, title, unit, f"nodes ({own.node})", notes, own)
+
+
+def _name_of_loss(own: Any, classify: bool) -> str:
+    """That of the package's loss for such targets, or of the users' own, if it is of these."""
+    if own is None:
+        return "hinge" if classify else "squared_error"
+    name = type(own).__name__
+    if bool(own.is_regression) == classify:
+        kinds = "classes", "numbers"
+        raise TableError(
+            f"loss: {name} is of {kinds[classify]}, the target of {kinds[not classify]}"
+        )
+    return name
 
 
 def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
