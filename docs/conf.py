@@ -77,7 +77,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.ByNumber",
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,  # its page loads scripts from elsewhere
