@@ -75,8 +75,8 @@ results = search.cv_results_
 # The worst case
 # --------------
 # The bound is on the mean squared error of the targets' training flights, which weakly tied models
-# fit closely; its root is in minutes. A tie helps on held-out flights as long as nobody attacks, and
-# lets an attacker in: the choice lies between.
+# fit closely; its root is in minutes. A tie helps on held-out flights as long as nobody attacks,
+# and lets an attacker in: the choice lies between.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 damage = np.sqrt(-results["mean_test_certified"])
