@@ -28,12 +28,14 @@ it; it needs matplotlib.
 ``--large`` makes something else: a fit of each estimator at 100,000 nodes (``--nodes``) of 20 rows
 and 50 features (X has 0.8 GB) to a gap of 1e-2, and an attack of one step on ten nodes through a
 hundred others (a tenth of the nodes at most), its victims to a gap of 0.1, as a matter of time and
-memory only. It writes ``large.csv``. ``--skip-attack`` leaves the attack out. ``--former`` makes
-all of it by the package of a former commit, too, which is compiled and installed for it from
-the git history of this clone; ``package`` says which one a line is of.
+memory only. It writes ``large.csv``. ``--skip-attack`` leaves the attack out; ``--attack-steps N``
+adds another of N steps, its victims to a gap of 1e-2, ``--skip-fits`` leaves the fits out.
+``--former`` makes all else by the package of a former commit, too, which is compiled and installed
+for it from the git history of this clone; ``package`` says which one a line is of.
 
     python benchmarks/scale/scale.py [--output DIR] [--axis NAME ...] [--points N] [--repeats N]
-                                     [--large] [--nodes N] [--skip-attack] [--former [COMMIT]]
+                                     [--large] [--nodes N] [--skip-fits] [--skip-attack]
+                                     [--attack-steps N] [--former [COMMIT]]
 """
 
 import argparse
@@ -77,6 +79,7 @@ ESTIMATORS = {"FMTLRegressor": FMTLRegressor, "FMTLClassifier": FMTLClassifier}
 TOLERANCES = (1e-2, 1e-3)
 LARGE = {"n_rows": 20, "n_features": 50}
 TARGETS, SOURCES, STEPS, ATTACK_TOL = 10, 100, 1, 0.1  #: of the large attack
+LONG_TOL = 1e-2  #: of one of more steps
 COLUMNS = {
     "axis": "s",
     "size": "d",
@@ -147,7 +150,7 @@ def fit(estimator, shape, tol, repeats):
     }
 
 
-def attack(estimator, shape, tol):
+def attack(estimator, shape, tol, steps):
     """The row of an indirect attack; runs in a process of its own."""
     model, (X, y, nodes) = make(estimator, shape, tol)
     few = max(1, shape["n_nodes"] // 100)
@@ -158,7 +161,7 @@ def attack(estimator, shape, tol):
         init="clean",
         target_nodes=targets,
         source_nodes=len(targets) + np.arange(min(SOURCES, 10 * few)),
-        max_iter=STEPS,
+        max_iter=steps,
         victim_tol=tol,
         random_state=0,
     )
@@ -255,12 +258,14 @@ def draw(rows, path):
     print(f"wrote {path}")
 
 
-def run_large(n_nodes, skip_attack):
-    """The fits and the attack at that many nodes."""
+def run_large(n_nodes, skip_attack, skip_fits=False, attack_steps=None):
+    """The fits and the attacks at that many nodes."""
     shape = {**LARGE, "n_nodes": n_nodes}
-    tasks = [(fit, name, TOLERANCES[0], (1,)) for name in ESTIMATORS]
+    tasks = [] if skip_fits else [(fit, name, TOLERANCES[0], (1,)) for name in ESTIMATORS]
     if not skip_attack:
-        tasks.append((attack, "FMTLClassifier", ATTACK_TOL, ()))
+        tasks.append((attack, "FMTLClassifier", ATTACK_TOL, (STEPS,)))
+    if attack_steps is not None:
+        tasks.append((attack, "FMTLClassifier", LONG_TOL, (attack_steps,)))
     for task, estimator, tol, rest in tasks:
         print(f"{task.__name__} of {estimator} ...", file=sys.stderr, flush=True)
         try:
@@ -290,7 +295,9 @@ def main(argv=None):
     parser.add_argument("--repeats", type=at_least_one, default=3, help="fits timed (default: 3)")
     parser.add_argument("--large", action="store_true", help="the large fits and attack instead")
     parser.add_argument("--nodes", type=at_least_one, default=100_000, help="of --large")
-    parser.add_argument("--skip-attack", action="store_true", help="of --large the fits alone")
+    parser.add_argument("--skip-fits", action="store_true", help="of --large no fits")
+    parser.add_argument("--skip-attack", action="store_true", help="of --large not that of a step")
+    parser.add_argument("--attack-steps", type=at_least_one, help="of --large another attack's")
     parser.add_argument(
         "--former",
         nargs="?",
@@ -303,7 +310,8 @@ def main(argv=None):
     check_package(skfedmtl.__file__, arguments.package)
     if arguments.large:
         size = arguments.nodes, arguments.skip_attack
-        rows = [{"package": "present", **row} for row in run_large(*size)]
+        more = arguments.skip_fits, arguments.attack_steps
+        rows = [{"package": "present", **row} for row in run_large(*size, *more)]
         if arguments.former:
             former = run_former(arguments.former, *size)
             rows += [{**row, "package": arguments.former} for row in former]
