@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy import linalg
 
@@ -41,10 +43,16 @@ class _LearnedResponse:
         self.rank, T, omega = shrink(nu, lambda1, lambda2)
         # of degree two: R at W(V) is what R* is at V
         self.value = self.penalty = conjugate(nu, T, omega, lambda1, lambda2)
-        self.W = (self._U[:, : self.rank] * omega[: self.rank]) @ self._Zt[: self.rank]
         self._nu, self._omega = nu, omega
         self._ratio = np.divide(omega, nu, out=np.zeros_like(nu), where=omega > 0)
         self._mixing: tuple[Array, Array] | None = None
+
+    @cached_property
+    def W(self) -> Array:
+        """W(V); not all who ask for the derivative ask for it."""
+        k = self.rank
+        W: Array = (self._U[:, :k] * self._omega[:k]) @ self._Zt[:k]
+        return W
 
     def product(self, dV: Array) -> Array:
         """J[dV], the derivative of W(V): Sigma responds. O(m d min(m, d)).
@@ -56,9 +64,14 @@ class _LearnedResponse:
         left = U.T @ dV
         M = U.T @ right
         ratio = self._ratio[:k]
-        outside = (right - U @ M)[..., :k] * ratio
+        right -= U @ M
+        outside = right[..., :k] * ratio
+        del right  # as large as dV, which is all that is
         above = ratio[:, None] * (left - M @ Zt)[..., :k, :]
-        return U @ (self._inside(M) @ Zt) + outside @ Zt[:k] + U[:, :k] @ above
+        product: Array = U @ (self._inside(M) @ Zt)
+        product += outside @ Zt[:k]
+        product += U[:, :k] @ above
+        return product
 
     def rounded(self, excess: float) -> Response:
         """The same point, with kinks of R* rounded off that change it by about `excess`."""

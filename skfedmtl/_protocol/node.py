@@ -40,6 +40,8 @@ from skfedmtl._protocol.messages import (
 )
 from skfedmtl._typing import Array
 
+_NONE: Array = np.zeros(0)  #: one array for all nodes that have not been asked
+
 
 class Attempt(NamedTuple):
     """What a node has found in a round and keeps, beside what it answers."""
@@ -103,9 +105,9 @@ class Node:
         self._live: NDArray[np.intp] | None = None
         self._squared_norm = row_algebra.squared_norms(X) if squared_norm is None else squared_norm
         self._kept: list[Array] = []  #: the dual variables of the last answers, the newest last
-        self._mean = np.zeros(0)  #: of the local weights of all answers
+        self._mean = _NONE  #: of the local weights of all answers
         self._draft = self._alpha  #: the dual variables that steps go on from,
-        self._v = np.zeros(0)  #: their moment,
+        self._v = _NONE  #: their moment,
         self._waiting = self._alpha  #: and the same, shifted for the best
         self.reseed((0,))
 

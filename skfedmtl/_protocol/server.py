@@ -38,6 +38,10 @@ class Server:
         """Take new moments, from which W follows."""
         self.V, self._response = V, None
 
+    def forget_response(self) -> None:
+        """Hold the moments alone: what follows from them takes as much memory twice."""
+        self._response = None
+
     def set_response(self, V: Array, response: ExactResponse) -> None:
         """Take new moments, and what has already been found to follow from them."""
         self.set_moments(V)

@@ -123,7 +123,8 @@ class Adjoint:
         anderson = Anderson(_MEMORY, relaxation_of(self._relationship), _RIDGE, longest=np.inf)
         strength = float(np.linalg.norm(G)) / solved.rho
         dT = self.last if self.last.any() else G / solved.rho
-        best = _Point(np.zeros_like(G), np.zeros_like(G), G, np.inf)
+        nothing_known = np.zeros(G.shape)
+        best = _Point(nothing_known, nothing_known, G, np.inf)
         for _ in range(max_iter):
             point = iteration.at(dT)
             if not np.isfinite(point.length):

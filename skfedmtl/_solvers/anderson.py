@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skfedmtl._model import row_algebra
 from skfedmtl._typing import Array
 
 _TINY = float(np.finfo(float).tiny)
@@ -52,29 +53,33 @@ class Anderson:
     def step_aside(self, T: Array, residual: Array) -> Array:
         """A plain step that is no part of the iteration; it begins anew after it."""
         self.forget()
-        return T + self._relaxation * residual
+        return self._plain(T, residual)
 
     def advance(self, T: Array, residual: Array) -> Array:
-        """The next state."""
-        plain = T + self._relaxation * residual
-        if self._memory == 0:
-            return plain
+        """The next state; `residual` is taken over."""
         self._note(T, residual)
         if len(self._residuals) < 2:
-            return plain
+            return self._plain(T, residual)
         against = np.array([float(np.vdot(dr, residual)) for dr in self._residuals])
         ridge = self._ridge * float(np.trace(self._gram)) + _TINY
         mix = np.linalg.solve(self._gram + ridge * np.eye(len(against)), against)
-        mixed = plain.copy()
-        for share, step in zip(mix.tolist(), self._steps, strict=True):
-            mixed -= share * step
+        mixed = self._plain(T, residual)
+        for part in row_algebra.chunks(*mixed.shape):  # no array as large as the state beside it
+            for share, step in zip(mix.tolist(), self._steps, strict=True):
+                mixed[part] -= share * step[part]
         longest = self._longest * self._relaxation * float(np.linalg.norm(residual))
-        return mixed if float(np.linalg.norm(mixed - T)) < longest else plain
+        is_near = float(np.linalg.norm(mixed - T)) < longest
+        return mixed if is_near else self._plain(T, residual)
+
+    def _plain(self, T: Array, residual: Array) -> Array:
+        return T + self._relaxation * residual
 
     def _note(self, T: Array, residual: Array) -> None:
+        if self._memory == 0:
+            return
         if self._last is not None:
             drop = len(self._residuals) == self._memory
-            newest = residual - self._last[1]
+            newest = np.subtract(residual, self._last[1], out=self._last[1])
             step = T - self._last[0]
             step += self._relaxation * newest
             self._steps = [*self._steps[drop:], step]

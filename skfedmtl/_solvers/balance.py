@@ -31,12 +31,17 @@ class Balance:
         """What rho is to be multiplied with after this iteration; 1 where it rests."""
         if iteration not in _CHECKS or not Z.any():
             return 1.0
-        moves = (Z, V) if self._last is None else (Z - self._last[0], V - self._last[1])
+        before: tuple[Array | None, Array | None] = self._last or (None, None)
+        # one difference after the other: of many nodes each is large
+        of_weights, of_moments = _moved(before[0], Z), _moved(before[1], V)
         self._last = Z, V
-        of_weights, of_moments = (float(np.linalg.norm(move)) for move in moves)
         if not (of_weights > 0.0 and of_moments > 0.0):
             return 1.0
         ratio = float(np.sqrt(of_moments / of_weights / rho))
         if not np.isfinite(ratio) or _ALIKE[0] < ratio < _ALIKE[1]:
             return 1.0
         return float(np.clip(ratio, 1.0 / _MOST, _MOST))
+
+
+def _moved(before: Array | None, now: Array) -> float:
+    return float(np.linalg.norm(now if before is None else now - before))

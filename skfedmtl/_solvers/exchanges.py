@@ -71,7 +71,7 @@ class Exchanges(_ByMessages):
         self._nodes, self._schedule, self._workers = nodes, schedule, workers
         self.V = np.array(greeted.v)
         self.W = np.zeros_like(self.V)
-        self.told = known.copy()
+        self.told = known
         self.which: NDArray[np.intp] | slice = np.arange(len(nodes))
         self.n_answers = len(nodes)
         self._losses = np.array(greeted.loss)
@@ -108,6 +108,7 @@ class Exchanges(_ByMessages):
             self._losses[l] = answer.loss
             self._conjugate[l] = answer.conjugate
             self._linear[l] = answer.linear
+        self.told = self.told.copy()  # whose last one others may keep
         self.told[which] = (self.W if asked is None else asked)[which]
         self.loss = float(self._losses.sum())
 

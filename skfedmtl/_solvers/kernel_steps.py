@@ -36,7 +36,7 @@ class KernelPasses:
         for l in range(len(nodes)):
             self.gram(l)[:] = nodes.gram(l)
         self.V = nodes.moments_of(alpha)
-        self.W = np.zeros_like(self.V)
+        self.W = np.zeros(self.V.shape)
         self._settle()
 
     def gram(self, l: int) -> Array:

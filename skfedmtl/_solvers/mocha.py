@@ -277,6 +277,5 @@ class _Points:
         ]
         best = int(np.argmin(values))
         value, bound = float(values[best]), server.response.value
-        log.enter(
-            server, points[best], value, -conjugate - bound, value + abs(conjugate) + abs(bound)
-        )
+        magnitude = value + abs(conjugate) + abs(bound)
+        log.enter(server, points[best].copy(), value, -conjugate - bound, magnitude)

@@ -176,7 +176,7 @@ class Passes(_OfAllRows):
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)
         self.refresh({})
-        self.W = np.zeros_like(self.V)
+        self.W = np.zeros(self.V.shape)
         self.told, self.loss = self.W, np.inf
 
     def refresh(self, moved: Moved) -> None:
@@ -295,7 +295,7 @@ class ExactSteps(_OfAllRows):
         self.curve: PrimalLoss = nodes.loss
         self._bend = self.curve.constant_curvature
         self.V = nodes.moments_of(alpha)
-        self.W = np.zeros_like(self.V)
+        self.W = np.zeros(self.V.shape)
         self.which: NDArray[np.intp] | slice = slice(None)
         self.n_answers = len(nodes)
         self.told, self.loss = self.W, np.inf

@@ -64,7 +64,7 @@ class Log:
 
     def offer_nothing(self, server: Server, nodes: Nodes) -> None:
         """Begin with weights of zero if they are better."""
-        nothing = np.zeros_like(server.V)
+        nothing = np.zeros(server.V.shape)
         self.offer(nothing, server.loss_at(nodes, nothing))
 
     @property
@@ -169,7 +169,7 @@ class Log:
     def enter(
         self, server: Server, W: Array, objective: float, dual_objective: float, magnitude: float
     ) -> None:
-        """End a round with these weights, their objective and this bound.
+        """End a round with these weights, which nobody changes, their objective and this bound.
 
         What is no number, where something has outgrown the arithmetic, is no news.
         """
@@ -177,7 +177,7 @@ class Log:
         if not np.isfinite(dual_objective):
             dual_objective = -np.inf
         if objective <= self.best.objective:
-            self.W, self._magnitudes[0] = W.copy(), objective
+            self.W, self._magnitudes[0] = W, objective
         if dual_objective >= self.best.dual_objective:
             self._magnitudes[1] = magnitude - objective
         # of the terms that are kept: those of a round far off would hide any gap

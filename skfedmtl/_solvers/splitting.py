@@ -215,6 +215,7 @@ class _Run:
         self._tol, self._max_iter = solver.tol, solver.max_iter
         self._at = Iteration(server.relationship, start.T, start.rho, start.age, memory)
         self._residual = np.inf
+        server.forget_response()  # nothing asks for it on the way
 
     def go_on(self, rng: np.random.Generator, most: int) -> None:
         """At most so many iterations; the nodes end with the best dual variables."""
@@ -294,7 +295,7 @@ def _first_iterate(
     """The state that leads to weights and dual variables, these of moments ``V`` if not of none."""
     relationship = server.relationship
     rho = relationship.own_rho or _first_rho(relationship, loss, W.shape, squares)
-    T = np.zeros_like(W) if V is None else W + V / rho
+    T = np.zeros(W.shape) if V is None else W + V / rho
     return Iterate(T, np.zeros(0), rho, 0, None)
 
 

@@ -134,6 +134,9 @@ class Bilevel:
     def fit(self, rows: Array, y: Array | None = None) -> None:
         """Fit the victim to these rows, and targets if given."""
         moved = self._problem.replace_rows(self._injected, self._victim.forward(rows), y)
+        self._upper.forget()
+        if hasattr(self, "_solved"):  # weights of many nodes are large, and nobody asks for these
+            del self._solved
         self._solved = self._solve(moved)
 
     def refit(self, rows: Array) -> list[Array]:

@@ -101,6 +101,10 @@ class UpperObjective:
         """H of a victim."""
         return self._upper(solved).value
 
+    def forget(self) -> None:
+        """Hold no victim whose rows have moved."""
+        self._last = None
+
     def full_gradient(self, kind: str, solved: Solved) -> Array:
         """Gradient of H with respect to the injected rows, their targets in the last column."""
         upper, problem = self._upper(solved), self._problem
@@ -125,7 +129,7 @@ class UpperObjective:
 
     def _find_upper(self, solved: Solved) -> _Upper:
         problem, W = self._problem, solved.W
-        G, intercept, value = np.zeros_like(W), np.zeros(len(W)), 0.0
+        G, intercept, value = np.zeros(W.shape), np.zeros(len(W)), 0.0
         for l, w in enumerate(W):
             damage = self._damage(l)
             if damage is not None:
