@@ -185,7 +185,7 @@ class CommonQuadratic(WithCommon):
     def _common_step(self, T: Array, rho: float) -> Array:
         return self._weighted(self._tied.proximal(self._ones, rho).W, T)
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         u = self._common_step(T, rho)
         Z, penalty = self._tied.proximal(T - u, rho)
         return Proximal(Z + u, penalty + self.lambda0 * float(u @ u))

@@ -231,8 +231,9 @@ class CommonLearned(WithCommon):
             rho *= _GROWTH
         return u
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
-        now = self._least(T, rho, self.last if self.last.shape == T.shape[1:] else 0.0 * T[0])
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
+        begin = self.last if self.last.shape == T.shape[1:] else 0.0 * T[0]
+        now = self._least(T, rho, begin, close)
         self.last = now.u
         W = now.weights()
         self._remember(W, now.u)
@@ -248,13 +249,16 @@ class CommonLearned(WithCommon):
         tied = self._tied.proximal_response(T - now.u, rho)
         return JointResponse(tied, now.u, rho, self.lambda0, now.divide)
 
-    def _least(self, T: Array, rho: float, u: Array) -> _Point:
-        """The proximal step's, from a first ``u``."""
+    def _least(self, T: Array, rho: float, u: Array, close: float = 0.0) -> _Point:
+        """The proximal step's, from a first ``u``, to where the next step is about `close`."""
         now = _Point(self.learned, self.lambda0, T, rho, u)
         for _ in range(_STEPS):
             if now.is_least:
                 break
             step = now.divide(now.slope)
+            size = float(np.linalg.norm(step))
+            if size <= close:
+                break
             promise, length = float(now.slope @ step), 1.0
             for _ in range(_TRIALS):
                 after = _Point(self.learned, self.lambda0, T, rho, now.u - length * step)
@@ -263,7 +267,10 @@ class CommonLearned(WithCommon):
                 length *= 0.5
             else:
                 break
-            now = after
+            # so many times as long as this step is the next one
+            ratio, now = after.steepness / now.steepness, after
+            if size * ratio <= close:
+                break
         return now
 
     def curved(self, W: Array, root: float) -> Curved:

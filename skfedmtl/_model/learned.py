@@ -138,7 +138,7 @@ class Learned:
         nuclear = float(linalg.svdvals(W, check_finite=False).sum())
         return self.lambda1 * nuclear**2 + self.lambda2 * float(np.vdot(W, W))
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         """grad R* at ``rho T``, with ``lambda2 + rho/2`` in the place of lambda2."""
         U, nu, Zt = singular(T)
         _, _, omega = shrink(rho * nu, self.lambda1, self.lambda2 + 0.5 * rho)

@@ -126,7 +126,7 @@ class Independent(_Quadratic):
     def penalty(self, W: Array) -> float:
         return self._lambda2 * float(np.vdot(W, W))
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         W = T / (1.0 + 2.0 * self._lambda2 / rho)
         return Proximal(W, self.penalty(W))
 
@@ -182,7 +182,7 @@ class Fixed(_Quadratic):
         tied = float(np.vdot(W, self._precision @ W))
         return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         bend = 2.0 * (self._lambda1 * self._values + self._lambda2)
         turned = (self._vectors.T @ T) / (1.0 + bend / rho)[:, None]
         squares = np.einsum("ij,ij->i", turned, turned)
@@ -231,7 +231,7 @@ class MeanTied(_Quadratic):
         tied = float(np.vdot(apart, apart))
         return self._lambda1 * tied + self._lambda2 * float(np.vdot(W, W))
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         W = self.ridged(0.5 * rho).half_inverse(rho * T)
         return Proximal(W, self.penalty(W))
 

@@ -37,9 +37,9 @@ class Iteration:
         self._balance: Balance | None = None if self.is_alone else Balance()
         self.is_lost = False  #: whether the state has outgrown the arithmetic
 
-    def proximal(self) -> Proximal:
-        """The server's step."""
-        return self._relationship.proximal(self.T, self.rho)
+    def proximal(self, close: float = 0.0) -> Proximal:
+        """The server's step, a node's weights to within about `close`."""
+        return self._relationship.proximal(self.T, self.rho, close)
 
     def advance(self, Z: Array, V: Array, residual: Array, *, is_whole: bool = True) -> None:
         """Take the next state, and the next rho, where the nodes have found these moments.

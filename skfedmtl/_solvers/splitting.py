@@ -50,6 +50,7 @@ from skfedmtl._typing import Array
 
 _SCALARS = 6  #: beside vectors: rho, epochs and a share down; a loss and two sums up
 _SHARPENING, _SHARP = 200, 1e-13  #: iterations for the last digits, and the residual that ends them
+_ACCURACY = 0.01  #: of the last residual, to which the server's weights are found
 MEMORY, _LINEAR_MEMORY = 5, 10  #: of the extrapolation, for curved losses and for kinks
 
 
@@ -257,7 +258,8 @@ class _Run:
 
     def _advance(self, rng: np.random.Generator) -> Proximal:
         """Both proximal steps."""
-        at, Z = self._at, self._at.proximal()
+        close = _ACCURACY * self._residual if np.isfinite(self._residual) else 0.0
+        at, Z = self._at, self._at.proximal(close)
         asked = None if at.is_alone else Z.W
         self._steps.run(2.0 * Z.W - at.T, at.rho, self._residual, rng, asked)
         vectors = 2 if asked is None else 3
