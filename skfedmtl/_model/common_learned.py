@@ -168,21 +168,15 @@ class _DenseSum(SmoothedSum):
         step: Array = np.linalg.solve(self._between(), g)  # type: ignore[assignment]
         return step
 
-    def _alike(self, H: Array) -> Array:
-        """Rows, summed over the nodes."""
-        m, d = self._W.shape
-        total: Array = H.reshape(m, d, -1).sum(axis=0)
-        return total
-
     def _between(self) -> Array:
-        d = self._W.shape[1]
-        bend = self._alike(self._alike(self._here.hessian()).T)
-        return bend + 2.0 * self._lambda0 * np.eye(d)
+        H = self._here.hessian_alike()
+        H[np.diag_indices_from(H)] += 2.0 * self._lambda0
+        return H
 
     def hessian(self) -> Array:
         """Of shape (m d, m d)."""
         H = self._here.hessian()
-        alike = self._alike(H)
+        alike = H.reshape(*self._W.shape, -1).sum(axis=0)
         return H - alike.T @ np.linalg.solve(self._between(), alike)
 
 

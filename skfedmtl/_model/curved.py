@@ -28,6 +28,10 @@ class QuadraticCurved:
         """Of shape (m d, m d)."""
         return np.asarray(np.kron(self._bend, np.eye(self._n_features)), dtype=np.float64)
 
+    def hessian_alike(self) -> Array:
+        """Of shape (d, d): where all rows move alike."""
+        return float(self._bend.sum()) * np.eye(self._n_features)
+
 
 class LearnedCurved:
     """The smoothed learned regulariser at ``W``."""
@@ -46,6 +50,32 @@ class LearnedCurved:
         """Of shape (m d, m d)."""
         U, Zt = self._U, self._Zt
         (m, d), p = (len(U), len(Zt)), len(self._s)
+        own, other = self._mixing()
+        # rows of the basis: M_ij as a function of dW
+        basis = np.einsum("li,jk->ijlk", U, Zt)
+        image = own[:, :, None, None] * basis
+        image[:p, :p] += other[:, :, None, None] * np.swapaxes(basis[:p, :p], 0, 1)
+        flat = basis.reshape(m * d, m * d)
+        H: Array = 2.0 * self._lambda1 * self._T * (flat.T @ image.reshape(m * d, m * d))
+        g = self._direction.ravel()
+        H += 2.0 * self._lambda1 * np.outer(g, g)
+        H[np.diag_indices_from(H)] += 2.0 * self._lambda2
+        return H
+
+    def hessian_alike(self) -> Array:
+        """Of shape (d, d): where all rows move alike, ``M = U'1 (Z' c)'``."""
+        a, Zt, p = self._U.sum(axis=0), self._Zt, len(self._s)
+        own, other = self._mixing()
+        inside = np.diag(np.square(a) @ own)
+        inside[:p, :p] += np.outer(a[:p], a[:p]) * other
+        g = self._direction.sum(axis=0)
+        H: Array = 2.0 * self._lambda1 * (self._T * (Zt.T @ inside @ Zt) + np.outer(g, g))
+        H[np.diag_indices_from(H)] += 2.0 * self._lambda2 * len(a)
+        return H
+
+    def _mixing(self) -> tuple[Array, Array]:
+        """What the second derivative, but for that of T, makes of M_ij: shares of it and M_ji."""
+        (m, d), p = (len(self._U), len(self._Zt)), len(self._s)
         own, other = np.zeros((m, d)), np.zeros((p, p))
         s, r, root = self._s, self._r, self._root
         total = s[:, None] + s
@@ -59,13 +89,4 @@ class LearnedCurved:
         np.fill_diagonal(other, 0.0)
         own[p:, :p] = 1.0 / r
         own[:p, p:] = (1.0 / r)[:, None]
-        # rows of the basis: M_ij as a function of dW
-        basis = np.einsum("li,jk->ijlk", U, Zt)
-        image = own[:, :, None, None] * basis
-        image[:p, :p] += other[:, :, None, None] * np.swapaxes(basis[:p, :p], 0, 1)
-        flat = basis.reshape(m * d, m * d)
-        H: Array = 2.0 * self._lambda1 * self._T * (flat.T @ image.reshape(m * d, m * d))
-        g = self._direction.ravel()
-        H += 2.0 * self._lambda1 * np.outer(g, g)
-        H[np.diag_indices_from(H)] += 2.0 * self._lambda2
-        return H
+        return own, other

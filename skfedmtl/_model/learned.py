@@ -9,7 +9,6 @@ from scipy import linalg
 
 from skfedmtl._model.curved import LearnedCurved, QuadraticCurved
 from skfedmtl._model.regulariser import (
-    Curved,
     ExactResponse,
     Proximal,
     ProximalResponse,
@@ -145,7 +144,7 @@ class Learned:
         penalty = self.lambda1 * float(omega.sum()) ** 2 + self.lambda2 * float(omega @ omega)
         return Proximal(shrunk(T, U, nu, Zt, omega), penalty)
 
-    def curved(self, W: Array, root: float) -> Curved:
+    def curved(self, W: Array, root: float) -> LearnedCurved | QuadraticCurved:
         """Singular values counted as at least about `root`; 0: Sigma held at I/m."""
         if root == 0.0:
             bend = 2.0 * (self.lambda1 * self.n_nodes + self.lambda2)
