@@ -103,6 +103,18 @@ def test_the_proximal_step(kind, shape, lambdas, lambda0, seed):
 
 
 @of_all
+def test_a_proximal_step_need_not_be_exact(kind, shape, lambdas, lambda0, seed):
+    """Its penalty is that of some parts, and its weights are about as close as asked for."""
+    case = Case(kind, shape, lambdas, lambda0, seed)
+    exact = case.relationship.proximal(case.V, 1.0).W
+    for close in (1e-1, 1e-3, 1e-6):
+        other = Case(kind, shape, lambdas, lambda0, seed).relationship
+        W, penalty = other.proximal(case.V, 1.0, close)
+        assert np.linalg.norm(W - exact, axis=1).max() <= 10.0 * close
+        assert penalty >= case.relationship.penalty(W) * (1.0 - 1e-9)
+
+
+@of_all
 def test_the_smoothed_sum(kind, shape, lambdas, lambda0, seed):
     case = Case(kind, shape, lambdas, lambda0, seed)
     root = 0.1 * np.linalg.norm(case.V)
