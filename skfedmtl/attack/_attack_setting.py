@@ -77,14 +77,14 @@ class AttackSetting:
         self._scenario = scenario
         self._start = scenario.draw_start(scenario.rng)
         clean, labels, threat = scenario.clean, scenario.labels, scenario.threat
-        self.X: Array = _locked(clean.X)
+        self.X: Array = _locked(scenario.rows)
         self.y: NDArray[Any] = _locked(clean.y)
         self.nodes: NDArray[Any] = _locked(labels[clean.codes])
         self.sample_weight: Array = _locked(clean.weight)
         self.target_nodes: NDArray[Any] = _locked(labels[threat.targets])
         self.source_nodes: NDArray[Any] = _locked(labels[threat.sources])
         self.poison_nodes: NDArray[Any] = _locked(labels[self._start.codes])
-        self.X_start: Array = _locked(self._start.X)
+        self.X_start: Array = _locked(scenario.close(self._start.X))
         self.y_start: NDArray[Any] = _locked(self._start.y)
         self.radius: Array = _locked(self._start.feasible.radius)
         self.victim: Any = scenario.victim.estimator
@@ -94,7 +94,8 @@ class AttackSetting:
         """Move rows to the nearest ones that every limit allows.
 
         Until rows are stored, whole numbers may have fractions, and one-hot groups be shares that
-        sum to 1.
+        sum to 1. A column that an encoder of the victim reads holds one of its clean values, the
+        nearest, or another of the row's range.
 
         Parameters
         ----------
@@ -106,7 +107,8 @@ class AttackSetting:
         X : ndarray of shape (k, d)
             The nearest allowed rows.
         """
-        return self._start.feasible.project(self._read_rows(X))
+        rows: Array = self._scenario.close(self._project(X))
+        return rows
 
     def damage(self, X: ArrayLike, y: ArrayLike) -> float:
         """Refit the victim to clean and these rows, and take the damage done.
@@ -126,13 +128,19 @@ class AttackSetting:
             The attacker's objective H, what `objective_` is of the final rows.
         """
         poisoned = self._scenario.poisoned_victim(self._stored(X, y))
-        return float(self._scenario.measure.of(poisoned.estimator).objective)
+        return float(self._scenario.damage_of(poisoned.estimator).objective)
 
     def _stored(self, X: ArrayLike, y: ArrayLike) -> Injected:
         """The rows laid out as the clean ones are."""
-        rows, targets = self._read_rows(X), self._read_targets(y)
-        moved = self._start._replace(X=self._start.feasible.project(rows), y=targets)
-        return self._scenario.lay_out(moved)
+        rows, targets = self._project(X), self._read_targets(y)
+        return self._scenario.lay_out(self._start._replace(X=rows, y=targets))
+
+    def _project(self, X: ArrayLike) -> Array:
+        """The nearest allowed rows, as they are crafted."""
+        rows, opened = self._read_rows(X), self._scenario.opened
+        if opened is not None:
+            rows = opened.open(opened.nearest(rows))
+        return self._start.feasible.project(rows)
 
     def _read_rows(self, X: ArrayLike) -> Array:
         rows = np.array(X, dtype=np.float64)

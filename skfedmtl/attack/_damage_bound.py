@@ -167,8 +167,7 @@ class DamageBound(DocLinkMixin, WithVictim):
     Attacks that are limited further, in their features or their targets, are within the bound as
     well. It is about the clean rows that were fitted to, in the victim's loss: not held-out rows or
     wrong classes. A victim of more than two classes has a model a class, H and the bound are sums
-    over them. Behind encoders the bound is of rows whose squared norm is larger by one a column
-    that they read. A descent for half as many rows again may end lower, and what it has found is
+    over them. Of a column that an encoder reads every category is within the bound. A descent for half as many rows again may end lower, and what it has found is
     tried for `budget` as well: of all these bounds the least is taken. Along budgets they may still
     fall by what descents lack; `security_curve` takes that out.
 
@@ -363,7 +362,7 @@ class DamageBound(DocLinkMixin, WithVictim):
     def _record(self, scenario, least):
         """Set the fitted attributes."""
         labels, targets = scenario.labels, scenario.threat.targets
-        d = len(scenario.victim.affine(scenario.clean.X.shape[1]).columns)
+        d = len(scenario.crafting.affine(scenario.clean.X.shape[1]).columns)
         self.clean_estimator_ = scenario.victim.estimator
         self.target_nodes_ = labels[targets]
         self.source_nodes_ = labels[scenario.threat.sources]
@@ -382,7 +381,7 @@ class DamageBound(DocLinkMixin, WithVictim):
 
 def _settings_of(scenario):
     """One a model of the victim, which has been fitted."""
-    clean, victim = scenario.clean, scenario.victim
+    clean, victim = scenario.clean, scenario.crafting
     seen, weight = victim.forward(clean.X), clean.weight / clean.weight.max()
     injection = _injection(scenario)
     settings = []
@@ -403,7 +402,7 @@ def _injection(scenario):
     low = high = np.zeros(len(sources))
     if not scenario.parameters.is_classification:
         low, high = target_ranges(clean, sources)
-    seen, radii = scenario.victim.affine(clean.X.shape[1]), scenario.radii_behind(sources)
+    seen, radii = scenario.crafting.affine(clean.X.shape[1]), scenario.radii(sources)
     return Injection(sources, share, radii, low, high, seen.shift, seen.scale)
 
 

@@ -61,7 +61,7 @@ class GradientCheckMixin:
             raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")
         game = make_game(
             ExactBilevel,
-            scenario.victim.estimator,
+            scenario.crafting.estimator,
             scenario.clean,
             start,
             scenario.judged(scenario.parameters.aim.climbed()),
@@ -69,5 +69,4 @@ class GradientCheckMixin:
             rng=scenario.rng,
         )
         radius = start.feasible.radius
-        moves = ~scenario.encoded
-        return compare(game, start.X, radius, self.gradient, n_points, scenario.rng, moves)
+        return compare(game, start.X, radius, self.gradient, n_points, scenario.rng)

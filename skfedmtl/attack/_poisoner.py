@@ -282,7 +282,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         self.poison_nodes_ = labels[injected.codes]
         self.poison_origin_ = injected.origin
         self.poison_sample_weight_ = scenario.weights_of(injected)
-        self.criterion_, self.objective_ = scenario.measure.of(self.estimator_)
+        self.criterion_, self.objective_ = scenario.damage_of(self.estimator_)
         validate_data(self, scenario.X, skip_check_array=True)
         model = scenario.victim.model
         if hasattr(model, "classes_"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skfedmtl._protocol import Moved
@@ -72,14 +71,10 @@ def compare(
     kind: str,
     n_points: int,
     rng: np.random.Generator,
-    moves: NDArray[np.bool_] | bool = True,
 ) -> Bunch:
-    """Slopes along random directions at random points near the start, both ways.
-
-    Only features in `moves` leave the start; True: all.
-    """
+    """Slopes along random directions at random points near the start, both ways."""
     slopes, found, least = [], [], np.inf
-    unit = np.where(radius > 0.0, radius, 1.0)[:, None] / np.sqrt(start.shape[1]) * moves
+    unit = np.where(radius > 0.0, radius, 1.0)[:, None] / np.sqrt(start.shape[1])
     for _ in range(n_points):
         point = start + _SPREAD * unit * rng.normal(size=start.shape)
         direction = unit * rng.normal(size=start.shape)

@@ -26,7 +26,7 @@ class Case(NamedTuple):
         parameters = scenario.parameters
         aim, classify = parameters.aim, parameters.is_classification
         return cls(
-            scenario.victim.estimator,
+            scenario.crafting.estimator,
             scenario.clean,
             scenario.judged(aim.climbed()),
             scenario.judged(aim.sought(classify=classify)),
@@ -74,6 +74,5 @@ class Case(NamedTuple):
         seen = 1.0 / np.abs(map_.scale)
         unit = float(np.sqrt(np.mean(np.square(seen))))
         sizes = np.full(n_features, unit)
-        numbers = ~map_.tells
-        sizes[map_.columns[numbers]] = seen[numbers]
+        sizes[map_.columns] = seen
         return sizes, unit

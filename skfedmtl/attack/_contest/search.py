@@ -83,20 +83,14 @@ def _candidates(
     space, sources = Space(through.shift, through.scale), _sources(start, added)
     weights = model.coef_, model.intercept_
     found = seek(rows, Model.of(problem), space, *weights, wanted, sources, rng, **options)
-    numbers = ~through.tells
-    own = through.columns[numbers]
-    return [_among_all(candidate, numbers, own, clean.X.shape[1]) for candidate in found]
+    own = through.columns
+    return [_among_all(candidate, own, clean.X.shape[1]) for candidate in found]
 
 
-def _among_all(
-    candidate: Candidate, numbers: NDArray[np.bool_], columns: NDArray[np.intp], n_features: int
-) -> Candidate:
-    """With zeros in the features that the model does not see as numbers.
-
-    Categories are those of the start, whatever was sought: there they are frozen.
-    """
+def _among_all(candidate: Candidate, columns: NDArray[np.intp], n_features: int) -> Candidate:
+    """With zeros in the features that the model does not see."""
     X = np.zeros((len(candidate.X), n_features))
-    X[:, columns] = candidate.X[:, numbers]
+    X[:, columns] = candidate.X
     return candidate._replace(X=X)
 
 

@@ -35,10 +35,6 @@ class Limits(NamedTuple):
             mask[group] = True
         return mask
 
-    def with_frozen(self, features: NDArray[np.bool_]) -> Limits:
-        """The same with more frozen features."""
-        return self._replace(frozen=self.frozen | features)
-
     def of_rows(self, X: Array, codes: NDArray[np.int64], drawn: NDArray[np.intp]) -> Limits:
         """Those of rows drawn from clean ones, which are `X`, of the nodes `codes`."""
         if self.clean is None:

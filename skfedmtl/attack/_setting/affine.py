@@ -38,6 +38,13 @@ ALLOWED = (
 )
 
 
+class FittedMap:
+    """A step of which all is known: it takes opened rows, which no user has."""
+
+    def __init__(self, affine: AffineMap) -> None:
+        self.affine, self.n_features_in_ = affine, affine.n_features
+
+
 def passes(step: Any) -> bool:
     """Whether a step does nothing."""
     return step is None or (isinstance(step, str) and step == "passthrough")
@@ -115,6 +122,8 @@ def encodes(step: Any) -> bool:
 
 def affine_map(name: str, step: Any, n_features: int) -> AffineMap:
     """That of a fitted step, which has passed `check_step`, on so many columns."""
+    if type(step) is FittedMap:
+        return step.affine
     if type(step) is Pipeline:
         return in_turn(n_features, [(f"{name}__{inner}", part) for inner, part in step.steps])
     if type(step) is ColumnTransformer:

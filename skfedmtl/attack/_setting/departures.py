@@ -27,8 +27,8 @@ def warn_of_departures(scenario: Scenario, injected: Injected) -> None:
     if not (unasked and named and len(injected.codes)):
         return
     rows = np.asarray(injected.features, dtype=np.float64)
-    clean = scenario.clean.X
-    room = _FAR * spread(clean, Storage(scenario.space.kinds))
+    clean = scenario.rows
+    room = _FAR * spread(clean, Storage(scenario.kinds))
     outside = (rows < clean.min(axis=0) - room) | (rows > clean.max(axis=0) + room)
     left = np.flatnonzero(outside.any(axis=0)).tolist()
     if not left:

@@ -1,12 +1,13 @@
 """What fitted steps make of rows, as one formula, one behind the other or side by side.
 
 A column that the estimator sees is one of users' columns, moved and scaled, or tells a category: it
-is 1 in the rows that hold it and 0 in others. What tells categories has no slope.
+is 1 in the rows that hold it and 0 in others. Rows are crafted where categories have been opened
+(`skfedmtl.attack._setting.opened`), so that only numbers are left to be moved and scaled.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +29,10 @@ class AffineMap(NamedTuple):
     encoded: NDArray[np.bool_] | None = None  #: (d,) what is read as categories; None: nothing
     fill: Array | None = None  #: (d,) what is put into gaps, NaN if nothing is; None: nothing
 
-    @property
-    def passed_on(self) -> Any:
-        """Which of the D columns hold numbers that came in, as an index."""
-        return slice(None) if self.category is None else np.isnan(self.category)
-
     def apply(self, X: Array) -> Array:
-        """Rows (n, d) as (n, D)."""
+        """Rows (n, d) as (n, D), of numbers alone."""
         if self.columns is not None:
             X = X[:, self.columns]
-        if self.category is not None:
-            X = np.where(self.passed_on, X, X == self.category)
         moved: Array = (X - self.shift) * self.scale
         return moved
 
@@ -48,8 +42,7 @@ class AffineMap(NamedTuple):
         if self.columns is None:
             return scaled
         whole = np.zeros((*gradient.shape[:-1], self.n_features))
-        # of these columns none is there twice
-        whole[..., self.columns[self.passed_on]] = scaled[..., self.passed_on]
+        whole[..., self.columns] = scaled  # none is there twice
         return whole
 
     def spelled_out(self) -> Spelled:

@@ -24,7 +24,8 @@ from skfedmtl._input import (
 from skfedmtl._typing import Array
 from skfedmtl.attack._feasible import Limits, Storage, no_limits
 from skfedmtl.attack._setting.aim import Judged, check_pair, check_some_count
-from skfedmtl.attack._setting.measure import Measure
+from skfedmtl.attack._setting.measure import Measure, Verdict
+from skfedmtl.attack._setting.opened import Opened
 from skfedmtl.attack._setting.parameters import Parameters
 from skfedmtl.attack._setting.row_weights import injected_weights, refuse_weightless
 from skfedmtl.attack._setting.start import (
@@ -90,31 +91,64 @@ class Scenario:
     # -- the clean rows -------------------------------------------------------------------
 
     @cached_property
-    def clean(self) -> CleanData:
-        """The clean rows in numbers, their gaps filled as the victim's imputers do."""
+    def rows(self) -> Array:
+        """(n, d) the clean rows in numbers, their gaps filled as the victim's imputers do."""
         given = np.asarray(self.features, dtype=np.float64)
         features = self.victim.complete(self.features, given)
         assert_all_finite(features, input_name="X")  # also where the model does not see it
-        return CleanData(features, column_or_1d(self.y), self.codes, self.weight)
+        return features
+
+    @cached_property
+    def opened(self) -> Opened | None:
+        """Which columns stand in place of those that an encoder reads; None: there are none."""
+        if not self.victim.encodes:
+            return None
+        return Opened.of(self.victim.affine(self.rows.shape[1]), self.rows)
+
+    def open(self, X: Array) -> Array:
+        """Rows of the table as they are crafted: (n, d) as (n, D)."""
+        return X if self.opened is None else self.opened.open(X)
+
+    def close(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Crafted rows as those of the table: (n, D) as (n, d)."""
+        return X if self.opened is None else self.opened.close(X)
+
+    @cached_property
+    def clean(self) -> CleanData:
+        """The clean rows in numbers, as they are crafted."""
+        return CleanData(self.open(self.rows), column_or_1d(self.y), self.codes, self.weight)
 
     @cached_property
     def space(self) -> Space:
-        """Where injected rows may lie; what an encoder reads stays what it is in a clean row."""
-        limits, encoded = self.limits, self.encoded
-        if encoded.any():
-            if limits is None:
-                limits = no_limits(self.X, self.parameters.column)
-            limits = limits.with_frozen(encoded)
-        whole = None if limits is None else limits.all_whole
-        return Space(limits, stored_kinds(self.X, self.parameters.column, whole))
+        """Where injected rows may lie: of an encoder's columns one is 1, the others are 0."""
+        limits, opened = self.limits, self.opened
+        if opened is None:
+            return Space(limits, self.kinds)
+        if limits is None:
+            limits = no_limits(self.X, self.parameters.column)
+        return Space(opened.limits(limits), opened.kinds(self.kinds))
+
+    @cached_property
+    def kinds(self) -> list[np.dtype[Any]]:
+        """The dtypes in which the columns of the table are kept."""
+        whole = None if self.limits is None else self.limits.all_whole
+        if self.opened is not None:
+            read = np.zeros(self.opened.n_features, dtype=bool)
+            read[self.opened.feature[~self.opened.numbers]] = True
+            whole = read if whole is None else whole | read
+        return stored_kinds(self.X, self.parameters.column, whole)
+
+    def crafted_for(self, estimator: Any) -> Any:
+        """A fitted victim as it sees crafted rows."""
+        if self.opened is None:
+            return estimator
+        victim = Victim(estimator)
+        return self.opened.behind(victim.affine(self.opened.n_features), victim.model)
 
     @property
-    def encoded(self) -> NDArray[np.bool_]:
-        """Which features an encoder of the victim reads."""
-        n_features = self.clean.X.shape[1]
-        if not self.victim.encodes:
-            return np.zeros(n_features, dtype=bool)
-        return self.victim.affine(n_features).encoded
+    def crafting(self) -> Victim:
+        """The clean victim as it sees crafted rows."""
+        return Victim(self.crafted_for(self.victim.estimator))
 
     @property
     def judged_rows(self) -> CleanData | Evaluation:
@@ -130,8 +164,12 @@ class Scenario:
     @cached_property
     def measure(self) -> Measure:
         """Takes the damage of victims."""
-        estimator, targets = self.victim.estimator, self.threat.targets
+        estimator, targets = self.crafting.estimator, self.threat.targets
         return Measure(self.parameters.aim, estimator, self.judged_rows, targets)
+
+    def damage_of(self, estimator: Any) -> Verdict:
+        """What a fitted victim has taken."""
+        return self.measure.of(self.crafted_for(estimator))
 
     def with_fitted_victim(self, given: tuple[Any, Any, Any] = (None, None, None)) -> Scenario:
         """The same after the victim's fit, with the rows `X_target`, `y_target`, `nodes_target`."""
@@ -144,6 +182,8 @@ class Scenario:
         evaluation = read_evaluation(given, self.victim, column, self.reader, targets)
         if pair is not None and evaluation is not None:
             check_some_count(pair, evaluation.y, evaluation.codes, targets)
+        if evaluation is not None:
+            evaluation = evaluation._replace(X=self.open(evaluation.X))
         return replace(self, evaluation=evaluation, threat=self._with_chosen_sources())
 
     def _with_chosen_sources(self) -> Threat:
@@ -169,19 +209,12 @@ class Scenario:
         """Of the balls that rows of these nodes stay in."""
         return radii_of(self.parameters.radius, self.clean, codes, Storage(self.space.kinds))
 
-    def radii_behind(self, codes: NDArray[np.int64]) -> Array:
-        """Of balls that hold the same rows where an encoder's columns stand in place of its codes.
-
-        Of those of one code at most one is 1, the others are 0.
-        """
-        radii, seen = self.radii(codes), self.victim.affine(self.clean.X.shape[1])
-        n_told = len(np.unique(seen.columns[seen.tells]))
-        return np.hypot(radii, np.sqrt(n_told)) if n_told else radii
-
     def lay_out(self, start: Start) -> Injected:
         """Rows as they are stored."""
         stored = start.feasible.store(start.X)
-        labels, kinds = self.labels[start.codes], self.space.kinds
+        labels, kinds = self.labels[start.codes], self.kinds
+        if self.opened is not None:
+            stored = Storage(kinds).final(self.close(stored))
         features = put_node_column(stored, labels, self.features, None, kinds)
         table = put_node_column(stored, labels, self.X, self.parameters.column, kinds)
         return Injected(table, features, start.y, start.codes, start.origin)

@@ -70,7 +70,8 @@ def check_limits(parameters: Parameters, X: Any) -> Limits | None:
     if limits is not None:
         storage = Storage(stored_kinds(X, column, limits.all_whole))
         bounds = row_bounds(limits, storage)
-        if parameters.radius != "max":
+        # in which space a ball lies behind encoders is known of fitted ones alone
+        if parameters.radius != "max" and not Victim(parameters.estimator).encodes:
             FeasibleSet(np.array([float(parameters.radius)]), storage, bounds)
     return limits
 
