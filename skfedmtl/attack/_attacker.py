@@ -221,9 +221,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
 
     The steps of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
     means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
-    scaled. Gaps that an imputer fills count as what it puts there; crafted rows have none. What an
-    encoder reads is frozen. A fitted Pipeline that is called by itself takes rows without the node
-    column, and their nodes as `nodes`; its `decision_function` and `score` need metadata routing.
+    scaled. Gaps count as what an imputer puts there; crafted rows have none. A fitted Pipeline that
+    is called by itself takes rows without the node column, and their nodes as `nodes`; its
+    `decision_function` and `score` need metadata routing.
 
     An injected row weighs as much as the clean rows of its node do on average, whatever row it was
     drawn from: `budget` is a share of the rows and of their weight alike, the unit of the weights
@@ -231,8 +231,10 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     `class_weight` says in its fits, but not in H. Steps of a Pipeline are fitted without weights
     unless they request them by ``set_fit_request(sample_weight=True)``.
 
-    During the ascent whole numbers move as reals and one-hot groups as shares that sum to 1. Only
-    the final rows are rounded, so `objective_` may lie below the last of `objective_history_`.
+    During the ascent whole numbers move as reals, one-hot groups as shares that sum to 1. Rounding
+    the final rows may take `objective_` below the last of `objective_history_`; with groups rounded
+    the best are ``"polished"``. A column that an encoder reads is a group, of categories that clean
+    rows have, within `feature_range`; in a row's norm it counts 1.
 
     References
     ----------

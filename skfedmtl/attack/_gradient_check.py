@@ -13,7 +13,7 @@ class GradientCheckMixin:
 
         At random points near the start of an attack, along random directions of all injected
         rows at once; every victim is solved as far as rounding allows, and none is smoothed.
-        Columns that an encoder of the victim reads stay as they are.
+        Of columns that an encoder of the victim reads the shares of their categories move.
 
         Parameters
         ----------

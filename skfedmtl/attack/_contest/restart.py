@@ -73,6 +73,7 @@ def craft(
     if climbs and (settings.init != "weights" or len(attempts) == 1):
         attempts += _climb(attempts[0], legs, settings.scouts, ascend, checkpoint)
     attempts += _through_selection(attempts, settings, judge, ascend, checkpoint)
+    attempts += _once_rounded(attempts, settings, ascend, checkpoint)
     attempts += _by_chance(case, start, settings, judge, seed, attempts)
     task.end()
     return _crafted(judge.decide(attempts))
@@ -142,6 +143,23 @@ def _through_selection(
         beside = _beside(checkpoint, f"selection {number}")
         found.append(ascend("selection", best.start, leg, beside, judge.selection(best.start)))
     return found
+
+
+def _once_rounded(
+    attempts: list[Attempt],
+    settings: Settings,
+    ascend: Callable[..., Attempt],
+    checkpoint: Checkpoint | None,
+) -> list[Attempt]:
+    """An ascent of the best so far after its groups have been rounded, in its other features."""
+    leg, best = settings.legs[0], max(attempts, key=lambda one: one.verdict)
+    if not (settings.rounds and leg.max_iter):
+        return []
+    start = best.start
+    held = start.feasible.with_groups_of(start.X)
+    rounded = start._replace(X=held.project(start.X), feasible=held)
+    one = ascend("polished", rounded, leg, _beside(checkpoint, "rounded"))
+    return [one._replace(start=one.start._replace(feasible=start.feasible))]
 
 
 def _crafted(attempts: list[Attempt]) -> Crafted:

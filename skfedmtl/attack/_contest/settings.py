@@ -43,6 +43,7 @@ class Settings(NamedTuple):
     scouts: tuple[float, ...]  #: other strides of the first leg
     legs_beside: tuple[Leg, ...]  #: where a search has found rows
     n_selections: int  #: ascents through what a victim leaves out
+    rounds: bool  #: whether rows choose a member of a group, by shares until they are rounded
     inner_iter: int | None
     tol: float
     victim_tol: float
@@ -57,6 +58,7 @@ class Settings(NamedTuple):
         climbs = given["max_iter"] != 0 and given["inner_iter"] is None
         init = given["init"]
         legs = _legs(given["max_iter"], given["inner_iter"], scenario.threat)
+        limits = scenario.space.limits
         selects = given["max_iter"] != 0 and not scenario.victim.model._goes_by_all
         return cls(
             init="clean" if init == "auto" and not (climbs and chooses) else init,
@@ -68,6 +70,7 @@ class Settings(NamedTuple):
             scouts=SCOUTS_FROM_OUTSIDE if len(legs) > 1 else (),
             legs_beside=LEGS_BESIDE if given["max_iter"] is None else legs,
             n_selections=_SELECTIONS if selects else 0,
+            rounds=limits is not None and limits.leave_choice,
             inner_iter=given["inner_iter"],
             tol=float(given["tol"]),
             victim_tol=scenario.parameters.tol,
@@ -80,7 +83,7 @@ class Settings(NamedTuple):
     def n_steps(self) -> int:
         """Steps of a restart at most."""
         polish = self.legs[0].max_iter if self.seeks else 0
-        through = self.n_selections * self.legs[0].max_iter
+        through = (self.n_selections + self.rounds) * self.legs[0].max_iter
         scouted = len(self.scouts) * self.legs[0].max_iter
         return polish + through + scouted + sum(leg.max_iter for leg in self.legs)
 

@@ -76,6 +76,14 @@ class FeasibleSet:
         Z[:, bounds.frozen] = bounds.low[:, bounds.frozen]
         return self._storage.final(Z)
 
+    def with_groups_of(self, X: Array) -> FeasibleSet:
+        """Where rows lie that have, of every group, the member that X is rounded to."""
+        bounds = self._bounds
+        if bounds is None:
+            return self
+        held = bounds.hold(bounds.one_hot(self.project(X)), bounds.grouped)
+        return FeasibleSet(self.radius, self._storage, held)
+
     def sample(self, rng: np.random.Generator, n_features: int) -> Array:
         """Rows drawn uniformly from their sets, not from the relaxed ones.
 

@@ -35,6 +35,11 @@ class Limits(NamedTuple):
             mask[group] = True
         return mask
 
+    @property
+    def leave_choice(self) -> bool:
+        """Whether rows may choose which member of a group is 1."""
+        return any(len(group) > 1 and not self.frozen[group].all() for group in self.groups)
+
     def of_rows(self, X: Array, codes: NDArray[np.int64], drawn: NDArray[np.intp]) -> Limits:
         """Those of rows drawn from clean ones, which are `X`, of the nodes `codes`."""
         if self.clean is None:
