@@ -213,11 +213,10 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
 
     Notes
     -----
-    Features are given by their index in `X`, by their name if `X` is a DataFrame, or by a mask
-    with one entry a column of `X`. Indices, masks and arrays count all columns of `X` as it is
-    given, the node column among them; the node column itself is no feature, and naming it is an
-    error (its entry in `feature_range` is not used). Radius, ranges and whole numbers are those
-    of `X`, and hold for `poison_X_` as it is stored.
+    Features are given by their index in `X`, by their name if `X` is a DataFrame, or by a mask with
+    one entry a column of `X`. All columns count, the node column among them, but that is no
+    feature, and naming it is an error (its entry in `feature_range` is not used). Radius, ranges
+    and whole numbers are those of `X`, and hold for `poison_X_` as it is stored.
 
     The steps of a Pipeline are fitted on the clean rows and then kept: injected rows move neither
     means nor scales, in the ascent and in `estimator_`. Radius, ranges and `poison_X_` are not
@@ -231,10 +230,10 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     `class_weight` says in its fits, but not in H. Steps of a Pipeline are fitted without weights
     unless they request them by ``set_fit_request(sample_weight=True)``.
 
-    During the ascent whole numbers move as reals, one-hot groups as shares that sum to 1. Rounding
-    the final rows may take `objective_` below the last of `objective_history_`; with groups rounded
-    the best are ``"polished"``. A column that an encoder reads is a group, of categories that clean
-    rows have, within `feature_range`; in a row's norm it counts 1.
+    In an ascent whole numbers move as reals, one-hot groups as shares that sum to 1. Rounding may
+    take `objective_` below the last of `objective_history_`; with rounded groups rows are
+    ``"polished"``. What an encoder reads is a group, of categories in clean rows; in a norm it
+    counts 1.
 
     References
     ----------
