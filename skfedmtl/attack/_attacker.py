@@ -230,10 +230,9 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     `class_weight` says in its fits, but not in H. Steps of a Pipeline are fitted without weights
     unless they request them by ``set_fit_request(sample_weight=True)``.
 
-    In an ascent whole numbers move as reals, one-hot groups as shares that sum to 1. Rounding may
-    take `objective_` below the last of `objective_history_`; with rounded groups rows are
-    ``"polished"``. What an encoder reads is a group, of categories in clean rows; in a norm it
-    counts 1.
+    In an ascent whole numbers move as reals, one-hot groups as shares that sum to 1; rounded groups
+    are ``"polished"``. Rounding may take `objective_` below the last of `objective_history_`. What
+    an encoder reads is a group, of categories in clean rows; in a norm it counts 1.
 
     References
     ----------

@@ -62,7 +62,8 @@ def craft(
     climbs = settings.legs[0].max_iter > 0
     legs = settings.legs
     if settings.seeks:
-        found = search(case, start, np.random.default_rng((seed, _SEARCH)))
+        rng = np.random.default_rng((seed, _SEARCH))
+        found = search(case, start, rng, rounds=settings.rounds)
         attempts += [judge.attempt("weights", one.start, [], one.slack) for one in found]
         legs = settings.legs_beside if found else legs
         moves = settings.optimize_labels or any(one.is_limited for one in found)

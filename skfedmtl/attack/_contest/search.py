@@ -34,11 +34,16 @@ class Found(NamedTuple):
     is_limited: bool  #: whether limits of features have moved them
 
 
-def search(case: Case, start: Start, rng: np.random.Generator) -> list[Found]:
+def search(
+    case: Case, start: Start, rng: np.random.Generator, *, rounds: bool = False
+) -> list[Found]:
     """Found rows; none where nothing can be sought, no source is a target, or nodes are weighed.
 
     Nor are there any where users have brought the relationship: no slope of it is known.
     What others are taught reaches targets by far less than their rows promise; ascents see that.
+
+    Where rows choose members of groups, which `rounds` says, what the search says of those is
+    rough: the same rows with the members of the start are found as well.
     """
     model = last_step(case.victim)
     if model.node_weight is not None or is_own(model.relationship):
@@ -52,8 +57,17 @@ def search(case: Case, start: Start, rng: np.random.Generator) -> list[Found]:
         if case.sought.parts[number]:
             labels = _Labels(case, number) if case.is_classification else None
             for candidate in _candidates(case, part, start, rng, options):
-                found.append(_in_place(case, start, candidate, labels))
+                one = _in_place(case, start, candidate, labels)
+                found.append(one)
+                if rounds:
+                    found.append(_keeping_groups(start, one))
     return found
+
+
+def _keeping_groups(start: Start, found: Found) -> Found:
+    """The same rows, but with the members of groups that the start has."""
+    X = start.feasible.with_groups_of(start.X).project(found.start.X)
+    return found._replace(start=found.start._replace(X=X))
 
 
 def _candidates(
