@@ -286,6 +286,18 @@ def test_an_attack_moves_categories_and_gains_by_it():
     assert_allclose(again.coef_, attack.estimator_[-1].coef_, rtol=1e-3, atol=1e-5)
 
 
+def test_a_search_finds_rows_with_the_drawn_categories_too():
+    (X, y, nodes), attack = two_wards(init="weights", max_iter=0)
+    found = {}
+    for frozen in (["ward", "sex"], None):
+        attack.set_params(frozen_features=frozen).fit(X, y, nodes=nodes)
+        found[bool(frozen)] = [
+            one["objective"] for one in attack.attempts_ if one["origin"] == "weights"
+        ]
+    assert len(found[False]) == 2 * len(found[True])
+    assert set(np.round(found[True], 6)) <= set(np.round(found[False], 6))
+
+
 @pytest.mark.parametrize(
     "asked, allowed",
     [
