@@ -90,7 +90,7 @@ class OwnRelationship:
     def respond(self, V: Array) -> ExactResponse:
         return _OwnExactResponse(self, V)
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         W = self.weights(rho * T, self.lambda2 + 0.5 * rho)
         return Proximal(W, self.penalty(W))
 
