@@ -18,6 +18,7 @@ from skfedmtl._input import (
     to_polars,
 )
 from skfedmtl._tools.doc_link import DocLinkMixin
+from skfedmtl._tools.frames import pack_frame, unpack_frame
 from skfedmtl._tools.sklearn import Interval, Search, StrOptions, _fit_context
 from skfedmtl._tools.task import NO_TASK
 from skfedmtl._victim import FederatedVictim
@@ -287,6 +288,20 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         model = scenario.victim.model
         if hasattr(model, "classes_"):
             self.classes_ = model.classes_
+
+    # -- files ----------------------------------------------------------------------------
+
+    def __getstate__(self):
+        """Arrays, strings and numbers, injected rows of a frame among them: skops keeps them."""
+        state = dict(super().__getstate__())
+        if hasattr(state.get("poison_X_"), "iloc"):
+            state["poison_X_"] = pack_frame(state["poison_X_"])
+        return state
+
+    def __setstate__(self, state):
+        if isinstance(state.get("poison_X_"), dict):
+            state = {**state, "poison_X_": unpack_frame(state["poison_X_"])}
+        super().__setstate__(state)
 
     # -- poisoned data --------------------------------------------------------------------
 

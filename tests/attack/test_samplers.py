@@ -1,12 +1,16 @@
 """Poisoners as samplers of imbalanced-learn, and as files of skops."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import skops.io
 from imblearn.pipeline import Pipeline
 from imblearn.utils import estimator_checks as checks
 from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -86,3 +90,43 @@ def test_skops_keeps_what_was_fitted(kind):
         assert all(name.startswith("skfedmtl.") for name in trusted)
         loaded = skops.io.loads(stored, trusted=trusted)
         assert_array_equal(loaded.predict(X, nodes=nodes), estimator.predict(X, nodes=nodes))
+
+
+def stored_and_loaded(estimator):
+    stored = skops.io.dumps(estimator)
+    trusted = skops.io.get_untrusted_types(data=stored)
+    assert all(name.startswith("skfedmtl.") for name in trusted)
+    yield skops.io.loads(stored, trusted=trusted)
+    yield pickle.loads(pickle.dumps(estimator))
+
+
+@pytest.mark.parametrize("named", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("kind", VICTIMS)
+def test_rows_of_a_frame_are_kept(kind, named):
+    X, y, nodes = make_rows(kind, strings=True)
+    table = named({"a": X[:, 0], "b": np.rint(X[:, 1]).astype(np.int16), "ward": nodes})
+    for poisoner in poisoners(kind(), node_column="ward"):
+        if hasattr(poisoner, "integer_features"):
+            poisoner.set_params(integer_features=["b"])
+        poisoner.fit(table, y)
+        for loaded in stored_and_loaded(poisoner):
+            assert_frame_equal(loaded.poison_X_, poisoner.poison_X_)
+            assert_array_equal(loaded.predict(table), poisoner.predict(table))
+
+
+def test_columns_of_any_kind_are_kept():
+    X, y, nodes = make_rows(FMTLClassifier, strings=True)
+    table = pd.DataFrame(
+        {
+            "count": pd.array([1, None, *range(2, len(X))], dtype="Int32"),
+            "word": pd.array([None, "a", *nodes[2:]], dtype="string"),
+            "flag": X[:, 0] > 0.0,
+            "half": X[:, 1].astype(np.float32),
+            "ward": pd.Categorical(nodes, categories=[*sorted(set(nodes)), "none"], ordered=True),
+        }
+    )
+    table.columns = pd.MultiIndex.from_product([["of"], table.columns], names=["", "what"])
+    poisoner = LabelFlipPoisoner(FMTLClassifier(), random_state=0)
+    poisoner.poison_X_ = table.iloc[:5].reset_index(drop=True)
+    for loaded in stored_and_loaded(poisoner):
+        assert_frame_equal(loaded.poison_X_, poisoner.poison_X_)

@@ -20,7 +20,7 @@ from skfedmtl.attack._sought.demand import Demand
 from skfedmtl.attack._sought.law import law_of
 from skfedmtl.attack._sought.penalty import SmoothedPenalty
 from skfedmtl.attack._sought.price import Price
-from skfedmtl.attack._sought.rows import kinds_of_row, place, realise
+from skfedmtl.attack._sought.rows import Kind, kinds_of_row, place, realise
 from skfedmtl.attack._sought.search import STAGES, Search
 
 INTERCEPTS = [True, False]
@@ -179,6 +179,12 @@ def test_rows_supply_what_the_price_allows(name, seed):
             assert_allclose(-loss.derivative(y, np.array([f])), half * kind.sign * kind.pull)
         total += kind.sign * kind.n_rows * half * kind.pull * np.append(row, 1.0)
     assert_allclose(total, np.append(q_w, half * balance), atol=1e-6)
+
+
+def test_a_row_that_does_not_pull_goes_nowhere_else():
+    w = np.array([0.6, -0.8])
+    rows = place([Kind(-1, 1, 0.0, 1.0)], np.array([9.0, 2.0]), np.array([*w, 0.5]), 2.0, FAR)
+    assert_allclose(rows, [-2.5 * w])
 
 
 def relationship_of(kind, m):

@@ -82,8 +82,9 @@ def place(kinds: list[Kind], q_w: Array, theta: Array, half: float, radius: floa
     """A row of every kind; `theta` are the weights of ``f - mid``."""
     w, b = theta[:-1], float(theta[-1])
     square = max(float(w @ w), _TINY)
-    total = max(half * sum(kind.n_rows * kind.pull for kind in kinds), _TINY)
-    across = (q_w - (float(w @ q_w) / square) * w) / total
+    across, total = np.zeros_like(w), half * sum(kind.n_rows * kind.pull for kind in kinds)
+    if total > _TINY:  # what does not pull has no direction to go to
+        across = (q_w - (float(w @ q_w) / square) * w) / total
     rows = []
     for kind in kinds:
         along = (half * kind.sign * kind.margin - b) / square
