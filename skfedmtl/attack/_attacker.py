@@ -16,11 +16,12 @@ from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoned_victim import with_chosen_victim
 from skfedmtl.attack._poisoner import BasePoisoner
 from skfedmtl.attack._setting import CRITERIA, GOALS, UPPER_LOSSES, chooses_labels
+from skfedmtl.attack._target_rows import TargetRowsMixin, read_target_rows
 
 __all__ = ["PoisoningAttacker"]
 
 
-class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
+class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
     """Optimised data poisoning of federated multi-task learning.
 
     Injects rows into the source nodes that maximise the loss of the target nodes over their
@@ -193,6 +194,8 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         H of `estimator_`, which is not smoothed, in the victim's loss, whatever was climbed; with
         `goal` ``"raise"`` or ``"lower"`` by how far the mean forecast is beyond the mean target, in
         that direction, added up over the targets.
+    clean_objective_ : float
+        The same of `clean_estimator_`, before the attack.
     criterion_ : float
         The criterion of `estimator_`.
     attempts_ : list of dict
@@ -398,14 +401,11 @@ class PoisoningAttacker(GradientCheckMixin, CallbackSupportMixin, BasePoisoner):
         self : PoisoningAttacker
             Fitted, the victims and the injected rows with it.
         """
-        if (X_target is None) != (y_target is None):
-            raise ValueError("`X_target` and `y_target` must be given together or not at all.")
-        if nodes_target is not None and X_target is None:
-            raise ValueError("`nodes_target` was given without `X_target` and `y_target`.")
+        judged = read_target_rows(X_target, y_target, nodes_target)
         check_checkpoint(self.checkpoint, self.random_state)
         self._check_kind()
         task = begin_fit(self, self.n_restarts, X, y, nodes=nodes, sample_weight=sample_weight)
-        self._fit(X, y, nodes, sample_weight, (X_target, y_target, nodes_target), task)
+        self._fit(X, y, nodes, sample_weight, judged, task)
         task.end(dict)
         return self
 

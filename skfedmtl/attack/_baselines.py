@@ -65,8 +65,8 @@ class RandomPoisoner(BasePoisoner):
         Positions in `X` of the clean rows that they are drawn from; -1 for rows from the ball.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
-    objective_ : float
-        The attacker's objective H of `estimator_`.
+    objective_, clean_objective_ : float
+        The attacker's objective H of `estimator_`, and of `clean_estimator_`.
     criterion_ : float
         What `PoisoningAttacker` judges attempts by, of `estimator_`: for classes the mean over
         targets of the share of wrong clean rows, for numbers H.
@@ -149,8 +149,8 @@ class LabelFlipPoisoner(BasePoisoner):
         Positions in `X` of the clean rows that they copy.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
-    objective_ : float
-        The attacker's objective H of `estimator_`.
+    objective_, clean_objective_ : float
+        The attacker's objective H of `estimator_`, and of `clean_estimator_`.
     criterion_ : float
         What `PoisoningAttacker` judges attempts by, of `estimator_`: for classes the mean over
         targets of the share of wrong clean rows, for numbers H.

@@ -3,12 +3,24 @@
 from numbers import Integral
 
 from skfedmtl.attack._bilevel import CHECK_TOL, ExactBilevel, compare, make_game
+from skfedmtl.attack._target_rows import read_target_rows
 
 
 class GradientCheckMixin:
     """For a poisoner that follows a gradient."""
 
-    def check_gradient(self, X, y, *, sample_weight=None, nodes=None, n_points=5):
+    def check_gradient(
+        self,
+        X,
+        y,
+        *,
+        sample_weight=None,
+        nodes=None,
+        X_target=None,
+        y_target=None,
+        nodes_target=None,
+        n_points=5,
+    ):
         """Compare the gradient with central differences of the refitted victim.
 
         At random points near the start of an attack, along random directions of all injected
@@ -25,6 +37,12 @@ class GradientCheckMixin:
             Weights of the clean rows, as in `fit`.
         nodes : array-like of shape (n_samples,), default=None
             The node of each row.
+        X_target : array-like of shape (n_target_samples, n_features), default=None
+            Rows whose loss is raised, as in `fit`; None: the clean rows of the target nodes.
+        y_target : array-like of shape (n_target_samples,), default=None
+            Their targets.
+        nodes_target : array-like of shape (n_target_samples,), default=None
+            The node of each of them.
         n_points : int, default=5
             Points, each with one direction; at least 1.
 
@@ -53,9 +71,11 @@ class GradientCheckMixin:
         """
         if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 1:
             raise ValueError(f"n_points must be a whole number of at least 1, got {n_points!r}.")
+        evaluation = read_target_rows(X_target, y_target, nodes_target)
         self._validate_params()
         self._check_kind()
-        scenario = self._read(X, y, nodes, sample_weight).with_fitted_victim()
+        scenario = self._read(X, y, nodes, sample_weight, judged=X_target is None)
+        scenario = scenario.with_fitted_victim(evaluation)
         start = scenario.draw_start(scenario.rng)
         if len(start.codes) == 0:
             raise ValueError(f"budget={self.budget!r} injects nothing; there is no gradient.")

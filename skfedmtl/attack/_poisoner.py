@@ -105,8 +105,8 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         Positions in `X` of the clean rows that they start from; -1 for rows from the ball.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
-    objective_ : float
-        The attacker's objective H of `estimator_`.
+    objective_, clean_objective_ : float
+        The attacker's objective H of `estimator_`, and of `clean_estimator_`.
     criterion_ : float
         For classes the mean over targets of the share of wrong clean rows, for numbers H.
 
@@ -284,6 +284,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         self.poison_origin_ = injected.origin
         self.poison_sample_weight_ = scenario.weights_of(injected)
         self.criterion_, self.objective_ = scenario.damage_of(self.estimator_)
+        self.clean_objective_ = scenario.damage_of(self.clean_estimator_).objective
         validate_data(self, scenario.X, skip_check_array=True)
         model = scenario.victim.model
         if hasattr(model, "classes_"):
@@ -314,7 +315,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         return poisoned_data((X, y, nodes), injected, sample_weight)
 
     def poison(self, X, y, *, sample_weight=None, nodes=None):
-        """Fit, and return the poisoned data set.
+        """Fit anew, and return the poisoned data set.
 
         Parameters
         ----------
@@ -353,6 +354,10 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         True
         """
         self.fit(X, y, sample_weight=sample_weight, nodes=nodes)
+        return self._poisoned_as_given(X, y, nodes, sample_weight)
+
+    def _poisoned_as_given(self, X, y, nodes, sample_weight):
+        """What `poison` returns, in the containers that came."""
         given = X, one_column(y), nodes
         data = self._poisoned(*map(from_polars, given), sample_weight)
         for name, one in zip(("X", "y", "nodes"), given, strict=True):

@@ -56,6 +56,16 @@ def test_untied_nodes_have_no_gradient():
     assert found.relative_error == 0.0
 
 
+def test_of_target_rows():
+    X, y, nodes = make_rows(FMTLRegressor)
+    attacker = PoisoningAttacker(FMTLRegressor(), target_nodes=[0], random_state=0)
+    judged = {"X_target": X + 1.0, "y_target": y, "nodes_target": nodes}
+    found = attacker.check_gradient(X, y, nodes=nodes, n_points=2, **judged)
+    own = attacker.check_gradient(X, y, nodes=nodes, n_points=2)
+    assert found.relative_error < 1e-4
+    assert not np.allclose(found.gradient, own.gradient, rtol=1e-2)
+
+
 @pytest.mark.parametrize("n_points", [0, 1.5, True, "many"])
 def test_wrong_number_of_points(n_points):
     with pytest.raises(ValueError, match="n_points"):

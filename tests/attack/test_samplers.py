@@ -115,7 +115,7 @@ def test_rows_of_a_frame_are_kept(kind, named):
 
 
 def test_columns_of_any_kind_are_kept():
-    X, y, nodes = make_rows(FMTLClassifier, strings=True)
+    X, _, nodes = make_rows(FMTLClassifier, strings=True)
     table = pd.DataFrame(
         {
             "count": pd.array([1, None, *range(2, len(X))], dtype="Int32"),

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from estimators import ESTIMATOR_OF, Watched, climber, make_rows
 from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from oracles.victim import solve_victim
 from profiles import IS_LONG
 from skfedmtl import FMTLClassifier, FMTLRegressor
+from skfedmtl.attack import DamageBound
 from skfedmtl.attack._bilevel.lower_level import WithTargets
 from skfedmtl.attack._setting.start import Evaluation, target_ranges
 
@@ -207,6 +208,29 @@ def test_a_single_round_a_step():
     assert not np.array_equal(single.poison_X_, exact.poison_X_)
 
 
+def test_a_poisoned_data_set_of_target_rows():
+    X, y, nodes = make_rows(FMTLRegressor)
+    judged = {"X_target": X[::2] + 1.0, "y_target": y[::2], "nodes_target": nodes[::2]}
+    fitted = attack(max_iter=2).fit(X, y, nodes=nodes, **judged)
+    data = attack(max_iter=2).poison(X, y, nodes=nodes, **judged)
+    assert_array_equal(data.X[data.is_poison], fitted.poison_X_)
+    own = attack(max_iter=2).poison(X, y, nodes=nodes)
+    assert not np.array_equal(own.X, data.X)
+
+
+@pytest.mark.parametrize("estimator", [FMTLRegressor, FMTLClassifier])
+def test_the_clean_objective_is_that_of_bounds_and_of_target_rows(estimator):
+    X, y, nodes = make_rows(estimator)
+    own = attack(estimator, max_iter=2).fit(X, y, nodes=nodes)
+    bound = DamageBound(own.estimator, target_nodes=[0], max_iter=2, random_state=0)
+    assert_allclose(own.clean_objective_, bound.fit(X, y, nodes=nodes).clean_objective_, rtol=1e-6)
+    assert own.clean_objective_ < own.objective_
+    judged = {"X_target": X, "y_target": y[::-1], "nodes_target": nodes}
+    none = attack(estimator, budget=0.0).fit(X, y, nodes=nodes, **judged)
+    assert_allclose(none.clean_objective_, none.objective_, rtol=1e-4)
+    assert none.clean_objective_ > 1.1 * own.clean_objective_
+
+
 BAD = [
     ({"optimize_labels": True, "estimator": FMTLClassifier}, {}, "optimize_labels"),
     ({"upper_loss": "ramp"}, {}, "upper_loss.*classification"),
@@ -238,6 +262,9 @@ def test_wrong_arguments(params, given, message, tmp_path, monkeypatch):
     X, y, nodes = make_rows(poisoner.estimator)
     with pytest.raises(ValueError, match=message):
         poisoner.fit(X, y, nodes=nodes, **given)
+    for method in (poisoner.poison, poisoner.check_gradient) if given else ():
+        with pytest.raises(ValueError, match=message):
+            method(X, y, nodes=nodes, **given)
     assert not list(tmp_path.iterdir())
 
 
