@@ -108,7 +108,7 @@ def attack_report(
     source_nodes : list of labels or None, default=None
         The nodes that indirect and hybrid attacks inject rows into; None draws them.
     budget : float, default=0.2
-        Rows injected into a source node, as a share of its rows.
+        Rows injected into a source node, as a share of its rows: 0.1 is 10 %. At most 1.
     lambda0 : float or None, default=None
         Penalty of what the nodes' models have in common; None: they have no common part.
     lambda1, lambda2 : float or None, default=None
@@ -167,6 +167,10 @@ def attack_report(
     """
     options = {key: value for key, value in locals().items() if key not in ("X", "y", "nodes")}
     validate_parameter_constraints(_CONSTRAINTS, _known(options), "attack_report")
+    if budget > 1.0:
+        raise ValueError(
+            f"`budget` must be a share of at most 1, where 0.1 is 10 %, got {budget!r}."
+        )
     attacks = (attack,) if isinstance(attack, str) else tuple(attack)
     if not attacks or set(attacks) - set(ATTACKS):
         raise ValueError(f"`attack` must be of {', '.join(ATTACKS)}, or a list of them; {attack!r}")

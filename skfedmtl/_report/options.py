@@ -56,9 +56,9 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--repeats", type=_whole(1), default=3, help="splits and draws of target nodes")
     add(
         "--budget",
-        type=_number(0.0),
+        type=_share,
         default=0.2,
-        help="rows injected into a source node, as a share of its rows",
+        help="rows injected into a source node, as a share of its rows: 0.1 is 10 %%",
     )
     add("--seed", type=_whole(0, 2**32 - 1), default=0, help="seed of all draws")
     add("--max-iter", type=_whole(0), default=15, help="steps of an optimised attack at most")
@@ -155,6 +155,15 @@ def _number(low: float, strict: bool = False) -> Callable[[str], float]:
 
 
 _positive = _number(0.0, strict=True)
+
+
+def _share(text: str) -> float:
+    value = _number(0.0)(text)
+    if value > 1.0:
+        raise argparse.ArgumentTypeError(
+            f"must be a share of at most 1, where 0.1 is 10 %, got {text!r}"
+        )
+    return value
 
 
 def _jobs(text: str) -> int:

@@ -30,7 +30,8 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Clean rows.
+        Clean rows. Missing values, NaN or None, are no evidence against anything: what is said of a
+        column is said of the values that are there. A column with gaps is in no group.
     nodes : array-like of shape (n_samples,) or None, default=None
         The node of each row. With nodes a feature is frozen that is constant within every node,
         without them one that is constant.
@@ -50,7 +51,7 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     Raises
     ------
     ValueError
-        If `X` holds text or missing values, has no rows, or differs from `nodes` in length; if both
+        If `X` holds text or infinity, has no rows, or differs from `nodes` in length; if both
         `nodes` and `node_column` are given.
     TypeError
         If `X` is sparse.
@@ -93,7 +94,12 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     if node_column is not None:
         features, nodes = split_node_column(X, node_column)
         place = column_position(X, node_column, hasattr(X, "iloc"))
-    rows = check_array(np.asarray(read_features(features)), dtype=np.float64, input_name="X")
+    rows = check_array(
+        np.asarray(read_features(features)),
+        dtype=np.float64,
+        input_name="X",
+        ensure_all_finite="allow-nan",
+    )
     names = [name for j, name in enumerate(_names(X, rows, place)) if j != place]
     codes = np.zeros(len(rows), dtype=np.int64)
     if nodes is not None:
@@ -101,7 +107,7 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     frozen = _constant(rows, codes)
     groups = _groups(rows, np.flatnonzero(~frozen))
     _warn_of_open_groups(rows, np.flatnonzero(~frozen), groups, names)
-    whole = (rows == np.rint(rows)).all(axis=0) & ~frozen
+    whole = (np.isnan(rows) | (rows == np.rint(rows))).all(axis=0) & ~frozen
     whole[[j for group in groups for j in group]] = False
     return {
         "feature_range": "clean",
@@ -121,8 +127,10 @@ def _names(X, rows, place):
 
 def _constant(rows, codes):
     """The features that do not change within any node."""
-    first = rows[np.unique(codes, return_index=True)[1]]
-    return (rows == first[codes]).all(axis=0)
+    order = np.argsort(codes, kind="stable")
+    begins = np.unique(codes[order], return_index=True)[1]
+    low, high = (end.reduceat(rows[order], begins) for end in (np.fmin, np.fmax))
+    return (np.isnan(low) | (low == high)).all(axis=0)
 
 
 def _groups(rows, columns):

@@ -206,6 +206,43 @@ def test_what_was_built_is_found(drawn):
     assert limits["integer_features"] == [j for j, kind in enumerate(kinds) if kind in "wb"]
 
 
+@settings(max_examples=examples(0.3))
+@given(drawn=tables(), seed=st.integers(0, 9))
+def test_gaps_hide_nothing_of_numbers(drawn, seed):
+    """What the cells that are known have in common; a category with gaps is no group."""
+    X, kinds, _, nodes = drawn
+    numbers = [j for j, kind in enumerate(kinds) if kind in "wbc"]
+    rng = np.random.default_rng(seed)
+    holed = X.copy()
+    for j in numbers:  # the ends of every node's range stay
+        inside = np.ones(len(X), dtype=bool)
+        for node in np.unique(nodes):
+            mine = np.flatnonzero(nodes == node)
+            inside[mine[[np.argmin(X[mine, j]), np.argmax(X[mine, j])]]] = False
+        holed[inside & (rng.random(len(X)) < 0.5), j] = np.nan
+    whole, found = infer_constraints(X, nodes), infer_constraints(holed, nodes)
+    assert found == whole
+
+
+def test_columns_with_gaps():
+    X = pd.DataFrame(
+        {
+            "age": [31, None, 62, 28],
+            "bmi": [20.5, None, 30.0, 25.0],
+            "code": [7, 7, None, 8],
+            "never": np.nan,
+            "left": [1, 0, 1, None],
+            "right": [0, 1, 0, 1],
+        }
+    )
+    limits = infer_constraints(X, list("aabb"))
+    assert limits["integer_features"] == ["age", "left", "right"]
+    assert limits["frozen_features"] == ["code", "never"]
+    assert limits["one_hot_groups"] == []
+    assert limits == infer_constraints(X.astype(object), list("aabb"))
+    assert infer_constraints(X)["frozen_features"] == ["never"]
+
+
 @settings(max_examples=examples(0.2))
 @given(drawn=tables(), start=st.sampled_from(STARTS))
 def test_injected_rows_keep_what_was_found(drawn, start):
@@ -273,7 +310,7 @@ def test_tables_of_every_kind():
     ("given_", "words"),
     [
         (([["a"], ["b"]],), "`X` holds entries of dtype"),
-        (([[np.nan], [1.0]],), "X contains NaN"),
+        (([[np.inf], [1.0]],), "X contains infinity"),
         ((np.zeros((0, 2)),), "minimum of 1"),
         ((np.zeros(3),), "2D"),
         ((np.zeros((3, 1)), [0, 1]), "`nodes` and `X` must be equally long"),

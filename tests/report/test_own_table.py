@@ -418,6 +418,7 @@ def test_a_file_that_is_not_there(tmp_path, capsys):
         ({"attack": "other"}, "'attack' parameter of attack_report"),
         ({"attack": ["other"]}, "`attack` must be of direct, indirect, hybrid"),
         ({"budget": -1.0}, "'budget' parameter of attack_report"),
+        ({"budget": 10}, "`budget` must be a share of at most 1, where 0.1 is 10 %, got 10"),
         ({"random_state": None}, "'random_state' parameter of attack_report"),
     ],
 )

@@ -427,6 +427,7 @@ def no_work(monkeypatch):
         ("--budget", "-0.1", "at least 0"),
         ("--budget", "nan", "finite"),
         ("--budget", "inf", "finite"),
+        ("--budget", "10", "0.1 is 10 %"),
         ("--seed", "-1", "from 0 to"),
         ("--seed", str(2**32), "from 0 to"),
         ("--max-iter", "-1", "at least 0"),
