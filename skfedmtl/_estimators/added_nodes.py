@@ -26,6 +26,7 @@ from skfedmtl._input import (
 )
 from skfedmtl._model import is_own
 from skfedmtl._tools.frames import import_pandas
+from skfedmtl._tools.spelling import meant
 
 _ARRAYS = ("coef_", "intercept_", "is_constant_")  #: one entry a node
 
@@ -269,7 +270,8 @@ class AddedNodesMixin:
         unknown = ~np.isin(labels, self.nodes_)
         if unknown.any():
             raise ValueError(
-                f"`labels` holds nodes that were not fitted: {listing(labels[unknown])}."
+                f"`labels` holds nodes that were not fitted: {listing(labels[unknown])}"
+                f"{meant(labels[unknown], self.nodes_)}."
             )
         stays = ~np.isin(self.nodes_, labels)
         if not stays.any():

@@ -24,6 +24,7 @@ from skfedmtl._input.labels import (
 from skfedmtl._input.polars import is_polars
 from skfedmtl._input.sparse import check_stored
 from skfedmtl._input.targets import one_column, read_targets
+from skfedmtl._tools.spelling import meant
 
 __all__ = [
     "as_table",
@@ -57,7 +58,8 @@ def encode_nodes(
     codes = _positions(nodes, labels)
     unknown = codes < 0
     if handle_unknown == "error" and unknown.any():
-        raise ValueError(f"`node_labels` lacks labels found in `nodes`: {listing(nodes[unknown])}.")
+        lacking = listing(nodes[unknown]) + meant(np.unique(nodes[unknown]), labels)
+        raise ValueError(f"`node_labels` lacks labels found in `nodes`: {lacking}.")
     return labels, codes
 
 
@@ -77,7 +79,8 @@ def lookup_nodes(
     unknown = codes < 0
     if handle_unknown == "error" and unknown.any():
         raise ValueError(
-            f"`nodes` holds labels not seen in fit: {listing(nodes[unknown])}. "
+            f"`nodes` holds labels not seen in fit: {listing(nodes[unknown])}"
+            f"{meant(np.unique(nodes[unknown]), labels)}. "
             "Set handle_unknown='mean' to predict them by the mean model. In a cross-validation, "
             "split by skfedmtl.model_selection.NodeKFold: plain KFold leaves whole nodes out when "
             "the rows are sorted by node."

@@ -23,6 +23,7 @@ from skfedmtl._report.penalties import N_FOLDS, choose_penalties
 from skfedmtl._report.prepared import Prepared
 from skfedmtl._report.remedies import remedy_pieces
 from skfedmtl._tools.parallel import call_each
+from skfedmtl._tools.spelling import meant
 
 
 class Plan(NamedTuple):
@@ -117,7 +118,8 @@ def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
     for option in ("targets", "sources"):
         for word in getattr(threat, option) or ():
             if str(word) not in by_word:
-                raise TableError(f"{option}: no node {word!r} among {listing(labels)}")
+                among = listing(labels) + meant(word, by_word)
+                raise TableError(f"{option}: no node {word!r} among {among}")
     targets, sources = (
         None if some is None else tuple(by_word[word] for word in dict.fromkeys(map(str, some)))
         for some in (threat.targets, threat.sources)

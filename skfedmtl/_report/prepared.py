@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from skfedmtl._input import listing
 from skfedmtl._report.data import Column, Labels, Own, TableError
 from skfedmtl._report.own_table import Values, read_column, read_nodes
+from skfedmtl._tools.spelling import meant
 from skfedmtl._typing import Array
 from skfedmtl.attack import infer_constraints
 
@@ -116,7 +117,8 @@ def prepare(features: Any, target: Any, node: Any, asked: Asked) -> Prepared:
 def _check_columns(option: str, wanted: Iterable[str], names: Sequence[str]) -> None:
     for name in wanted:
         if name not in names:
-            raise TableError(f"{option}: no column {name!r} among {listing(np.array(names))}")
+            among = listing(np.array(names)) + meant(name, names)
+            raise TableError(f"{option}: no column {name!r} among {among}")
 
 
 def _known(values: Values) -> NDArray[np.bool_]:
@@ -166,9 +168,8 @@ def _classes(words: Labels, asked: Asked, is_number: bool) -> tuple[Labels, tupl
     names = classes.tolist()
     if asked.positive is not None:
         if asked.positive not in names:
-            raise TableError(
-                f"positive: no class {asked.positive!r} among {listing(np.array(names))}"
-            )
+            among = listing(np.array(names)) + meant(asked.positive, names)
+            raise TableError(f"positive: no class {asked.positive!r} among {among}")
         positive = asked.positive
     elif len(names) == 2:
         positive = max(names, key=_order)

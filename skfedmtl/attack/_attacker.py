@@ -58,8 +58,8 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         How sources are found where `source_nodes` is None and the attack is not direct: drawn, or
         those whose models have the largest covariances with the targets' in the clean victim.
     budget : float, default=0.2
-        Injected rows of a source as a share of its clean rows, rounded half up, at least one
-        unless 0.
+        Injected rows of a source as a share of its clean rows (0.1: 10 %), rounded half up, at
+        least one unless 0.
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.

@@ -29,7 +29,7 @@ class RandomPoisoner(BasePoisoner):
     choose_sources : {"random", "influence"}, default="random"
         How they are found where `source_nodes` is None, as in `PoisoningAttacker`.
     budget : float, default=0.2
-        Injected rows of a source as a share of its clean rows.
+        Injected rows of a source as a share of its clean rows: 0.1 is 10 %.
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.
@@ -129,8 +129,8 @@ class LabelFlipPoisoner(BasePoisoner):
     choose_sources : {"random", "influence"}, default="random"
         How they are found where `source_nodes` is None, as in `PoisoningAttacker`.
     budget : float, default=0.2
-        Injected rows of a source as a share of its clean rows. Above 1 every row is injected
-        before one is injected again.
+        Injected rows of a source as a share of its clean rows: 0.1 is 10 %. Above 1 every row
+        is injected before one is injected again.
     victim_tol : float, default=1e-5
         Relative duality gap of the fitted victims, if smaller than the estimator's own `tol`.
     node_column : str, int or None, default=None

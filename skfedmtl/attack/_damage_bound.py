@@ -98,7 +98,7 @@ class DamageBound(DocLinkMixin, WithVictim):
         How sources are found where `source_nodes` is None and the attack is not direct: drawn, or
         those whose models have the largest covariances with the targets' in the clean victim.
     budget : float, default=0.2
-        Injected rows of a source as a share of its clean rows.
+        Injected rows of a source as a share of its clean rows: 0.1 is 10 %.
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.

@@ -72,7 +72,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
     choose_sources : {"random", "influence"}, default="random"
         How they are found where `source_nodes` is None, as in `PoisoningAttacker`.
     budget : float, default=0.2
-        Injected rows of a source as a share of its clean rows.
+        Injected rows of a source as a share of its clean rows: 0.1 is 10 %.
     radius : "max" or float, default="max"
         Euclidean norm that no injected row exceeds; ``"max"``: the largest norm of the clean
         rows of the same node.

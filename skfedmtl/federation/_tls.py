@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
+from skfedmtl._tools.spelling import meant
 from skfedmtl.federation._certificates import SERVER, certificate_names, contexts
 from skfedmtl.federation._wire import Link, address_of
 
@@ -64,7 +65,8 @@ class TLSTransport:
         registered = certificate_names(certificates)
         self.labels = registered if nodes is None else sorted(set(nodes))
         if unknown := sorted(set(self.labels) - set(registered)):
-            raise ValueError(f"nodes {unknown} are not registered; known are {registered}.")
+            known = f"{registered}{meant(unknown, registered)}"
+            raise ValueError(f"nodes {unknown} are not registered; known are {known}.")
         self._context = contexts(certificates, server=True)
         self._links: dict[str, Link] = {}
         self._changed = threading.Condition()

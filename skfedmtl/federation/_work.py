@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from skfedmtl._tools.files import write_whole
+from skfedmtl._tools.spelling import meant
 from skfedmtl._tools.task import Task
 from skfedmtl._typing import Array
 
@@ -189,7 +190,8 @@ def _read_table(path: Path, target: str | None) -> tuple[Array, Any, list[str]]:
         raise ValueError(f"{path} is empty; it must hold a header and rows.")
     header, *lines = lines
     if target not in header:
-        raise ValueError(f"--target must name one of the columns {header}, got {target!r}.")
+        found = f"{target!r}{meant([target], header)}"
+        raise ValueError(f"--target must name one of the columns {header}, got {found}.")
     place = header.index(target)
     if not lines or any(len(line) != len(header) for line in lines):
         raise ValueError(f"{path} must hold {len(header)} values in every line.")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._input import check_dense, column_position
+from skfedmtl._tools.spelling import meant
 from skfedmtl._typing import Array
 
 #: feature ranges by name: those of the clean rows of the same node, and of all clean rows
@@ -210,7 +211,8 @@ class _Columns:
             raise ValueError(f"`{name}`: {entry!r} is a name, but X is not a DataFrame.")
         elif self._labels.count(entry) != 1:
             raise ValueError(
-                f"`{name}`: {entry!r} must name one column of X, which has {self._labels}."
+                f"`{name}`: {entry!r} must name one column of X, which has {self._labels}"
+                f"{'' if entry in self._labels else meant(entry, self._labels)}."
             )
         else:
             column = self._labels.index(entry)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfedmtl._input import as_unique_labels, kind_name, listing
+from skfedmtl._tools.spelling import meant
 from skfedmtl._typing import Array
 
 ATTACKS = ("direct", "indirect", "hybrid")
@@ -103,7 +104,7 @@ def _codes(
     if unknown:
         raise ValueError(
             f"`{name}` holds labels that no row has: {unknown}; allowed are "
-            f"{listing(labels[n_rows > 0])}."
+            f"{listing(labels[n_rows > 0])}{meant(unknown, known)}."
         )
     return np.sort(np.array([known[label] for label in chosen.tolist()], dtype=np.int64))
 
