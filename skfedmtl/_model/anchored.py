@@ -86,7 +86,7 @@ class Anchored(Kinkless):
     def respond(self, V: Array) -> ExactResponse:
         return _AnchoredResponse(self, V, self._anchor)
 
-    def proximal(self, T: Array, rho: float) -> Proximal:
+    def proximal(self, T: Array, rho: float, close: float = 0.0) -> Proximal:
         W = self.proximal_response(T, rho).W
         return Proximal(W, self.penalty(W))
 
