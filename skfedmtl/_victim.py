@@ -13,6 +13,9 @@ from skfedmtl._protocol import FederatedProblem
 from skfedmtl._typing import Array
 from skfedmtl.protocols import Victim
 
+#: What messages call one.
+FEDERATED_VICTIM = "an FMTLClassifier or an FMTLRegressor"
+
 
 @runtime_checkable
 class FederatedVictim(Victim, Protocol):

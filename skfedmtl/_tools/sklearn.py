@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 __all__ = [
     "HasMethods",
+    "Instance",
     "Interval",
     "Search",
     "StrOptions",
@@ -39,6 +40,20 @@ class Search(Protocol):
     refit: Any
 
     def fit(self, X: Any, y: Any) -> Any: ...
+
+
+class Instance(HasMethods):
+    """Instances of types, called what users know them by."""
+
+    def __init__(self, types: tuple[type, ...], name: str) -> None:
+        super().__init__([])
+        self._types, self._name = types, name
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return isinstance(val, self._types)
+
+    def __str__(self) -> str:
+        return self._name
 
 
 def chosen(estimator: Any) -> Any:

@@ -161,13 +161,13 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         Column of `X` that holds the nodes; None takes the victim's. It is taken off before a
         Pipeline, whose last step must have none of its own.
     n_jobs : int or None, default=None
-        Restarts that run at a time, as in joblib; without effect on the result.
+        Restarts that run at a time, as in joblib, of no use for one; without effect on the result.
     random_state : int, RandomState instance or None, default=None
         Draws the nodes, the rows and their labels. In a search or a curve pass an int, or
         targets and sources as labels: with None every fit attacks other nodes.
     verbose : int or bool, default=0
         Whether the log line of every step, of the logger ``"skfedmtl.attack"``, has the level
-        INFO rather than DEBUG.
+        INFO, which ``logging.basicConfig(level="INFO")`` shows, rather than DEBUG.
 
     Attributes
     ----------

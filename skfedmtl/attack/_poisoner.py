@@ -19,9 +19,9 @@ from skfedmtl._input import (
 )
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.frames import pack_frame, unpack_frame
-from skfedmtl._tools.sklearn import Interval, Search, StrOptions, _fit_context
+from skfedmtl._tools.sklearn import Instance, Interval, Search, StrOptions, _fit_context
 from skfedmtl._tools.task import NO_TASK
-from skfedmtl._victim import FederatedVictim
+from skfedmtl._victim import FEDERATED_VICTIM, FederatedVictim
 from skfedmtl.attack._attack_setting import crafted_rows
 from skfedmtl.attack._poisoned_victim import PoisonedVictim
 from skfedmtl.attack._setting import (
@@ -34,6 +34,8 @@ from skfedmtl.attack._setting import (
     read_scenario,
     warn_of_departures,
 )
+
+VICTIMS = f"{FEDERATED_VICTIM}, alone or at the end of a Pipeline, or a fitted search of such"
 
 
 class BasePoisoner(DocLinkMixin, PoisonedVictim):
@@ -141,7 +143,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
     __metadata_request__score = {"nodes": True}
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "estimator": [FederatedVictim, Pipeline, Search],
+        "estimator": [Instance((FederatedVictim, Pipeline, Search), VICTIMS)],
         "attack": [StrOptions(set(ATTACKS))],
         "target_nodes": [Interval(Real, 0, 1, closed="right"), "array-like"],
         "source_nodes": [None, "array-like"],

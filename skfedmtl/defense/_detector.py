@@ -11,8 +11,8 @@ from skfedmtl._estimators import FMTLClassifier, FMTLRegressor, whole_or_not_at_
 from skfedmtl._input import MAX_DENSE_NODES, check_dense, from_polars, read_targets
 from skfedmtl._model import LOSSES
 from skfedmtl._tools.doc_link import DocLinkMixin
-from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
-from skfedmtl._victim import FederatedVictim
+from skfedmtl._tools.sklearn import Instance, Interval, StrOptions, _fit_context
+from skfedmtl._victim import FEDERATED_VICTIM, FederatedVictim
 from skfedmtl.defense._node_scores import node_scores
 from skfedmtl.defense._row_scores import Table, isolations, losses, pulls, ranks
 
@@ -106,7 +106,7 @@ class PoisonDetector(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     __metadata_request__fit = {"nodes": True}
 
     _parameter_constraints = {
-        "estimator": [FederatedVictim, None],
+        "estimator": [Instance((FederatedVictim,), FEDERATED_VICTIM), None],
         "row_score": [StrOptions({"pull", "loss", "isolation"})],
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "score_nodes": ["boolean"],

@@ -146,7 +146,9 @@ class SecurityCurveDisplay:
         n_repeats=5,
         test_size=0.25,
         bound=False,
+        bound_params=None,
         n_jobs=None,
+        verbose=0,
         name=None,
         ax=None,
     ):
@@ -174,8 +176,12 @@ class SecurityCurveDisplay:
             The share of a node's rows to test.
         bound : bool, default=False
             Whether to certify what no attack exceeds, and to draw that below.
+        bound_params : dict or None, default=None
+            With `bound`: `max_iter`, `max_seconds` or `tol` of every bound.
         n_jobs : int or None, default=None
             Attacks that run at a time, as in joblib.
+        verbose : int, default=0
+            How often joblib tells how many values and repetitions are done.
         name : str or None, default=None
             What the legend calls the attack; None: "attack".
         ax : matplotlib Axes, default=None
@@ -204,7 +210,9 @@ class SecurityCurveDisplay:
             n_repeats=n_repeats,
             test_size=test_size,
             bound=bound,
+            bound_params=bound_params,
             n_jobs=n_jobs,
+            verbose=verbose,
         )
         return cls.from_curve(curve, name=name, ax=ax)
 

@@ -1,6 +1,7 @@
 """How the damage of an attack grows with one of its parameters, or of its victim's."""
 
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -31,6 +32,8 @@ __all__ = ["security_curve"]
 
 #: Of a curve with bounds, beside its scores.
 CERTIFIED = ("objectives", "upper_bounds", "clean_objectives")
+#: Parameters of bounds alone.
+STEPS = ("max_iter", "max_seconds", "tol")
 #: Parameters of attackers that bounds have as well, with the same meaning.
 SHARED = ("estimator", "attack", "budget", "radius", "node_column", "random_state")
 SCORE_NAMES = ("mean RMSE of the target nodes", "mean error rate of the target nodes")
@@ -48,7 +51,9 @@ def security_curve(
     n_repeats=5,
     test_size=0.25,
     bound=False,
+    bound_params=None,
     n_jobs=None,
+    verbose=0,
 ):
     """Measure an attack on held-out rows for several values of a parameter.
 
@@ -83,8 +88,15 @@ def security_curve(
         Whether to certify with a `DamageBound` what no attack on the same training rows, targets
         and sources exceeds. It takes the parameters that it shares with the attacker; others, as
         limits of features, leave the bound as it is. Not for attackers with a `goal` of their own.
+        There is one for each value and repetition, which may take longer than the attacks.
+    bound_params : dict or None, default=None
+        With `bound`: `max_iter`, `max_seconds` or `tol` of every `DamageBound`. None: its defaults,
+        but `tol` is the attacker's `victim_tol`.
     n_jobs : int or None, default=None
         Attacks that run at a time, as in joblib; without effect on the result.
+    verbose : int, default=0
+        How often joblib tells how many values and repetitions are done, as in
+        `sklearn.model_selection.learning_curve`.
 
     Returns
     -------
@@ -113,11 +125,13 @@ def security_curve(
     Raises
     ------
     TypeError
-        If `attacker` is no poisoner, `n_repeats` no whole number, or `bound` no bool.
+        If `attacker` is no poisoner, `n_repeats` no whole number, `bound` no bool, or
+        `bound_params` no dict.
     ValueError
         If `attacker` has no such parameter, `param_range` is empty, `n_repeats` is below 1, the
         rows have no nodes, or a target node given by its label has a single row; if `bound` is
-        asked of an attacker with a `goal` other than "error"; and as `fit` of the attacker and,
+        asked of an attacker with a `goal` other than "error"; if `bound_params` holds anything else
+        or is given without `bound`; and as `fit` of the attacker and,
         with `bound`, of `DamageBound` do.
 
     See Also
@@ -146,6 +160,7 @@ def security_curve(
     attacker = with_chosen_victim(attacker)
     values = _check(attacker, param_name, param_range, n_repeats, test_size)
     _check_bound(bound, attacker, param_name, values)
+    certificate = _certificate(bound, bound_params, attacker.estimator)
     labels = row_nodes(attacker, X, nodes)
     refuse_single_rows(labels)
     alone = single_rows(labels)
@@ -169,7 +184,8 @@ def security_curve(
         for is_test, (_, seed) in zip(tests, seeds, strict=True)
     )
     data = X, y, {"nodes": nodes, "sample_weight": weight}
-    results = call_each(_measure, (data, labels, bound), fits, n_jobs=n_jobs)
+    common = data, labels, certificate
+    results = call_each(_measure, common, fits, n_jobs=n_jobs, verbose=verbose)
     measured = np.moveaxis(np.array(results).reshape(len(values), n_repeats, -1), -1, 0)
     names = ("scores", "clean_scores", *(CERTIFIED if bound else ()))
     parts = {name: part.copy() for name, part in zip(names, measured, strict=True)}
@@ -241,6 +257,25 @@ def _check_bound(bound, attacker, param_name, values):
             )
 
 
+def _certificate(bound, bound_params, estimator):
+    """Parameters of every bound; None if there are none."""
+    if bound_params is None:
+        return {} if bound else None
+    if not bound:
+        raise ValueError("`bound_params` was given without bound=True, which they are for.")
+    if not isinstance(bound_params, Mapping):
+        raise TypeError(
+            f"`bound_params` must be a dict of {listing(STEPS)}, or None; got {bound_params!r}."
+        )
+    if unknown := [name for name in bound_params if name not in STEPS]:
+        raise ValueError(
+            f"`bound_params` may hold {listing(STEPS)}; got {unknown[0]!r}. Who attacks whom is "
+            "what the attacker says."
+        )
+    DamageBound(estimator, **bound_params)._validate_params()
+    return dict(bound_params)
+
+
 def row_nodes(attacker, X, nodes):
     """The node of each row."""
     if nodes is not None:
@@ -268,7 +303,7 @@ def _check_targets(params, alone):
         )
 
 
-def _measure(data, labels, bound, attacker, is_test):
+def _measure(data, labels, certificate, attacker, is_test):
     """The score of an attack, that of its victim without it, and what `CERTIFIED` names."""
     name_nodes(attacker, labels[~is_test], np.unique(labels[is_test]))
     X, y, metadata = _part(data, ~is_test)
@@ -278,10 +313,12 @@ def _measure(data, labels, bound, attacker, is_test):
         attacker.fit(X, y, **metadata)
         pair = attacker, clean_twin(attacker)
         scores = [model.score(X_test, y_test, **metadata_test) for model in pair]
-        return scores + (_certify(attacker, X, y, metadata) if bound else [])
+        if certificate is None:
+            return scores
+        return scores + _certify(attacker, X, y, metadata, certificate)
 
 
-def _certify(attacker, X, y, metadata):
+def _certify(attacker, X, y, metadata, params):
     """The loss of a target under a fitted attack, its bound, and the loss without the attack."""
     given = attacker.get_params(deep=False)
     bound = DamageBound(
@@ -289,7 +326,7 @@ def _certify(attacker, X, y, metadata):
         # by name, as attackers may choose their sources
         target_nodes=attacker.target_nodes_,
         source_nodes=attacker.source_nodes_,
-        tol=attacker.victim_tol,
+        **{"tol": attacker.victim_tol, **params},
     ).fit(X, y, **metadata)
     n_targets = len(bound.target_nodes_)
     return [

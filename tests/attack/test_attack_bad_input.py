@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from estimators import make_rows
 from interruptions import never
@@ -18,6 +19,8 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack import DamageBound
+from skfedmtl.defense import PoisonDetector
 
 POISONERS = (PoisoningAttacker, RandomPoisoner)
 both = pytest.mark.parametrize("make", POISONERS)
@@ -120,6 +123,19 @@ def test_parameters(make, name, value):
     check_refused(make, words, {name: value})
 
 
+@pytest.mark.parametrize(
+    "make",
+    (*POISONERS, LabelFlipPoisoner, DamageBound, PoisonDetector),
+    ids=lambda make: make.__name__,
+)
+def test_a_victim_of_another_kind_is_told_what_it_must_be(make):
+    X, y, nodes = make_rows(FMTLClassifier)
+    with pytest.raises(ValueError, match="FMTLClassifier or an FMTLRegressor") as refused:
+        make(SVC()).fit(X, y, nodes=nodes)
+    assert str(refused.value).endswith("Got SVC() instead.")
+    assert "skfedmtl." not in str(refused.value)
+
+
 @pytest.mark.parametrize("name, value", ATTACKER_ONLY)
 def test_parameters_of_the_ascent(name, value):
     check_refused(PoisoningAttacker, name, {name: value})
@@ -144,8 +160,14 @@ def test_labels_of_the_other_kind(make, estimator, labels):
 @pytest.mark.parametrize(
     "name, params",
     [
-        ("source_nodes", {"attack": "direct", "target_nodes": [0], "source_nodes": [1]}),
-        ("source_nodes", {"attack": "direct", "target_nodes": [0], "source_nodes": [0, 1]}),
+        (
+            "source_nodes.*pass attack='indirect' or attack='hybrid'",
+            {"attack": "direct", "target_nodes": [0], "source_nodes": [1]},
+        ),
+        (
+            "source_nodes.*pass attack='hybrid'",
+            {"attack": "direct", "target_nodes": [0], "source_nodes": [0, 1]},
+        ),
         ("source_nodes", {"attack": "indirect", "target_nodes": [0], "source_nodes": [0]}),
         ("source_nodes", {"attack": "indirect", "target_nodes": [0, 1], "source_nodes": [1, 2]}),
         ("source_nodes", {"attack": "indirect", "source_nodes": [0, 1, 2]}),

@@ -155,7 +155,7 @@ def test_bounds_never_fall_along_budgets(rows, monkeypatch):
     """A descent that ends early at a small budget may leave more than one at a larger."""
     raw = {0.1: 2.0, 0.2: 5.0, 0.3: 3.0}
 
-    def certify(attacker, X, y, metadata):
+    def certify(attacker, X, y, metadata, params):
         return [1.0, raw[attacker.budget], 1.0]
 
     monkeypatch.setattr("skfedmtl.model_selection._security_curve._certify", certify)
@@ -218,6 +218,18 @@ def test_bounds_with_weights_and_a_node_column(rows, quick):
     assert_allclose(by_argument.upper_bounds, by_column.upper_bounds, rtol=1e-6)
     unweighted = curve(attacker, rows, **{**given, "sample_weight": None})
     assert not np.allclose(unweighted.clean_objectives, by_argument.clean_objectives, rtol=1e-3)
+
+
+def test_bounds_take_parameters_and_progress_is_told(rows, capfd):
+    attacker = RandomPoisoner(FMTLRegressor(lambda1=0.1), random_state=0)
+    given = {"param_range": [0.2], "n_repeats": 2, "bound": True, "verbose": 1}
+    few, more = (
+        curve(attacker, rows, bound_params={"max_iter": steps}, **given).upper_bounds
+        for steps in (1, 20)
+    )
+    assert (more < 0.999 * few).all()
+    told = capfd.readouterr()
+    assert "2 out of   2" in told.out + told.err
 
 
 @pytest.mark.parametrize(
@@ -299,6 +311,10 @@ def test_with_routing_enabled(classes):
         ({"test_size": 1.0}, ValueError, "`test_size` must be a share between 0 and 1, got 1.0"),
         ({"test_size": None}, ValueError, "`test_size`"),
         ({"bound": "yes"}, TypeError, "`bound` must be True or False, got 'yes'"),
+        ({"bound_params": {"max_iter": 3}}, ValueError, "`bound_params` .* without bound=True"),
+        ({"bound": True, "bound_params": 3}, TypeError, "`bound_params` must be a dict .* got 3"),
+        ({"bound": True, "bound_params": {"budget": 1}}, ValueError, "may hold .* got 'budget'"),
+        ({"bound": True, "bound_params": {"max_iter": 0}}, ValueError, "'max_iter'"),
         ({"param_range": [-1.0]}, ValueError, "budget"),
     ],
 )

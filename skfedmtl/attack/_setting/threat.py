@@ -171,16 +171,18 @@ def _check_overlap(
     sources: NDArray[np.int64],
     labels: NDArray[Any],
 ) -> None:
+    shared = np.intersect1d(targets, sources)
     if attack == "direct" and not np.array_equal(targets, sources):
+        others = "attack='hybrid'" if len(shared) else "attack='indirect' or attack='hybrid'"
         raise ValueError(
             "`source_nodes` must equal `target_nodes` in a direct attack, got sources "
-            f"{listing(labels[sources])} and targets {listing(labels[targets])}."
+            f"{listing(labels[sources])} and targets {listing(labels[targets])}; for such sources "
+            f"pass {others}."
         )
-    shared = np.intersect1d(targets, sources)
     if attack == "indirect" and len(shared):
         raise ValueError(
             "`source_nodes` must have no node in common with `target_nodes` in an indirect "
-            f"attack, got {listing(labels[shared])}."
+            f"attack, got {listing(labels[shared])}; for such sources pass attack='hybrid'."
         )
 
 
