@@ -104,7 +104,8 @@ def attack_report(
     attack : {"direct", "indirect", "hybrid"} or list of them, default=all three
         The attacks that are tried.
     target_nodes : list of labels or None, default=None
-        The nodes to be hurt; None draws half of them in every repetition.
+        The nodes to be hurt; None: all but `source_nodes` where these are named and an attack is
+        not direct, else half of the nodes, drawn in every repetition.
     source_nodes : list of labels or None, default=None
         The nodes that indirect and hybrid attacks inject rows into; None draws them.
     budget : float, default=0.2

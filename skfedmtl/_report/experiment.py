@@ -70,7 +70,8 @@ class Threat(NamedTuple):
 class Piece(NamedTuple):
     """A piece of work: the models without an attack (kind "clean"), one attack, or its bound.
 
-    Any other kind is an optimised attack with settings of its own.
+    Any other kind is an optimised attack with settings of its own, or if it begins with
+    "certified", the bound of one.
     """
 
     repeat: int
@@ -181,7 +182,7 @@ def run_piece(
             results = _without_attack(piece.repeat, split, settings)
         else:
             options = _threat(piece, settings, threat, threat_seed)
-            run = _bound if piece.kind == CERTIFIED else _attack
+            run = _bound if piece.kind.startswith(CERTIFIED) else _attack
             results = [run(piece, split, settings, options, own)]
     messages = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return [result._replace(warnings=messages) for result in results]

@@ -117,7 +117,10 @@ def worst_case_caption(rows: Rows) -> str:
     what = "root of the mean squared error" if loss == "squared error" else f"{loss} loss"
     of = only_of(rows)
     only = f" of {of}" if of else ""
-    return f"found, certified: {what}, training rows{only}; no attack exceeds what is certified"
+    return (
+        f"found, certified: {what}, training rows{only}; no attack exceeds what is certified, and "
+        f"what was found took at most {rows[0]['max_iter']} steps"
+    )
 
 
 def only_of(rows: Rows) -> str:

@@ -15,7 +15,7 @@ MOST = 12  #: columns that are shown
 
 
 def poisoned_csv(results: Sequence[Result], own: Own) -> bytes:
-    """All injected rows, in the columns of the table, and where they come from."""
+    """All injected rows, in the columns of the table and as it writes them, and their origins."""
     names = [own.node, *(column.name for column in own.columns), own.target]
     lines: list[list[Any]] = [[*names, "is_poison", "attack", "repeat", "origin"]]
     for result in _in_order(results):
@@ -67,7 +67,9 @@ def _cells(column: Column, X: Array) -> list[Any]:
     if column.categories is not None:
         return [column.categories[code] for code in values.argmax(axis=1)]
     numbers = values[:, 0].tolist()
-    return [int(one) for one in numbers] if column.whole else numbers
+    if column.whole:
+        return [int(one) for one in numbers]
+    return numbers if column.decimals is None else [round(one, column.decimals) for one in numbers]
 
 
 def _compared(

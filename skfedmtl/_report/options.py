@@ -46,7 +46,12 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_table_options(report.add_argument_group("of a TABLE"))
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--attack", **several, choices=ATTACKS, help="attacks that are tried; None: all of them")
-    add("--targets", **several, metavar="NODE", help="nodes to be hurt; None: half of them, drawn")
+    add(
+        "--targets",
+        **several,
+        metavar="NODE",
+        help="nodes to be hurt; None: all but --sources, else half, drawn",
+    )
     add(
         "--sources",
         **several,

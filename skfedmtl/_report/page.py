@@ -201,9 +201,16 @@ def _remedies(plan: Plan, rows: Rows, results: Sequence[Result]) -> Iterator[str
     grid = remedies_grid(results, rows, plan.settings)
     if grid is None:
         return
+    is_bounded = any(result.kind == CERTIFIED for result in results)
+    promised = (
+        "Found and certified: losses of the targets' training rows, as above; only what is "
+        "certified is a promise."
+        if is_bounded
+        else "Nothing is certified: a low number is no promise."
+    )
     notes = (
-        "The attack of the first repetition, crafted anew against each victim; differences within "
-        "the standard errors above say nothing.",
+        "The attack of the first repetition, one draw, crafted anew against each victim; "
+        f"differences within the standard errors above say nothing. {promised}",
         "A smaller lambda1 lets less through from other nodes, and shares less; against rows in "
         "the targets themselves it is no help. No tie: models of the nodes' own rows. Half the "
         "budget: what a limit on the rows that nodes hand in would be worth.",

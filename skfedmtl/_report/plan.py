@@ -70,8 +70,9 @@ def plan_dataset(
         lambda2=dataset.lambda2 if lambda2 is None else lambda2,
         loss=dataset.loss if is_classification(data[1]) else "squared_error",
     )
-    threat = _check_threat(threat, np.unique(data[2]))
-    return Plan(data, settings, threat, dataset.title, dataset.unit, dataset.nodes)
+    asked, threat = threat, check_threat(threat, np.unique(data[2]))
+    notes = _of_targets(asked, threat)
+    return Plan(data, settings, threat, dataset.title, dataset.unit, dataset.nodes, notes)
 
 
 def plan_table(
@@ -83,9 +84,9 @@ def plan_table(
 ) -> Plan:
     """A report on a user's table, with penalties chosen on training rows where none are given."""
     X, y, nodes, own = prepared
-    threat = _check_threat(threat, np.unique(nodes))
+    asked, threat = threat, check_threat(threat, np.unique(nodes))
     settings = settings._replace(loss=_name_of_loss(settings.own_loss, is_classification(y)))
-    notes = own.notes
+    notes = own.notes + _of_targets(asked, threat)
     with threadpool_limits(1):
         split = split_rows(X, y, nodes, split_seeds(settings, 0)[0], own)
         lambda1, lambda2 = choose_penalties(split, settings, *penalties)
@@ -112,8 +113,11 @@ def _name_of_loss(own: Any, classify: bool) -> str:
     return name
 
 
-def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
-    """Targets and sources as labels of nodes; what no attack could start with is refused."""
+def check_threat(threat: Threat, labels: np.ndarray) -> Threat:
+    """Targets and sources as labels of nodes; what no attack could start with is refused.
+
+    Where sources alone are named, all others are targets.
+    """
     by_word = {str(label): label for label in labels.tolist()}
     for option in ("targets", "sources"):
         for word in getattr(threat, option) or ():
@@ -124,19 +128,38 @@ def _check_threat(threat: Threat, labels: np.ndarray) -> Threat:
         None if some is None else tuple(by_word[word] for word in dict.fromkeys(map(str, some)))
         for some in (threat.targets, threat.sources)
     )
-    if "indirect" in threat.attacks and targets is not None:
-        if len(targets) == len(labels):
-            raise TableError(
-                "targets: an indirect attack needs a node that is no target; leave one out, or "
-                "ask for direct and hybrid attacks"
-            )
-        both = [str(one) for one in sources or () if one in targets]
-        if both:
-            raise TableError(
-                f"sources: {both[0]!r} is a target, through which an indirect attack does not go; "
-                "leave it out, or ask for direct and hybrid attacks"
-            )
+    if targets is None and sources is not None and set(threat.attacks) != {"direct"}:
+        targets = tuple(label for label in by_word.values() if label not in sources) or None
+    if "indirect" in threat.attacks:
+        _check_indirect(targets, sources, len(labels))
     return threat._replace(targets=targets, sources=sources)
+
+
+def _check_indirect(targets: Sequence[Any] | None, sources: Sequence[Any] | None, m: int) -> None:
+    """Refuse nodes through which no indirect attack goes."""
+    advice = "leave {} out, or ask for direct and hybrid attacks"
+    if sources is not None and len(sources) == m:
+        raise TableError(
+            "sources: all nodes are, which leaves no target for an indirect attack; "
+            + advice.format("one")
+        )
+    if targets is not None and len(targets) == m:
+        raise TableError(
+            "targets: an indirect attack needs a node that is no target; " + advice.format("one")
+        )
+    both = [str(one) for one in sources or () if one in (targets or ())]
+    if both:
+        raise TableError(
+            f"sources: {both[0]!r} is a target, through which an indirect attack does not go; "
+            + advice.format("it")
+        )
+
+
+def _of_targets(asked: Threat, threat: Threat) -> tuple[str, ...]:
+    """That targets are those that are no sources, if nobody has named them."""
+    if asked.targets is not None or threat.targets is None:
+        return ()
+    return (f"targets: all nodes but the sources, {listing(np.array(threat.sources))}",)
 
 
 def run(plan: Plan, n_jobs: int | None) -> Iterator[list[Result]]:
@@ -183,6 +206,7 @@ def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
         f"budget {100 * settings.budget:g} % of the sources' rows, {repetitions}, "
         f"{settings.loss.replace('_', ' ')}, "
         f"{common}lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
+        f"optimised attacks of at most {settings.max_iter} steps (max-iter)",
         *plan.notes,
         *_late(results, settings),
     )

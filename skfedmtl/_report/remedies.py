@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skfedmtl._report.experiment import Piece, Result, Settings, Threat
+from skfedmtl._report.experiment import CERTIFIED, Piece, Result, Settings, Threat
 from skfedmtl._report.grids import Grid, number, quantity
-from skfedmtl._report.tables import Rows, select
+from skfedmtl._report.tables import DIGITS, LOSSES, Rows, select
 
 PREFERRED = ("hybrid", "direct", "indirect")  #: of several attacks the first of these is repeated
 AS_IS = "optimised"
@@ -24,33 +24,52 @@ def remedies(settings: Settings) -> dict[str, Settings]:
 
 
 def remedy_pieces(settings: Settings, threat: Threat) -> list[tuple[Piece, Settings]]:
-    """The pieces of work, each with settings of its own."""
+    """The pieces of work, each with settings of its own: attacks, then what none exceeds."""
     if not threat.remedies:
         return []
     attack = next(one for one in PREFERRED if one in threat.attacks)
-    return [(Piece(0, attack, name), changed) for name, changed in remedies(settings).items()]
+    tried = remedies(settings)
+    work = [(Piece(0, attack, name), changed) for name, changed in tried.items()]
+    if threat.bound:
+        work += [(Piece(0, attack, _certified(name)), changed) for name, changed in tried.items()]
+    return work
+
+
+def _certified(name: str) -> str:
+    """The kind of what is certified of a remedy, or of the victim as it is."""
+    return CERTIFIED if name == AS_IS else f"{CERTIFIED}, {name}"
 
 
 def remedies_grid(results: Sequence[Result], rows: Rows, settings: Settings) -> Grid | None:
-    """Errors of the targets without and under the attack; None if nothing was tried."""
+    """Errors of the targets without and under the attack; None if nothing was tried.
+
+    Where something is certified, also the losses of training rows that it is about.
+    """
     known = remedies(settings)
     found = {result.kind: result for result in results if result.kind in known}
     if not found:
         return None
     attack = next(iter(found.values())).attack
-    (base,) = (r for r in results if (r.repeat, r.attack, r.kind) == (0, attack, AS_IS))
+    mine = {r.kind: r for r in results if (r.repeat, r.attack) == (0, attack)}
+    base, is_bounded = mine[AS_IS], CERTIFIED in mine
     metric = next(iter(base.scores))
     error = quantity(select(rows, level="aggregate"), metric)
+    digits = DIGITS.get(LOSSES[settings.loss != "squared_error"], 2)
     lines = []
     for name, result, used in [
-        ("as it is", base, settings),
+        (AS_IS, base, settings),
         *((name, found[name], known[name]) for name in known if name in found),
     ]:
         before, after = (_mean(scores, metric, result) for scores in (result.before, result.scores))
         penalties = f"{used.lambda1:g}", f"{used.lambda2:g}"
         budget = f"{100 * used.budget:g} %"
-        lines.append([name, *penalties, budget, number(before), number(after)])
+        bound = mine.get(_certified(name))
+        most = np.nan if bound is None else bound.loss
+        told = [number(one, digits) for one in (result.loss, most)] if is_bounded else []
+        called = "as it is" if name == AS_IS else name
+        lines.append([called, *penalties, budget, number(before), number(after), *told])
     head = ["", "lambda1", "lambda2", "budget", f"clean\n{error}", f"optimised\n{attack}"]
+    head += ["training loss\nfound", "training loss\ncertified"] if is_bounded else []
     return Grid("What reduces the damage: test rows, mean over target nodes", head, lines)
 
 

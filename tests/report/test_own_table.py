@@ -12,8 +12,9 @@ import pytest
 
 from skfedmtl._console import main
 from skfedmtl._report import command
-from skfedmtl._report.experiment import _reach, split_rows
+from skfedmtl._report.experiment import Threat, _reach, split_rows
 from skfedmtl._report.own_table import read_column, read_nodes, read_table
+from skfedmtl._report.plan import check_threat
 from skfedmtl._report.prepared import Asked, fill_missing, prepare, split_table
 from skfedmtl.report import attack_report
 
@@ -85,6 +86,7 @@ def test_injected_rows_could_be_rows_of_the_table(classes):
             low, high = min(known.min(), middle), max(known.max(), middle)
             assert low <= float(row[name]) <= high
         assert re.fullmatch(r"\d+", row["Ålder (år)"]) and re.fullmatch(r"\d+", row["visits"])
+        assert re.fullmatch(r"\d+\.\d", row["bmi"])
         assert row["<b>ward"].removeprefix("'") in ("A", "B", "=C()")
         origin = int(row["origin"])
         if origin >= 0:
@@ -235,6 +237,23 @@ def test_attacks_and_nodes_can_be_chosen_and_the_bound_left_out(tmp_path, capsys
     assert attacked == {"NA", "Köln Süd"}
 
 
+def test_named_sources_are_tried_on_all_others(tmp_path, capsys):
+    options = ["--target", "cost", "--node", "site", "--drop", "outcome", "--no-bound", *QUICK]
+    options += ["--sources", "NA", "Köln Süd", "--no-remedies", "--max-iter", "0"]
+    path = write(tmp_path, hospitals())
+    assert main(["report", path, *options, "--output", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "targets: all nodes but the sources, 'Köln Süd', 'NA'" in out
+    rows = read(tmp_path / "report.csv")
+    for attack in ("direct", "indirect", "hybrid"):
+        hurt = {row["node"].removeprefix("'") for row in rows if row["attack"] == attack} - {""}
+        assert hurt == set(SITES) - {"NA", "Köln Süd"}
+    asked = Threat(("direct",), None, ("NA",))
+    assert check_threat(asked, np.array(SITES)).targets is None
+    everyone = Threat(("direct", "hybrid"), None, tuple(SITES))
+    assert check_threat(everyone, np.array(SITES)).targets is None
+
+
 def test_the_function_says_what_the_command_says(classes, tmp_path):
     table = hospitals()
     options = {"bound": False, "repeats": 1, "max_iter": 2, "lambda1": 0.1, "lambda2": 0.01}
@@ -318,6 +337,9 @@ WRONG = [
     (hospitals, ["--target", "visits"], "or the task regression"),
     (hospitals, ["--target", "<b>ward"], "3 classes, '=C()', 'A', 'B'"),
     (hospitals, ["--targets", "nowhere"], "targets: no node 'nowhere' among"),
+    (hospitals, ["--sources", "St Marys"], '(did you mean "St. Mary\'s"?)'),
+    (hospitals, ["--drop", "Smoker"], "(did you mean 'smoker'?)"),
+    (hospitals, ["--sources", *SITES], "sources: all nodes are, which leaves no target"),
     (hospitals, ["--targets", *SITES], "an indirect attack needs a node that is no target"),
     (hospitals, ["--targets", "NA", "--sources", "NA"], "sources: 'NA' is a target"),
     (changed(site="one"), [], "node: all rows have the same, 'one'; two are needed"),

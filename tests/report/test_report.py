@@ -321,7 +321,7 @@ def test_intervals_of_classes_are_shares_and_areas_have_none(tmp_path):
 def with_remedies(small, tmp_path_factory):
     """The lines of the table of what reduces the damage, by their first cells."""
     output = tmp_path_factory.mktemp("remedies")
-    assert main(arguments(output, "--attack", "hybrid", "direct", "--no-bound")) == 0
+    assert main(arguments(output, "--attack", "hybrid", "direct")) == 0
     page = (output / "report.html").read_text(encoding="utf-8")
     table = page[page.index("What reduces the damage") :].partition("</table>")[0]
     lines = re.findall("<tr>(<td>.*?)</tr>", table, re.DOTALL)
@@ -342,15 +342,18 @@ def with_remedies(small, tmp_path_factory):
 def test_what_reduces_the_damage_is_what_a_report_of_it_says(
     name, options, with_remedies, tmp_path
 ):
-    left_out = ["--attack", "hybrid", "--no-bound", "--no-remedies"]
+    left_out = ["--attack", "hybrid", "--no-remedies"]
     assert main(arguments(tmp_path, *left_out, *options)) == 0
-    rows = select(read(tmp_path), nodes="targets", metric="rmse", level="aggregate")
+    rows = select(read(tmp_path), nodes="targets", level="aggregate")
+    kept = select(rows, metric="root_loss")
+    losses = [f"{select(kept, kind=kind)[0]['mean']:.2f}" for kind in ("optimised", "certified")]
+    rows = select(rows, metric="rmse")
     errors = [f"{select(rows, kind=kind)[0]['mean']:.2f}" for kind in ("clean", "optimised")]
     used = [float(rows[0][key]) for key in ("lambda1", "lambda2")]
     budget = f"{100 * float(rows[0]['budget']):g} %"
-    *found, said, before, after = with_remedies[name]
+    *found, said, before, after, reached, limit = with_remedies[name]
     assert [float(one) for one in found] == used
-    assert (said, [before, after]) == (budget, errors)
+    assert (said, [before, after], [reached, limit]) == (budget, errors, losses)
     assert "What reduces" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -358,7 +361,26 @@ def test_what_changes_nothing_is_not_tried(tmp_path):
     assert main(arguments(tmp_path, "--lambda1", "0", "--budget", "0", "--attack", "direct")) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "ten times lambda2" in page and "optimised\ndirect" in page
+    assert "training loss\ncertified" in page
     assert not any(name in page for name in ("tenth of the tie", "no tie", "half the budget"))
+
+
+def test_remedies_without_bounds_promise_nothing(tmp_path):
+    assert main(arguments(tmp_path, "--no-bound", "--attack", "direct", "--max-iter", "0")) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    table = page[page.index("What reduces the damage") :].partition("</section>")[0]
+    assert "certified</th>" not in table and "a low number is no promise" in table
+
+
+def test_an_error_that_falls_is_not_called_an_improvement(tmp_path):
+    """The bottom line says that no attack raised it, and not that one did, 0.98 times."""
+    quick = ["--budget", "0", "--no-remedies", "--max-iter", "7"]
+    assert main(arguments(tmp_path, *quick, "--repeats", "2")) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    bottom, rest = page.split("<h2>Bottom line</h2>")[1].split("</section>", 1)
+    assert "no attack of at most 7 steps raised the mean test RMSE" in bottom
+    assert "times" not in bottom and "Certified: no attack" in bottom
+    assert "optimised attacks of at most 7 steps" in rest and "found took at most 7 steps" in rest
 
 
 def test_penalties_can_be_given(tmp_path):
