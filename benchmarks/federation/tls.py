@@ -43,9 +43,14 @@ from _common import (
 )
 from _protocol_peers import make_problem, plain_history
 
-from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport, TLSTransport
+from skfedmtl.federation import (
+    FederatedNode,
+    FederatedServer,
+    LocalTransport,
+    TLSTransport,
+    serve_node,
+)
 from skfedmtl.federation._certificates import SERVER, make_certificates
-from skfedmtl.federation._tls import serve_node
 
 DATA = ("heart_disease", "landmine", "parkinsons_total")
 MOST_PROCESSES = 6

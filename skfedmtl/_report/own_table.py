@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from skfedmtl._input import listing
 from skfedmtl._report.data import TableError
+from skfedmtl._tools.spelling import MISSING
 
 Values = NDArray[Any]  #: of a column: float64, or words
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}  #: in small letters
 SEPARATORS = (",", ";", "\t", "|")
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})(\D|$)")
 LOOKED_AT = 200  #: words of a column, to tell dates

@@ -1,9 +1,10 @@
-"""What a name that nobody knows may have been meant for."""
+"""What words of users mean: names that are misspelt, and cells that say nothing."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}  #: of cells, in small letters
 _ALIKE = 0.7  #: share of letters that two names have in common
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skfedmtl.federation._node import FederatedNode
     from skfedmtl.federation._remote_nodes import FederationError
     from skfedmtl.federation._server import FederatedServer
-    from skfedmtl.federation._tls import TLSTransport
+    from skfedmtl.federation._tls import TLSTransport, serve_node
 
 __all__ = [
     "DaskTransport",
@@ -27,6 +27,7 @@ __all__ = [
     "ModelPoisoningNode",
     "PoisonedNode",
     "TLSTransport",
+    "serve_node",
 ]
 
 _HOMES = {
@@ -40,6 +41,7 @@ _HOMES = {
     "PoisonedNode": "_malicious",
     "LocalTransport": "_local",
     "TLSTransport": "_tls",
+    "serve_node": "_tls",
 }
 
 __getattr__ = finder(__name__, _HOMES)

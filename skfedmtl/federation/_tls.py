@@ -25,6 +25,7 @@ __all__ = ["TLSTransport", "serve_node"]
 _LOG = logging.getLogger("skfedmtl.federation")
 _HANDSHAKE = 5.0  #: seconds
 _STRANGERS = 32  #: connections that may shake hands at once
+_MOST_TOLD = 1000  #: lines about strangers
 _POLL, _RETRY = 0.2, 0.2  #: seconds between looks for the end, and between attempts to connect
 
 
@@ -72,6 +73,7 @@ class TLSTransport:
         self._changed = threading.Condition()
         self._is_over, self._number = False, 0
         self._strangers = threading.Semaphore(_STRANGERS)
+        self._told: set[str] = set()  #: of who was turned away
         self._pool = ThreadPoolExecutor(max(1, len(self.labels)))
         self._listener = socket.create_server(address_of(address))
         self._listener.settimeout(_POLL)
@@ -167,7 +169,7 @@ class TLSTransport:
         """Let nodes in until it is over."""
         while not self._is_over:
             try:
-                stranger, _ = self._listener.accept()
+                stranger, (host, *_) = self._listener.accept()
             except TimeoutError:
                 continue
             except OSError:
@@ -176,21 +178,21 @@ class TLSTransport:
             if not self._strangers.acquire(blocking=False):
                 stranger.close()
                 continue
-            threading.Thread(target=self._shake_hands, args=(stranger,), daemon=True).start()
+            threading.Thread(target=self._shake_hands, args=(stranger, host), daemon=True).start()
 
-    def _shake_hands(self, stranger: socket.socket) -> None:
+    def _shake_hands(self, stranger: socket.socket, host: str) -> None:
         try:
             stranger.settimeout(_HANDSHAKE)
             connection = self._context.wrap_socket(stranger, server_side=True)
         except OSError as error:  # those of TLS are such
-            _LOG.warning("turned away who shows no certificate of this federation: %s", error)
+            self._turn_away(f"{host}, which shows no certificate of this federation: {error}")
             stranger.close()
             return
         finally:
             self._strangers.release()
         name = _name_of(connection)
         if name not in self.labels or self._is_over:
-            _LOG.warning("turned away %r, which is not registered", name)
+            self._turn_away(f"{host}, named {name!r}, which is not registered")
             connection.close()
             return
         _LOG.info("node %s has connected", name)
@@ -201,6 +203,12 @@ class TLSTransport:
         if former is not None:
             former.close()
 
+    def _turn_away(self, whom: str) -> None:
+        """Say of a stranger that comes again and again once why it is none of the nodes."""
+        if whom not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(whom)
+            _LOG.warning("turned away %s", whom)
+
 
 def _name_of(connection: ssl.SSLSocket) -> str:
     """The common name of the other end's certificate."""
@@ -208,6 +216,12 @@ def _name_of(connection: ssl.SSLSocket) -> str:
     pairs = [pair for part in certificate.get("subject", ()) for pair in part]
     names = [str(value) for key, value in pairs if key == "commonName"]
     return names[0] if len(names) == 1 else ""
+
+
+def _advice(error: OSError) -> str:
+    """What helps against certificates that do not go together."""
+    is_tls = isinstance(error, ssl.SSLError)
+    return "; both ends need certificates of one `skfedmtl certificates`" if is_tls else ""
 
 
 def serve_node(
@@ -218,33 +232,60 @@ def serve_node(
     wait: float = 600.0,
     report: Callable[[str], None] = _LOG.info,
 ) -> int:
-    """Answer a server until it says that it is over; the number of its messages.
+    """Connect a node to a server over TLS, and answer until it is over.
+
+    What ``skfedmtl node`` does, for nodes that are made in Python.
 
     Parameters
     ----------
     node : FederatedNode
+        The node, or one that lies: `PoisonedNode`, `ModelPoisoningNode`, or any other object with
+        their ``handle``, which answers bytes with bytes.
     address : str or tuple
-        Of the server.
+        "host:port" of the server, or both.
     certificates : path
         The node's folder, as ``skfedmtl certificates`` writes it.
-    wait : float
+    wait : float, default=600.0
         Seconds without a word of the server after which the node gives up.
-    report : callable
-        Told in words how it goes.
+    report : callable, default=logging
+        Told in words how it goes, why there is no connection among them, once each.
+
+    Returns
+    -------
+    count : int
+        Messages that were answered.
 
     Raises
     ------
     ConnectionError
         If no server is there, or it turns this node away.
+
+    See Also
+    --------
+    TLSTransport : The server's half.
+
+    Examples
+    --------
+    >>> from skfedmtl.federation import ModelPoisoningNode, serve_node
+    >>> node = ModelPoisoningNode([-1.0, 0.0, 0.0], loss="logistic", row_norm=2.0)
+    >>> serve_node(node, "127.0.0.1:7654", "certificates/north")  # doctest: +SKIP
+    113
     """
     context = contexts(certificates, server=False)
     count, until = 0, time.monotonic() + wait
     reason: object = "no answer"
+    told: set[str] = set()  #: since the last message
+
+    def tell(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            report(line)
+
     while time.monotonic() < until:
         try:
             with socket.create_connection(address_of(address), _HANDSHAKE) as plain:
                 with context.wrap_socket(plain, server_hostname=SERVER) as connection:
-                    report("connected")
+                    tell("connected")
                     link = Link(connection)
                     while True:
                         number, message = link.receive(until)
@@ -253,7 +294,10 @@ def serve_node(
                             return count
                         link.send(number, node.handle(message), time.monotonic() + wait)
                         count, until = count + 1, time.monotonic() + wait
+                        told.clear()
         except OSError as error:
             reason = error
+            if not isinstance(error, ConnectionRefusedError | TimeoutError):
+                tell(f"no connection, and trying on: {error}{_advice(error)}")
             time.sleep(_RETRY)
     raise ConnectionError(f"no server at {address} that this node belongs to: {reason}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from skfedmtl._tools.files import write_whole
-from skfedmtl._tools.spelling import meant
+from skfedmtl._tools.spelling import MISSING, meant
 from skfedmtl._tools.task import Task
 from skfedmtl._typing import Array
 
@@ -42,12 +43,14 @@ class _Lines(Task):
     def end(self, attributes: Any = None, metadata: Any = None) -> bool:
         if attributes is not None:
             self._count += 1
-            _say(
-                "round {}: objective {objective:.6g}, gap {gap:.3g}".format(
-                    self._count, **attributes()
-                )
-            )
+            _say(f"round {self._count}: {_gap_of(**attributes())}")
         return False
+
+
+def _gap_of(objective: float, gap: float) -> str:
+    """How far a fit has come, also by the share that its tolerance is about."""
+    share = f", {gap / objective:.2g} of the objective" if objective > 0.0 else ""
+    return f"objective {objective:.6g}, gap {gap:.3g}{share}"
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -89,7 +92,7 @@ def _save_as(server: Any, output: Path) -> None:
         _say(f"absent: {', '.join(server.absent_)}")
     if server.refused_:
         _say(f"refused: {', '.join(f'{name} ({code})' for name, code in server.refused_.items())}")
-    _say(f"objective {server.objective_:.6g}, gap {server.dual_gap_:.3g}: {output}")
+    _say(f"{_gap_of(server.objective_, server.dual_gap_)}: {output}")
 
 
 def _save(server: Any, file: BinaryIO, suffix: str) -> None:
@@ -185,19 +188,37 @@ def _read(path: Path, target: str | None, positive: str | None) -> tuple[Array, 
 
 def _read_table(path: Path, target: str | None) -> tuple[Array, Any, list[str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file) if line]
-    if not lines:
+        reader = csv.reader(file)
+        numbered = [(reader.line_num, line) for line in reader if line]
+    if not numbered:
         raise ValueError(f"{path} is empty; it must hold a header and rows.")
-    header, *lines = lines
+    (_, header), *numbered = numbered
+    lines = [line for _, line in numbered]
     if target not in header:
         found = f"{target!r}{meant([target], header)}"
         raise ValueError(f"--target must name one of the columns {header}, got {found}.")
     place = header.index(target)
     if not lines or any(len(line) != len(header) for line in lines):
         raise ValueError(f"{path} must hold {len(header)} values in every line.")
+    for number, line in numbered:
+        for name, cell in zip(header, line, strict=True):
+            if wrong := _wrong_with(cell, is_target=name == target):
+                raise ValueError(f"{path}, line {number}: column {name!r} {wrong}.")
     table = np.array(lines)
-    try:
-        X = np.delete(table, place, axis=1).astype(float)
-    except ValueError as error:
-        raise ValueError(f"{path} must hold numbers but for the target.") from error
+    X = np.delete(table, place, axis=1).astype(float)
     return X, table[:, place], header[:place] + header[place + 1 :]
+
+
+def _wrong_with(cell: str, *, is_target: bool) -> str:
+    """Why a cell of a table is no number, and what helps; nothing of one that is."""
+    word = cell.strip()
+    if word == "" or (word.lower() in MISSING and not is_target):
+        told = f", {cell!r}" if word else ""
+        advice = "leave its row out" if is_target else "fill it as all nodes have agreed"
+        return f"holds no value{told}; {advice}"
+    if is_target:
+        return ""
+    try:
+        return "" if isfinite(float(word)) else f"holds infinity, {cell!r}; numbers must be finite"
+    except ValueError:
+        return f"holds a word, {cell!r}; make numbers of words, as all nodes have agreed"

@@ -1,5 +1,6 @@
 """Processes that speak over mutual TLS on this machine; every wait has an end."""
 
+import re
 import socket
 import ssl
 import time
@@ -10,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 from federations import make_nodes, start, write_federation
 from skfedmtl._console import main
-from skfedmtl.federation import FederatedServer, LocalTransport, TLSTransport
+from skfedmtl.federation import FederatedServer, LocalTransport, TLSTransport, serve_node
 from skfedmtl.federation._certificates import SERVER, contexts, make_certificates
 from skfedmtl.federation._wire import Link, address_of
 
@@ -142,6 +143,27 @@ def test_a_node_turns_away_who_is_not_the_server(folder):
             near.close()
 
 
+def test_foreign_certificates_are_told_at_once_and_once(folder, tmp_path, caplog):
+    """The node says why it is no party of this federation; the server says it once of a host."""
+    caplog.set_level("WARNING", "skfedmtl.federation")
+    make_certificates(tmp_path, ["n0", "n9"], days=1)
+    (tmp_path / "n9" / "authority.pem").write_bytes((folder / "n0" / "authority.pem").read_bytes())
+    *_, parties = make_nodes(LOSS)
+    with TLSTransport("127.0.0.1:0", folder / SERVER, nodes=["n1"]) as transport:
+        for name, at in (("n0", tmp_path), ("n9", tmp_path), ("n0", folder)):
+            said = []
+            with pytest.raises(ConnectionError, match="no server at"):
+                where = transport.address, at / name
+                serve_node(parties["n0"], *where, wait=1.5, report=said.append)
+            (reason,) = [line for line in said if line != "connected"]
+            assert reason.startswith("no connection, and trying on: ")
+            assert said.count("connected") <= 1
+            assert ("of one `skfedmtl certificates`" in reason) == (at is tmp_path)
+        turned = [record.getMessage() for record in caplog.records]
+        assert len(turned) == len(set(turned)) and 2 <= len(turned) <= 4
+        assert all(line.startswith("turned away 127.0.0.1") for line in turned)
+
+
 def test_a_message_too_long_ends_the_link():
     one, other = socket.socketpair()
     with one, other:
@@ -182,6 +204,15 @@ TABLE = "ill,a,b\n" + "yes,1,2\nno,3,4\n" * 12
         (TABLE, (), "must hold numbers as targets; --positive names a class"),
         (TABLE + "yes,1\n", ("--positive", "yes"), "must hold 3 values in every line"),
         ("ill,a,b\n", ("--positive", "yes"), "must hold 3 values in every line"),
+        (
+            TABLE + "\nno,5,\n",
+            ("--positive", "yes"),
+            "line 27: column 'b' holds no value",
+        ),
+        (TABLE + "no,NaN,1\n", ("--positive", "yes"), "line 26: column 'a' holds no value, 'NaN'"),
+        (TABLE + ",5,6\n", ("--positive", "yes"), "line 26: column 'ill' holds no value"),
+        (TABLE + "no,icu,1\n", ("--positive", "yes"), "line 26: column 'a' holds a word, 'icu'"),
+        (TABLE + "no,5,inf\n", ("--positive", "yes"), "line 26: column 'b' holds infinity"),
         ("", (), "is empty; it must hold a header and rows"),
     ],
 )
@@ -220,7 +251,8 @@ def test_serve_and_node_from_tables_to_a_model(folder, node_of, tmp_path):
     finally:
         server.kill()
     assert server.returncode == 0, said
-    assert "round 1: objective" in said
+    assert re.search(r"round 1: objective \S+, gap \S+, \S+ of the objective", said)
+    assert re.search(r"\nobjective \S+, gap \S+, \S+ of the objective: .*model\.npz", said)
     with np.load(output, allow_pickle=False) as model:
         assert model["coef"].shape == (2, 4)
         assert model["nodes"].tolist() == ["n0", "n1"]
