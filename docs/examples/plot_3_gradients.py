@@ -8,7 +8,8 @@ paper's (``"dual"``, with its print corrected), one that holds the relationship 
 """
 
 # %%
-# ``check_gradient`` moves an injected row a little both ways, refits the victim and compares.
+# ``check_gradient`` moves all injected rows at once, a little both ways along a random direction,
+# refits the victim and compares.
 
 import matplotlib.pyplot as plt
 import numpy as np
