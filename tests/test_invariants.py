@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
-from estimators import KINDS, LOSSES, estimator_of, fit
+from estimators import KINDS, LOSSES, estimator_of, fit, make_rows
 from oracles.strategies import problems
+from skfedmtl import FMTLClassifier
 
 kinds = st.sampled_from(KINDS)
 TOL = 1e-10
@@ -83,3 +85,17 @@ def test_the_names_of_classes_and_nodes(problem, kind):
         y = names[(problem.y < 0).astype(int)]
         swapped.fit(problem.X, y, nodes=problem.nodes, sample_weight=problem.sample_weight)
         assert_array_equal(swapped.coef_, -plain.coef_)
+
+
+def test_a_node_of_flipped_targets_does_nothing_to_others_it_learns_from():
+    """A row of the weights may change its sign: it costs the learned relationship the same."""
+    X, y, nodes = make_rows(FMTLClassifier, strings=True)
+    own, (no, yes) = nodes == nodes[0], np.unique(y)
+    flipped = np.where(own & (y == no), yes, np.where(own & (y == yes), no, y))
+    options = {"lambda1": 0.1, "lambda2": 0.01, "tol": TOL}
+    for change, alike in [({}, True), ({"relationship": "mean"}, False), ({"lambda0": 0.1}, False)]:
+        model = FMTLClassifier(**options, **change)
+        plain, other = (clone(model).fit(X, t, nodes=nodes) for t in (y, flipped))
+        same = plain.nodes_ != nodes[0]
+        moved = np.abs(other.coef_ - plain.coef_)[same].max() / np.abs(plain.coef_).max()
+        assert (moved < 1e-6) == alike and (moved < 1e-2) == alike
