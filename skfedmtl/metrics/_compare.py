@@ -59,6 +59,12 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
             Ends of the interval of `optimised`, quantiles over resampled test rows. It tells
             nothing of other splits, and where there are few test rows it is too short.
 
+        goal_clean, goal_random, goal_optimised : float
+            Only of attackers whose `goal` is not ``"error"``: what they want, more of which is
+            more harm. Of a pair the share of rows of the one class that are taken for the other,
+            NaN without such rows; of ``"raise"`` the mean of forecasts minus targets, of
+            ``"lower"`` of targets minus forecasts.
+
         ``errors.attrs["error"]`` says which error it is, ``"error rate"`` or ``"RMSE"``.
 
     Raises
@@ -113,10 +119,9 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
     classify = is_classifier(last_step(attack.estimator))
     truth = np.asarray(read_truth(y_test, "y", numeric=not classify)).ravel()
     judges = {"clean": clean_twin(attack), "random": random, "optimised": attack, "local": local}
-    losses = {
-        name: row_losses(truth, judge.predict(take(X, test), **asked), classify)
-        for name, judge in judges.items()
-    }
+    told = {name: judge.predict(take(X, test), **asked) for name, judge in judges.items()}
+    losses = {name: row_losses(truth, said, classify) for name, said in told.items()}
+    wanted = _wanted(attack.get_params(deep=False).get("goal", "error"), truth, told)
     found = np.unique(labels)
     members = {
         "n_train": known,
@@ -132,12 +137,38 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
         again = resampled_errors(own["optimised"][:, None], n_resamples, classify, rng)
         low, high = np.quantile(again, [tail, 1.0 - tail])
         row = {name: error_of(loss, classify) for name, loss in own.items()}
-        errors.append({**row, "low": low, "high": high})
+        row |= {"low": low, "high": high}
+        errors.append(row | {name: _mean(some[judged == node]) for name, some in wanted.items()})
     index = pandas.Index(found.tolist(), name="node")
     frame = pandas.DataFrame(counts, index).join(pandas.DataFrame(errors, index))
     frame = frame.astype({"is_target": bool, "is_source": bool})
     frame.attrs["error"] = "error rate" if classify else "RMSE"
     return frame
+
+
+def _wanted(goal, truth, told):
+    """What the attacker wants of every row, by column; NaN of rows that do not count.
+
+    Nothing of one who wants errors, as these have columns of their own.
+    """
+    if isinstance(goal, str) and goal == "error":
+        return {}
+    sign = {"raise": 1.0, "lower": -1.0}
+    columns = {}
+    for name in ("clean", "random", "optimised"):
+        if isinstance(goal, str):
+            columns[f"goal_{name}"] = sign[goal] * (told[name] - truth)
+        else:
+            one, other = np.asarray(goal).tolist()
+            is_taken = np.where(told[name] == other, 1.0, 0.0)
+            columns[f"goal_{name}"] = np.where(truth == one, is_taken, np.nan)
+    return columns
+
+
+def _mean(values):
+    """Of those that are known; NaN if none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _check_interval(n_resamples, confidence_level):

@@ -138,3 +138,41 @@ def test_resampling_in_parts_draws_the_same_rows(classify, monkeypatch):
     assert_array_equal(*drawn)
     assert len(np.unique(drawn[0])) > 3
     assert np.isnan(_resampling.resampled_errors(losses[:0], 3, classify, rng)).all()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "goal"),
+    [
+        (FMTLClassifier, (1, 0)),
+        (FMTLClassifier, ("yes", "no")),
+        (FMTLRegressor, "raise"),
+        (FMTLRegressor, "lower"),
+    ],
+)
+def test_the_measure_of_the_goal(estimator, goal):
+    X, y, nodes = make_rows(estimator, (40, 40, 40))
+    if goal[0] == "yes":
+        y = np.where(y == 1, "yes", "no")
+    options = {"target_nodes": [0, 1], "max_iter": 2, "random_state": 0, "budget": 0.5}
+    attacker = PoisoningAttacker(estimator(lambda2=0.01), goal=goal, **options)
+    frame = compare(attacker, X, y, nodes=nodes, n_resamples=9)
+    X, X_test, y, y_test, nodes, nodes_test = train_test_split_nodes(X, y, nodes, random_state=0)
+    attacker.fit(X, y, nodes=nodes)
+    for node in frame.index:
+        mine = nodes_test == node
+        for name, model in [("clean", attacker.clean_estimator_), ("optimised", attacker)]:
+            said, truth = model.predict(X_test[mine], nodes=nodes_test[mine]), y_test[mine]
+            if isinstance(goal, tuple):
+                expected = np.mean(said[truth == goal[0]] == goal[1])
+            else:
+                expected = np.mean(said - truth) * (1 if goal == "raise" else -1)
+            assert frame.loc[node, f"goal_{name}"] == pytest.approx(expected)
+    hurt = frame[frame["is_target"]].mean()
+    assert hurt["goal_optimised"] > hurt["goal_clean"]
+    assert hurt["goal_random"] != hurt["goal_optimised"]
+
+
+def test_a_goal_of_errors_has_no_other_measure():
+    X, y, nodes = make_rows(FMTLRegressor)
+    poisoner = RandomPoisoner(FMTLRegressor(), random_state=0)
+    assert not any("goal" in name for name in compare(poisoner, X, y, nodes=nodes, n_resamples=9))
