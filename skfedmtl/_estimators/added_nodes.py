@@ -243,7 +243,7 @@ class AddedNodesMixin:
         """Take new nodes into the fitted attributes; one model a class."""
         many = len(found) > 1
         added = np.concatenate([self._added, labels])
-        for name in _ARRAYS:
+        for name in (name for name in _ARRAYS if hasattr(self, name)):  # a server's lacks some
             values = [getattr(one, name) for one in found]
             new = np.stack(values, axis=1) if many else values[0]
             setattr(self, name, np.concatenate([getattr(self, name), new]))
@@ -323,7 +323,7 @@ class AddedNodesMixin:
             node_weight=self._weights_of(stays),
             local_epochs=self._without_others(self.local_epochs, stays),
         )
-        if len(self._added) or len(self.dual_coef_) != n:
+        if len(self._added) or len(getattr(self, "dual_coef_", ())) != n:
             return model
         for name in ("classes_", "common_coef_", "common_intercept_", "huber_delta_"):
             if hasattr(self, name):

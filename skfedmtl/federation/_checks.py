@@ -147,6 +147,8 @@ def _check_columns(targets: tuple[str, Array], weights: tuple[str, Array], loss:
 
 def _real_numbers(name: str, given: Any, copy: bool) -> Any:
     """In double precision, without what that would hide."""
+    if hasattr(given, "toarray"):
+        raise ValueError(f"{name} is sparse; a node takes dense rows: pass {name}.toarray().")
     if np.ma.is_masked(given):
         raise ValueError(f"{name} has masked entries; leave their rows out, or fill them.")
     try:

@@ -127,3 +127,23 @@ def test_what_is_no_transport_is_refused():
         LocalTransport({"a": None})
     with pytest.raises(TypeError, match="transport must have labels and exchange"):
         FederatedServer(loss="hinge").fit({})
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_error"])
+def test_nodes_come_to_and_leave_a_servers_model(loss):
+    X, y, nodes, parties = make_nodes(loss)
+    late = nodes == "n3"
+    del parties["n3"]
+    params = {**PARAMS, "tol": 1e-2}
+    server = FederatedServer(loss=loss, random_state=0, **params).fit(LocalTransport(parties))
+    model = server.model_.add_nodes(X[late], y[late], nodes=nodes[late])
+    assert model.nodes_.tolist() == ["n0", "n1", "n2", "n3"]
+    assert_array_equal(model.coef_[:3], server.coef_[:3])
+    with pytest.warns(UserWarning, match="were added"):
+        changes = model.remove_nodes(["n1"], X, y, nodes=nodes)
+    assert changes.index.tolist() == ["n0", "n2", "n3"]
+
+
+def test_sparse_rows_are_refused_with_a_way_out():
+    with pytest.raises(ValueError, match=r"X is sparse; .* pass X.toarray\(\)"):
+        FederatedNode(sparse.csr_array(ROWS), SIGNS, loss="hinge")
