@@ -23,7 +23,8 @@ _STORED = (
     "poison_origin_",
     "poison_sample_weight_",
 )
-_FITTED = (*_STORED, "clean_estimator_", "estimator_", "objective_", "criterion_")
+_VICTIMS = ("clean_estimator_", "estimator_")
+_FITTED = (*_STORED, *_VICTIMS, "objective_", "clean_objective_", "criterion_")
 #: parameters that speak of the caller's own table
 _OF_A_TABLE = (
     "source_nodes",
