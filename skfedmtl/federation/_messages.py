@@ -75,7 +75,7 @@ REASONS = {
     Code.FORGOTTEN: "has lost its state",
     Code.OTHER_LOSS: "fits another loss",
     Code.OTHER_LENGTH: "has another number of features",
-    Code.FEW_EPOCHS: "allows no order of so few epochs (local_epochs)",
+    Code.FEW_EPOCHS: "allows no order of so few epochs (local_epochs below its min_epochs)",
     Code.OUT_OF_RANGE: "was sent a number that is not allowed",
     Code.MANY_EXCHANGES: "has answered as often as it allows (max_exchanges)",
     Code.FAILED: "failed; its own log says how",
