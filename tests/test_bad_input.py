@@ -443,7 +443,7 @@ def test_lists_of_labels_end_no_sentence_midway():
     assert listing(np.array(["b", "a"])) == "'a', 'b'"
     assert listing(np.arange(7)) == "0, 1, 2, 3, 4 and 2 more"
     X, y, nodes = make_rows(FMTLRegressor, strings=True)
-    with pytest.raises(ValueError, match=r"got sources 'n1' and targets 'n0'\.$"):
+    with pytest.raises(ValueError, match=r"got sources 'n1' and targets 'n0'; for such"):
         RandomPoisoner(FMTLRegressor(), target_nodes=["n0"], source_nodes=["n1"]).fit(
             X, y, nodes=nodes
         )
