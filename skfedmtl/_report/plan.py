@@ -1,5 +1,8 @@
 """What a report is about and how it is made: a bundled data set, or a table of the user."""
 
+import multiprocessing
+import signal
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -172,7 +175,18 @@ def run(plan: Plan, n_jobs: int | None) -> Iterator[list[Result]]:
 def _run_piece(
     data: Data, threat: Threat, own: Own | None, piece: Piece, settings: Settings
 ) -> list[Result]:
+    _leave_interrupts_to_the_parent()
     return run_piece(piece, *data, settings, threat, own)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches joblib's workers as well, which the process that started them ends.
+
+    Between two pieces of work nobody would catch it there.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and multiprocessing.current_process().name.startswith("LokyProcess"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def cut(plan: Plan, done: list[list[Result]]) -> tuple[Plan, list[list[Result]]]:
