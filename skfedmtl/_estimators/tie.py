@@ -34,8 +34,7 @@ class TieMixin:
             return tied
         lambda0 = float(self.lambda0)
         if isinstance(tied, Learned):
-            beside: Any = CommonLearned(tied, lambda0)  # its `last` is never None
-            return cast(Relationship, beside)
+            return cast(Relationship, CommonLearned(tied, lambda0))  # its `last` is never None
         if isinstance(tied, OwnRelationship):
             raise ValueError(
                 f"lambda0 must be None beside a `relationship` of your own, "
