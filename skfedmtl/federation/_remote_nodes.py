@@ -4,6 +4,10 @@ A solver's messages that need no answer wait, and travel with the next one that 
 is numbered, and says which answer of its node was the last to arrive: a node whose answer was lost
 goes back to where it was then, so that both sides know the same.
 
+What must be answered is not asked: who was met has told the loss of weights of zero, and begins
+with dual variables of zero where its loss does. The greeting of such a node waits, too. What is
+taken for known is what a `Witness` begins with, so that a liar wins nothing by it.
+
 Who misses `patience` exchanges on end, answers them wrong, or has said `patience` times what it
 contradicts, is left out: the solver begins anew with the others, from their dual variables, and the
 one left out is a node without rows, of whose loss the certificate says nothing.
@@ -124,6 +128,7 @@ class RemoteNodes:
         self.n_coordinates = 0
         self._longest = np.inf if max_row_norm is None else _ROUNDING * max_row_norm
         self._witnesses: dict[int, Witness] = {}
+        self._unmoved: set[int] = set()  #: whose dual variables are still zero
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -157,9 +162,12 @@ class RemoteNodes:
     def _first_meeting(self) -> dict[int, Hosted]:
         while True:
             try:
-                return self._persist([self._hello(resume=False)] * len(self), Hosted)
+                met = self._persist([self._hello(resume=False)] * len(self), Hosted)
             except Restarted:
                 continue
+            if not self.loss.start(np.ones(1)).any():
+                self._unmoved = set(met)
+            return met
 
     def conclude(self, W: Array, common: Array) -> list[Concluded | None]:
         """Ask for the intercepts; None of who is left out.
@@ -223,6 +231,29 @@ class RemoteNodes:
         if fault is not None:
             self._note(l, fault, is_lie=True)
 
+    # -- what need not be asked ---------------------------------------------------------------
+
+    def _foregone(self, l: int, message: Any) -> Any:
+        """What a node must answer, as far as it has been met; None where it is to be asked."""
+        if isinstance(message, Weights) and not message.w.any():
+            return Price(self._witnesses[l].nothing)
+        if l not in self._unmoved:
+            return None
+        if isinstance(message, Question):
+            return self._nothing(Told)
+        if isinstance(message, Greeting) and not message.w.any():
+            return self._greeted_unasked(l, message)
+        return None
+
+    def _greeted_unasked(self, l: int, greeting: Greeting) -> Greeted:
+        """What a node of dual variables and weights of zero says; it is greeted when next asked."""
+        witness = self._witnesses[l]
+        said = {"loss": witness.nothing, "squared_norm": witness.squared_norm, "is_cold": 1.0}
+        answer = self._nothing(Greeted, **said)
+        self._pending[l].append(Greeting(greeting.w.copy(), greeting.resume))
+        self._doubt(l, witness.hear(greeting, answer))
+        return answer
+
     # -- exchanges ----------------------------------------------------------------------------
 
     def _nothing(self, kind: Any, **fields: float) -> Any:
@@ -238,7 +269,8 @@ class RemoteNodes:
 
     def _persist(self, messages: list[Any], kind: Any) -> dict[int, Any]:
         """Ask every node until it has answered or is left out."""
-        answers: dict[int, Any] = {}
+        foregone = {l: self._foregone(l, messages[l]) for l in self.left}
+        answers = {l: answer for l, answer in foregone.items() if answer is not None}
         while missing := [l for l in self.left if l not in answers]:
             answers.update(self._ask({l: messages[l] for l in missing}, kind))
         return answers
@@ -246,6 +278,7 @@ class RemoteNodes:
     def _ask(self, messages: dict[int, Any], kind: Any) -> dict[int, Any]:
         """One exchange: the answers that have come, and are such."""
         asked = [l for l in self.left if l in messages]
+        self._unmoved.difference_update(asked)
         self._exchange += 1
         frames = {
             self._labels[l]: encode(

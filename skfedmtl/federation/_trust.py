@@ -99,6 +99,16 @@ class Witness:
         self._mean = nothing.place  #: that the node's answers to rounds go into
         self._kept: KeptAnswers | None = None  #: what its answers compose
 
+    @property
+    def nothing(self) -> float:
+        """The loss of weights of zero."""
+        return float(self._hosted.loss)
+
+    @property
+    def squared_norm(self) -> float:
+        """Mean of the rows' squared lengths."""
+        return float(self._hosted.squared_norm)
+
     @staticmethod
     def fault_of(loss: Loss, hosted: Hosted, longest: float) -> Fault | None:
         """What is wrong with an introduction."""
