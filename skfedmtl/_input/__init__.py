@@ -1,6 +1,6 @@
 """What users hand over, read in one place each: rows, nodes, labels, targets, weights, tables."""
 
-from skfedmtl._input.features import oddly_scaled, read_features
+from skfedmtl._input.features import holds_words, oddly_scaled, read_features
 from skfedmtl._input.labelled import (
     in_order,
     is_labelled,
@@ -15,6 +15,7 @@ from skfedmtl._input.labels import (
     as_labels,
     as_unique_labels,
     check_nodes,
+    is_missing,
     kind_name,
     listing,
     with_article,
@@ -46,8 +47,10 @@ __all__ = [
     "encode_nodes",
     "from_nodes",
     "from_polars",
+    "holds_words",
     "in_order",
     "is_labelled",
+    "is_missing",
     "kind_name",
     "labelled",
     "listing",

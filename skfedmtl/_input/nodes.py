@@ -88,11 +88,18 @@ def lookup_nodes(
     return codes
 
 
-def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any, Any]:
-    """The features and nodes of an estimator's input: its node column taken off, or as given."""
+def take_nodes(
+    estimator: Any, X: Any, nodes: Any, *, reset: bool, words: bool = False
+) -> tuple[Any, Any]:
+    """The features and nodes of an estimator's input: its node column taken off, or as given.
+
+    `words`: whether features may be words, which what comes next encodes.
+    """
     if estimator.node_column is None:
         check_stored(X)
-        return (read_features(X) if nodes is not None else _read_unlabelled(X)), nodes
+        if nodes is None:
+            return _read_unlabelled(X, words), nodes
+        return read_features(X, words=words), nodes
     if nodes is not None:
         raise ValueError(
             "`nodes` was given although `node_column` says that the nodes are a column of X; "
@@ -104,13 +111,13 @@ def take_nodes(estimator: Any, X: Any, nodes: Any, *, reset: bool) -> tuple[Any,
     X, nodes = split_node_column(X, estimator.node_column)
     if X.shape[1] == 0:
         raise ValueError("`X` holds only the node column; at least one other column is needed.")
-    return read_features(X), nodes
+    return read_features(X, words=words), nodes
 
 
-def _read_unlabelled(X: Any) -> Any:
+def _read_unlabelled(X: Any, words: bool) -> Any:
     """Rows of which nobody said whose they are; a column of names may be what was forgotten."""
     try:
-        return read_features(X)
+        return read_features(X, words=words)
     except ValueError as error:
         column = repeated_text(X)
         if column is None:

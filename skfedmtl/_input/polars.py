@@ -54,9 +54,11 @@ def to_polars(data: Any, given: Any) -> Any:
     for name in given.columns:
         values, kind = data[name].to_numpy(), given.schema[name]
         same = values.dtype == given[name].to_numpy().dtype
-        columns[name] = pl.Series(name, values.tolist() if values.dtype == object else values)
-        if same:
-            columns[name] = columns[name].cast(kind)
+        if values.dtype == object:
+            values = data[name].astype(object).where(data[name].notna(), None).tolist()
+        columns[name] = pl.Series(name, values)
+        if same:  # what is none of an Enum's names was a gap that the victim fills
+            columns[name] = columns[name].cast(kind, strict=kind != pl.Enum)
     return pl.DataFrame(columns)
 
 

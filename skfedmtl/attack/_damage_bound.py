@@ -326,7 +326,7 @@ class DamageBound(DocLinkMixin, WithVictim):
         refuse_masked(X=X)
         victim = Victim(self.clean_estimator_)
         if victim.in_pipeline:
-            X, nodes = take_nodes(self, X, nodes, reset=False)
+            X, nodes = take_nodes(self, X, nodes, reset=False, words=victim.encodes)
         model = victim.model
         X, codes = model._check_predict(victim.transform(X), nodes)
         predicted = model._decision(X, codes)

@@ -46,7 +46,7 @@ class PoisonedVictim(WithVictim):
         refuse_masked(X=X)
         victim = Victim(self.estimator_)
         if victim.in_pipeline:
-            X, nodes = take_nodes(self, X, nodes, reset=False)
+            X, nodes = take_nodes(self, X, nodes, reset=False, words=victim.encodes)
         return victim.model, victim.transform(X), nodes
 
     def _answer(self, method, X, nodes):

@@ -10,7 +10,6 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -129,8 +128,7 @@ def affine_map(name: str, step: Any, n_features: int) -> AffineMap:
     if type(step) is ColumnTransformer:
         return _of_parts(name, step)
     if type(step) is SimpleImputer:
-        fill = _float64(step.statistics_)
-        return AffineMap(n_features, _left_by(step), 0.0, 1.0, fill=fill)
+        return _of_imputer(step, n_features)
     if type(step) is OneHotEncoder:
         return _of_categories(step)
     if passes(step) or type(step) is FunctionTransformer:  # what a part's 'passthrough' becomes
@@ -167,12 +165,30 @@ def _of_parts(name: str, step: ColumnTransformer) -> AffineMap:
     return side_by_side(step.n_features_in_, parts)
 
 
+def _of_imputer(imputer: SimpleImputer, n_features: int) -> AffineMap:
+    """Numbers as they are; a word that fills gaps is the first of one."""
+    fill, words = [], []
+    for value in np.asarray(imputer.statistics_).tolist():
+        is_word = isinstance(value, str)
+        fill.append(0.0 if is_word else np.nan if value is None else float(value))
+        words.append(np.array([value], dtype=object) if is_word else None)
+    known = np.array(fill, dtype=np.float64)
+    # without any value, a column may be dropped
+    left = None if imputer.keep_empty_features else np.flatnonzero(~np.isnan(known))
+    return AffineMap(n_features, left, 0.0, 1.0, fill=known, words=tuple(words))
+
+
 def _of_categories(encoder: OneHotEncoder) -> AffineMap:
-    """A column for each category, but for those that the encoder leaves out."""
-    columns, categories = [], []
+    """A column for each category, but for those that the encoder leaves out.
+
+    Words are told by their positions among all that the encoder knows.
+    """
+    columns, categories, words = [], [], []
     left_out = encoder.drop_idx_
     for column, known in enumerate(encoder.categories_):
-        values = _float64(known)
+        are_words = any(isinstance(value, str) for value in known.tolist())
+        words.append(known.astype(object) if are_words else None)
+        values = np.arange(float(len(known))) if are_words else _float64(known)
         if left_out is not None and left_out[column] is not None:
             values = np.delete(values, left_out[column])
         columns.append(np.full(len(values), column, dtype=np.intp))
@@ -180,18 +196,12 @@ def _of_categories(encoder: OneHotEncoder) -> AffineMap:
         categories.append(np.where(np.isnan(values), np.inf, values))
     n_features = encoder.n_features_in_
     told, every = np.concatenate(categories), np.ones(n_features, dtype=bool)
-    return AffineMap(n_features, np.concatenate(columns), 0.0, 1.0, told, every)
+    seen = n_features, np.concatenate(columns), 0.0, 1.0, told, every
+    return AffineMap(*seen, words=tuple(words))
 
 
 def _drops(part: Any) -> bool:
     return isinstance(part, str) and part == "drop"
-
-
-def _left_by(imputer: SimpleImputer) -> NDArray[np.intp] | None:
-    """The columns that an imputer leaves: without any value, a column may be dropped."""
-    if imputer.keep_empty_features:
-        return None
-    return np.flatnonzero(~np.isnan(_float64(imputer.statistics_)))
 
 
 def _scaling(scaler: Any) -> tuple[Array | float, Array | float]:

@@ -26,7 +26,7 @@ def warn_of_departures(scenario: Scenario, injected: Injected) -> None:
     named = hasattr(table, "iloc") and all(isinstance(name, str) for name in table.columns)
     if not (unasked and named and len(injected.codes)):
         return
-    rows = np.asarray(injected.features, dtype=np.float64)
+    rows = scenario.words.code(injected.features)
     clean = scenario.rows
     room = _FAR * spread(clean, Storage(scenario.kinds))
     outside = (rows < clean.min(axis=0) - room) | (rows > clean.max(axis=0) + room)

@@ -7,11 +7,12 @@ is 1 in the rows that hold it and 0 in others. Rows are crafted where categories
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._input import is_missing
 from skfedmtl._typing import Array
 
 
@@ -28,6 +29,7 @@ class AffineMap(NamedTuple):
     category: Array | None = None  #: (D,) NaN where numbers are passed on; None: everywhere
     encoded: NDArray[np.bool_] | None = None  #: (d,) what is read as categories; None: nothing
     fill: Array | None = None  #: (d,) what is put into gaps, NaN if nothing is; None: nothing
+    words: tuple[Any, ...] | None = None  #: (d,) what numbers are positions in; None: numbers
 
     def apply(self, X: Array) -> Array:
         """Rows (n, d) as (n, D), of numbers alone."""
@@ -57,6 +59,7 @@ class AffineMap(NamedTuple):
             _each(np.nan if self.category is None else self.category, width),
             _each(False if self.encoded is None else self.encoded, self.n_features),
             _each(np.nan if self.fill is None else self.fill, self.n_features),
+            (None,) * self.n_features if self.words is None else self.words,
         )
 
 
@@ -70,6 +73,7 @@ class Spelled(NamedTuple):
     category: Array
     encoded: NDArray[np.bool_]
     fill: Array
+    words: tuple[Any, ...]
 
     @property
     def tells(self) -> NDArray[np.bool_]:
@@ -107,6 +111,13 @@ def chained(name: str, first: AffineMap, second: AffineMap) -> AffineMap:
     own = before.columns[passed]
     later = after.fill / before.scale + before.shift
     fill[own] = np.where(np.isnan(fill[own]), later[passed], fill[own])
+    words = list(before.words)
+    for k in np.flatnonzero(passed):
+        j, told = before.columns[k], after.words[k]
+        if words[j] is not None and after.encoded[k]:
+            fill[j] = position(words[j][int(before.fill[j])], told)
+        if words[j] is None or after.encoded[k]:
+            words[j] = told
     return Spelled(
         first.n_features,
         before.columns[at],
@@ -115,21 +126,33 @@ def chained(name: str, first: AffineMap, second: AffineMap) -> AffineMap:
         np.where(after.tells, after.category, before.category[at]),
         encoded,
         fill,
+        tuple(words),
     ).as_map
 
 
 def side_by_side(n_features: int, parts: list[tuple[NDArray[np.intp], AffineMap]]) -> AffineMap:
     """Parts that each take columns of their own."""
     encoded, fill = np.zeros(n_features, dtype=bool), np.full(n_features, np.nan)
-    spelled = []
+    spelled, words = [], [None] * n_features
     for own, part in parts:
         one = part.spelled_out()
         encoded[own] = one.encoded
         fill[own] = one.fill
+        for j, told in zip(own, one.words, strict=True):
+            words[j] = told
         spelled.append((own[one.columns], one.shift, one.scale, one.category))
     empty = np.zeros(0, dtype=np.intp), np.zeros(0), np.zeros(0), np.zeros(0)
     columns, shift, scale, category = map(np.concatenate, zip(empty, *spelled, strict=True))
-    return Spelled(n_features, columns, shift, scale, category, encoded, fill).as_map
+    every = n_features, columns, shift, scale, category, encoded, fill, tuple(words)
+    return Spelled(*every).as_map
+
+
+def position(word: Any, words: NDArray[Any]) -> float:
+    """Where a word stands among these, NaN if nowhere; all that is missing is one word."""
+    for place, known in enumerate(words.tolist()):
+        if known == word or (is_missing(known) and is_missing(word)):
+            return float(place)
+    return np.nan
 
 
 def _each(values: object, width: int) -> NDArray:

@@ -17,6 +17,7 @@ from skfedmtl._typing import Array
 from skfedmtl.attack._feasible import Limits
 from skfedmtl.attack._setting.affine import FittedMap
 from skfedmtl.attack._setting.maps import AffineMap, Spelled
+from skfedmtl.attack._setting.words import NO_WORDS, Words
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +31,11 @@ class Opened:
     feature: NDArray[np.intp]  #: (D,) of which column each is
     category: Array  #: (D,) the value that it tells; NaN: a number
     occurs: NDArray[np.bool_]  #: (D,) whether a clean row holds the category; True of numbers
+    words: Words = NO_WORDS  #: of categories that are words the values are positions
 
     @classmethod
-    def of(cls, seen: Spelled, X: Array) -> Opened:
-        """For what a victim sees of columns like those of the clean rows `X`."""
+    def of(cls, seen: Spelled, X: Array, words: Words = NO_WORDS) -> Opened:
+        """For what a victim sees of columns like those of the clean rows `X`, coded by `words`."""
         feature, category, occurs = [], [], []
         for j in range(seen.n_features):
             told, held = np.array([np.nan]), np.array([np.nan])
@@ -44,7 +46,7 @@ class Opened:
             feature.append(np.full(len(told), j, dtype=np.intp))
             category.append(told)
             occurs.append(np.isin(told, held) | np.isnan(told))
-        return cls(seen.n_features, *map(np.concatenate, (feature, category, occurs)))
+        return cls(seen.n_features, *map(np.concatenate, (feature, category, occurs)), words)
 
     @property
     def numbers(self) -> NDArray[np.bool_]:
@@ -79,7 +81,10 @@ class Opened:
         return table
 
     def limits(self, limits: Limits) -> Limits:
-        """Those of opened rows: a category that a row may have occurs, within its range."""
+        """Those of opened rows: a category that a row may have occurs, within its range.
+
+        A range of numbers says nothing of words.
+        """
         read = np.zeros(self.n_features, dtype=bool)
         read[self.feature[~self.numbers]] = True
         for group in limits.groups:
@@ -90,7 +95,8 @@ class Opened:
                     "victim, which has a group of its own for it; leave it out."
                 )
         low, high, at = limits.low[self.feature], limits.high[self.feature], self.numbers
-        allowed = self.occurs & (low <= self.category) & (self.category <= high)
+        within = (low <= self.category) & (self.category <= high)
+        allowed = self.occurs & (within | np.isin(self.feature, list(self.words.of)))
         place = np.zeros(self.n_features, dtype=np.intp)
         place[self.feature] = np.arange(len(self.feature))
         return Limits(
@@ -104,8 +110,11 @@ class Opened:
         )
 
     def _name(self, limits: Limits, column: int) -> str:
-        name = limits.names[self.feature[column]]
-        return name if self.numbers[column] else f"{name} == {self.category[column]:g}"
+        j, value = self.feature[column], self.category[column]
+        if self.numbers[column]:
+            return limits.names[j]
+        told = f"{value:g}" if j not in self.words.of else repr(self.words.of[j][int(value)])
+        return f"{limits.names[j]} == {told}"
 
     def kinds(self, kinds: list[np.dtype[Any]]) -> list[np.dtype[Any]]:
         """Dtypes of opened columns, for those of the table."""

@@ -42,12 +42,12 @@ from skfedmtl.attack._setting.start import (
 from skfedmtl.attack._setting.tables import (
     poisoned_data,
     put_node_column,
-    refuse_words,
     stored_kinds,
     take_rows,
 )
 from skfedmtl.attack._setting.threat import Threat, by_influence
 from skfedmtl.attack._setting.victim import Victim, check_victim, unfitted
+from skfedmtl.attack._setting.words import NO_WORDS, Words
 
 #: from labels, their clean rows and a generator to labels of targets and of sources
 DrawThreat = Callable[..., tuple[Any, Any]]
@@ -93,17 +93,25 @@ class Scenario:
     @cached_property
     def rows(self) -> Array:
         """(n, d) the clean rows in numbers, their gaps filled as the victim's imputers do."""
-        given = np.asarray(self.features, dtype=np.float64)
-        features = self.victim.complete(self.features, given)
+        features = self.victim.complete(self.features, self.words.code(self.features))
+        self.words.refuse_gaps(self.features, features)
         assert_all_finite(features, input_name="X")  # also where the model does not see it
         return features
+
+    @cached_property
+    def words(self) -> Words:
+        """What the columns of words hold, whose positions are their numbers."""
+        if not self.victim.encodes:
+            return NO_WORDS
+        width = np.asarray(self.features).shape[1]
+        return Words.known(self.victim.affine(width), self.features)
 
     @cached_property
     def opened(self) -> Opened | None:
         """Which columns stand in place of those that an encoder reads; None: there are none."""
         if not self.victim.encodes:
             return None
-        return Opened.of(self.victim.affine(self.rows.shape[1]), self.rows)
+        return Opened.of(self.victim.affine(self.rows.shape[1]), self.rows, self.words)
 
     def open(self, X: Array) -> Array:
         """Rows of the table as they are crafted: (n, d) as (n, D)."""
@@ -179,7 +187,8 @@ class Scenario:
             check_some_count(pair, column_or_1d(self.y), self.codes, self.threat.targets)
         self.victim.fit(X, self.y, nodes, self.weight if self.is_weighted else None)
         column, targets = self.parameters.column, self.threat.targets
-        evaluation = read_evaluation(given, self.victim, column, self.reader, targets)
+        about = self.victim, column, self.reader, targets, self.words
+        evaluation = read_evaluation(given, *about)
         if pair is not None and evaluation is not None:
             check_some_count(pair, evaluation.y, evaluation.codes, targets)
         if evaluation is not None:
@@ -215,8 +224,9 @@ class Scenario:
         labels, kinds = self.labels[start.codes], self.kinds
         if self.opened is not None:
             stored = Storage(kinds).final(self.close(stored))
-        features = put_node_column(stored, labels, self.features, None, kinds)
-        table = put_node_column(stored, labels, self.X, self.parameters.column, kinds)
+        column, words = self.parameters.column, self.words
+        features = put_node_column(stored, labels, self.features, None, kinds, words)
+        table = put_node_column(stored, labels, self.X, column, kinds, words)
         return Injected(table, features, start.y, start.codes, start.origin)
 
     def copies(self, drawn: NDArray[np.intp], y: NDArray[Any]) -> Injected:
@@ -275,9 +285,7 @@ def read_scenario(
     rng = np.random.default_rng(seed)
     victim = _unfitted(parameters, seed)
     reader.node_column = parameters.column
-    if victim.encodes:
-        refuse_words(X, parameters.column)
-    features, where = _read_rows(reader, X, nodes)
+    features, where = _read_rows(reader, X, nodes, words=victim.encodes)
     labels, codes = victim.model._encode(where, n_rows(X, "X"))
     counts = np.bincount(codes, minlength=len(labels))
     if draw_threat is None:
@@ -311,11 +319,11 @@ def _unfitted(parameters: Parameters, seed: int) -> Victim:
     return unfitted(parameters.estimator, parameters.column, parameters.tol, seed)
 
 
-def _read_rows(reader: Any, X: Any, nodes: Any) -> tuple[Any, NDArray[Any] | None]:
+def _read_rows(reader: Any, X: Any, nodes: Any, *, words: bool) -> tuple[Any, NDArray[Any] | None]:
     """The features, and the node of each row; None if nothing says it."""
     n_samples = n_rows(X, "X")
     if not n_samples:
         raise ValueError("`X` has no rows; at least one a target node is needed.")
-    features, nodes = take_nodes(reader, X, nodes, reset=True)
+    features, nodes = take_nodes(reader, X, nodes, reset=True, words=words)
     is_read = nodes is None or reader.node_column is not None
     return features, nodes if is_read else check_nodes(nodes, n_samples)

@@ -14,17 +14,20 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from skfedmtl._input import (
     check_dense,
     from_polars,
+    read_features,
     read_targets,
     refuse_masked,
+    split_node_column,
     take_nodes,
     with_article,
 )
 from skfedmtl._typing import Array
 from skfedmtl.attack._feasible import FeasibleSet, Limits, Storage, read_limits, row_bounds
 from skfedmtl.attack._setting.parameters import Parameters
-from skfedmtl.attack._setting.tables import as_rows, stored_kinds
+from skfedmtl.attack._setting.tables import stored_kinds
 from skfedmtl.attack._setting.threat import Threat, draw_class_labels, draw_rows, draw_targets
 from skfedmtl.attack._setting.victim import Victim
+from skfedmtl.attack._setting.words import Words
 
 
 class CleanData(NamedTuple):
@@ -216,11 +219,12 @@ def read_evaluation(
     column: Any,
     reader: Any,
     targets: NDArray[np.int64],
+    words: Words,
 ) -> Evaluation | None:
     """The rows of the target nodes in `X_target`; None if that was not given.
 
     `given` are rows, targets and nodes, `reader` an estimator that knows the columns of clean rows
-    with their node `column`.
+    with their node `column`; `words` are those of clean rows.
     """
     X, y, nodes = given
     if X is None:
@@ -231,9 +235,12 @@ def read_evaluation(
     with _naming_the_arguments():
         X = check_dense(from_polars(X), "X_target")
         if victim.in_pipeline:  # whose parts know of no node column
-            X, nodes = take_nodes(reader, X, nodes, reset=False)
-            column = None
-        features, y = victim.complete(X, as_rows(X, column)), column_or_1d(y)
+            X, nodes = take_nodes(reader, X, nodes, reset=False, words=victim.encodes)
+            features = victim.complete(X, words.code(X))
+        else:
+            own = X if column is None else split_node_column(X, column)[0]
+            features = np.asarray(read_features(own), dtype=np.float64)
+        y = column_or_1d(y)
         check_consistent_length(features, y)
     assert_all_finite(features, input_name="X_target")
     with _naming_the_arguments():

@@ -8,39 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skfedmtl._input import as_table, column_position, read_features, split_node_column
-
-
-def as_rows(X: Any, node_column: Any) -> NDArray[np.float64]:
-    """The features as float64."""
-    features = X if node_column is None else split_node_column(X, node_column)[0]
-    return np.asarray(read_features(features), dtype=np.float64)
-
-
-def refuse_words(X: Any, node_column: Any) -> None:
-    """Refuse rows with columns of words, other than that of the nodes."""
-    is_frame = hasattr(X, "iloc")
-    table: Any = X if is_frame else as_table(X)
-    if table.ndim != 2:
-        return
-    names = list(table.columns) if is_frame else list(range(table.shape[1]))
-    columns = (table.iloc[:, j] if is_frame else table[:, j] for j in range(len(names)))
-    wordy = [j for j, column in enumerate(columns) if _holds_words(column)]
-    if node_column is not None and wordy:
-        node = column_position(table, node_column, is_frame)
-        wordy = [j for j in wordy if j != node]
-    if wordy:
-        raise ValueError(
-            f"`X` holds words in column {', '.join(repr(names[j]) for j in wordy)}; rows are "
-            "crafted in numbers, so a OneHotEncoder of the victim must be given numbers too: code "
-            "the words before the attack, by OrdinalEncoder or by "
-            "X[column].astype('category').cat.codes."
-        )
-
-
-def _holds_words(column: Any) -> bool:
-    kind = getattr(column.dtype, "kind", "O")
-    return kind not in "fiubmM" and any(isinstance(value, str) for value in column)
+from skfedmtl._input import as_table, column_position
+from skfedmtl.attack._setting.words import Words
 
 
 def stored_kinds(
@@ -73,13 +42,18 @@ def put_node_column(
     X: Any,
     node_column: Any,
     kinds: list[np.dtype[Any]],
+    words: Words,
 ) -> Any:
     """The injected rows laid out as `X`: its columns, and the node column in its place.
 
-    `kinds` are the dtypes that the columns of a frame get.
+    `kinds` are the dtypes that the columns of a frame get; columns of `words`, and of categories,
+    keep theirs.
     """
     if hasattr(X, "iloc"):
-        return _as_frame(rows, labels, X, node_column, kinds)
+        return _as_frame(rows, labels, X, node_column, kinds, words)
+    if words.of:
+        columns = [words.spell(j, values) for j, values in enumerate(rows.T)]
+        rows = np.array(columns, dtype=object).T
     if node_column is None:
         return rows
     clean = as_table(X)
@@ -95,14 +69,19 @@ def _as_frame(
     X: Any,
     node_column: Any,
     kinds: list[np.dtype[Any]],
+    words: Words,
 ) -> Any:
     """A frame like `X`; the node column keeps its dtype."""
     names = list(X.columns)
     place = None if node_column is None else column_position(X, node_column, True)
     features = [j for j in range(len(names)) if j != place]
     columns: list[Any] = [None] * len(names)
-    for values, j, kind in zip(rows.T, features, kinds, strict=True):
-        columns[j] = values.astype(kind)
+    for number, (values, j, kind) in enumerate(zip(rows.T, features, kinds, strict=True)):
+        clean = X.iloc[:, j]
+        if number in words.of or hasattr(clean.dtype, "categories"):
+            columns[j] = _like(_held(words.spell(number, values), clean), clean)
+        else:
+            columns[j] = values.astype(kind)
     if place is not None:
         columns[place] = _like(labels, X.iloc[:, place])
     frame = type(X)({j: values for j, values in enumerate(columns)})
@@ -115,6 +94,13 @@ def _like(values: Any, clean: Any) -> Any:
     import pandas as pd
 
     return pd.Series(_as_text(values, clean)).astype(clean.dtype)
+
+
+def _held(values: NDArray[Any], clean: Any) -> NDArray[Any]:
+    """Values, NaN for a word that fills gaps where the clean column has no such category."""
+    if not hasattr(clean.dtype, "categories"):
+        return values
+    return np.where(np.isin(values, clean.dtype.categories), values, np.nan)
 
 
 def _as_text(values: Any, clean: Any) -> Any:

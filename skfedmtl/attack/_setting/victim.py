@@ -32,6 +32,7 @@ from skfedmtl.attack._setting.affine import (
     passes,
 )
 from skfedmtl.attack._setting.maps import AffineMap, Spelled
+from skfedmtl.attack._setting.words import refuse_unread, telling_of_words, wordy_columns
 
 
 def check_victim(estimator: Any, owner: str) -> None:
@@ -118,13 +119,21 @@ class Victim:
         The model gets the weights; a step gets them, as in a Pipeline, if it requests them.
         """
         X = check_dense(X)
+        wordy = wordy_columns(X) if self.encodes else []
+        with telling_of_words(X, wordy):
+            seen = self._fit_steps(X, sample_weight)
+        if wordy:
+            refuse_unread(X, wordy, self.affine(X.shape[1]))
+        self.model.fit(_as_dense(seen), y, nodes=nodes, sample_weight=sample_weight)
+        return self
+
+    def _fit_steps(self, X: Any, sample_weight: Any) -> Any:
         for step in self.steps:
             own = {}
             if sample_weight is not None and _requests_weights(step):
                 own["sample_weight"] = sample_weight
             X = _copying(step).fit(X, **own).transform(X)
-        self.model.fit(_as_dense(X), y, nodes=nodes, sample_weight=sample_weight)
-        return self
+        return X
 
     def fit_behind(
         self, clean: Victim, X: Any, y: Any, nodes: Any, sample_weight: Any = None
