@@ -35,7 +35,8 @@ class AttackSetting:
     ----------
     X : ndarray of shape (n, d)
         Clean rows in float64 without the node column, before the steps of a Pipeline, their gaps
-        filled as its imputers do.
+        filled as its imputers do. A word is its position in ``categories_`` of the encoder that
+        reads it.
     y : ndarray of shape (n,)
         Clean targets as given: classes or numbers.
     nodes : ndarray of shape (n,)

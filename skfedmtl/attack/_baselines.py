@@ -17,7 +17,7 @@ class RandomPoisoner(BasePoisoner):
     estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
-        without indicators, OneHotEncoder of numbers, ``"passthrough"`` or None, or a Pipeline or
+        without indicators, OneHotEncoder, ``"passthrough"`` or None, or a Pipeline or
         ColumnTransformer of such that hands no column to two of its parts. A fitted search stands
         for its `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"
@@ -117,7 +117,7 @@ class LabelFlipPoisoner(BasePoisoner):
     estimator : FMTLClassifier, FMTLRegressor, Pipeline or fitted search
         The victim. A Pipeline ends in one of the two; its other steps are StandardScaler,
         MinMaxScaler and MaxAbsScaler with ``clip=False``, RobustScaler, SimpleImputer of NaN
-        without indicators, OneHotEncoder of numbers, ``"passthrough"`` or None, or a Pipeline or
+        without indicators, OneHotEncoder, ``"passthrough"`` or None, or a Pipeline or
         ColumnTransformer of such that hands no column to two of its parts. A fitted search stands
         for its `best_estimator_`, which a clone of the attack holds in its place.
     attack : {"direct", "indirect", "hybrid"}, default="direct"

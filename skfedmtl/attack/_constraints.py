@@ -15,6 +15,7 @@ from skfedmtl._input import (
     refuse_lazy,
     split_node_column,
 )
+from skfedmtl.attack._setting import Words
 
 __all__ = ["infer_constraints"]
 
@@ -25,7 +26,8 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     """Find what the rows of a table have in common, as limits of injected rows.
 
     Every feature is kept within the clean range of its node, columns of whole numbers stay whole,
-    dummy columns of a category keep a single 1, and what never changes is frozen.
+    dummy columns of a category keep a single 1, and what never changes is frozen. Of columns of
+    words or categories, which a OneHotEncoder of the victim reads, nothing else is said.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     Raises
     ------
     ValueError
-        If `X` holds text or infinity, has no rows, or differs from `nodes` in length; if both
+        If `X` holds infinity or times, has no rows, or differs from `nodes` in length; if both
         `nodes` and `node_column` are given.
     TypeError
         If `X` is sparse.
@@ -94,8 +96,14 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     if node_column is not None:
         features, nodes = split_node_column(X, node_column)
         place = column_position(X, node_column, hasattr(X, "iloc"))
+    features = read_features(features, words=True)
+    words = Words.held(features)
+    numbers = np.asarray(features)
+    if words.of:
+        numbers = words.code(features)
+        numbers[:, list(words.of)] += 2.0  # no zeros and ones
     rows = check_array(
-        np.asarray(read_features(features)),
+        numbers,
         dtype=np.float64,
         input_name="X",
         ensure_all_finite="allow-nan",
@@ -108,7 +116,7 @@ def infer_constraints(X, nodes=None, *, node_column=None):
     groups = _groups(rows, np.flatnonzero(~frozen))
     _warn_of_open_groups(rows, np.flatnonzero(~frozen), groups, names)
     whole = (np.isnan(rows) | (rows == np.rint(rows))).all(axis=0) & ~frozen
-    whole[[j for group in groups for j in group]] = False
+    whole[[*words.of, *(j for group in groups for j in group)]] = False
     return {
         "feature_range": "clean",
         "frozen_features": [names[j] for j in np.flatnonzero(frozen)],

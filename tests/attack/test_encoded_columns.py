@@ -5,7 +5,6 @@ import warnings
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,14 +13,14 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from estimators import ESTIMATORS, any_range, make_rows
-from pipelines import model, poisoner
+from encoded import NUMBERS, WARDS, behind, dense, parts, table
+from estimators import ESTIMATORS, any_range
+from pipelines import poisoner
 from profiles import examples
 from skfedmtl import (
-    FMTLRegressor,
     LabelFlipPoisoner,
     PoisoningAttacker,
     RandomPoisoner,
@@ -35,15 +34,6 @@ every_poisoner = pytest.mark.parametrize(
     "make", (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
 )
 every_victim = pytest.mark.parametrize("estimator", ESTIMATORS)
-
-WARDS = (2.0, 5.0, 7.0)
-NUMBERS = ["x0", "x1"]
-
-
-def parts(encoder, columns=("ward",), **params):
-    steps = [("numbers", StandardScaler(), NUMBERS), ("codes", encoder, list(columns))]
-    return ColumnTransformer(steps, **params)
-
 
 #: Steps that encode columns of `table`, in all the ways that are followed.
 STEPS = {
@@ -70,31 +60,6 @@ STEPS = {
     "all": OneHotEncoder(drop="first"),
 }
 every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
-
-
-def table(estimator=FMTLRegressor, **params):
-    """Numbers x0 and x1, codes of two columns, and a column of no use; y knows the wards."""
-    X, y, nodes = make_rows(estimator, **params)
-    rng = np.random.default_rng(1)
-    ward = rng.choice(WARDS, len(y))
-    y = y + 0.5 * (ward == 5) if estimator is FMTLRegressor else y
-    columns = {
-        "x0": 20.0 * X[:, 0] + 5.0,
-        "x1": 0.1 * X[:, 1],
-        "ward": ward,
-        "sex": rng.integers(0, 2, len(y)),
-        "unused": X[:, 2],
-    }
-    return pd.DataFrame(columns), y, nodes
-
-
-def behind(*steps, estimator=FMTLRegressor, **params):
-    named = [(f"step{i}", clone(step, safe=False)) for i, step in enumerate(steps)]
-    return Pipeline([*named, ("model", model(estimator, **params))])
-
-
-def dense(X):
-    return X.toarray() if hasattr(X, "toarray") else np.asarray(X)
 
 
 def few_numbers():
@@ -455,23 +420,3 @@ def test_a_group_of_columns_that_an_encoder_reads_is_refused():
     (X, y, nodes), attack = two_wards(one_hot_groups=[["unused", "ward"]])
     with pytest.raises(ValueError, match="`one_hot_groups`: feature 'ward' is read by an encoder"):
         attack.fit(X, y, nodes=nodes)
-
-
-@pytest.mark.parametrize("kind", ["frame", "categories", "array"])
-@every_poisoner
-def test_words_are_refused_by_column(make, kind):
-    X, y, nodes = table(strings=True)
-    X["ward"] = X["ward"].map({2: "north", 5: "south", 7: "west"})
-    X["sex"] = X["sex"].map({0: "f", 1: "m"})
-    victim = behind(parts(OneHotEncoder(), ["ward", "sex"]))
-    where, rows = "'ward', 'sex'", X
-    if kind == "categories":
-        rows = X.astype({"ward": "category", "sex": "category"})
-    if kind == "array":
-        where, rows = "2, 3", X.to_numpy(dtype=object)
-    with pytest.raises(ValueError, match=f"words in column {where};.*OrdinalEncoder.*cat.codes"):
-        poisoner(make, victim).fit(rows, y, nodes=nodes)
-    if kind != "array":
-        rows.insert(0, "node", nodes)
-        with pytest.raises(ValueError, match=f"words in column {where};"):
-            poisoner(make, victim, node_column="node").fit(rows, y)

@@ -19,6 +19,7 @@ from skfedmtl.attack._setting.tables import as_given, in_frame, poisoned_data
 from skfedmtl.attack._setting.threat import ATTACKS, Threat, draw_distinct_rows
 from skfedmtl.attack._setting.upper_loss import UpperLoss, upper_loss
 from skfedmtl.attack._setting.victim import Victim, check_victim
+from skfedmtl.attack._setting.words import Words
 
 __all__ = [
     "ATTACKS",
@@ -38,6 +39,7 @@ __all__ = [
     "UpperLoss",
     "Verdict",
     "Victim",
+    "Words",
     "as_given",
     "as_targets",
     "check_victim",

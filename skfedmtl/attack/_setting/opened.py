@@ -46,7 +46,8 @@ class Opened:
             feature.append(np.full(len(told), j, dtype=np.intp))
             category.append(told)
             occurs.append(np.isin(told, held) | np.isnan(told))
-        return cls(seen.n_features, *map(np.concatenate, (feature, category, occurs)), words)
+        columns, told, held = map(np.concatenate, (feature, category, occurs))
+        return cls(seen.n_features, columns, told, held, words)
 
     @property
     def numbers(self) -> NDArray[np.bool_]:

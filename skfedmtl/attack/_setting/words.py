@@ -17,6 +17,11 @@ from skfedmtl._input import holds_words, is_missing
 from skfedmtl._typing import Array
 from skfedmtl.attack._setting.maps import Spelled
 
+ALLOWED = (
+    "Allowed are words that a OneHotEncoder reads, as they are or filled by a SimpleImputer; leave "
+    "other columns of words out of `X`, and name one that holds the nodes as `node_column`."
+)
+
 
 class Words(NamedTuple):
     """What the numbers of columns stand for."""
@@ -33,6 +38,17 @@ class Words(NamedTuple):
             held = {value for value in _columns(X)[j] if isinstance(value, str)}
             of[j] = np.array([*told, *sorted(held.difference(told))], dtype=object)
         return cls(of)
+
+    @classmethod
+    def held(cls, X: Any) -> Words:
+        """Those of all columns of words or categories, in their order."""
+        columns = _columns(X)
+        present = {
+            j: {value for value in columns[j] if not is_missing(value)} for j in wordy_columns(X)
+        }
+        return cls(
+            {j: np.array(sorted(told, key=str), dtype=object) for j, told in present.items()}
+        )
 
     def code(self, X: Any) -> Array:
         """Rows of users in numbers: NaN for gaps that are no category, -1 for unknown words."""
@@ -79,22 +95,18 @@ def telling_of_words(X: Any, wordy: list[int]) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if not wordy:
             raise
-        raise type(error)(f"{error} {_advice(X, wordy)}") from error
+        told = f"{error} `X` holds words in column {_listed(X, wordy)}. {ALLOWED}"
+        raise type(error)(told) from error
 
 
 def refuse_unread(X: Any, wordy: list[int], seen: Spelled) -> None:
     """Refuse columns of words that no encoder reads."""
     unread = [j for j in wordy if not seen.encoded[j]]
     if unread:
-        raise ValueError(f"No OneHotEncoder of the victim reads them: {_advice(X, unread)}")
-
-
-def _advice(X: Any, columns: list[int]) -> str:
-    return (
-        f"`X` holds words in column {_listed(X, columns)}; allowed are words that a OneHotEncoder "
-        "of the victim reads, as they are or filled by a SimpleImputer. Leave other columns of "
-        "words out of `X`; one that holds the nodes is named by `node_column`."
-    )
+        raise ValueError(
+            f"`X` holds words in column {_listed(X, unread)}, which no OneHotEncoder of the victim "
+            f"reads. {ALLOWED}"
+        )
 
 
 def _listed(X: Any, columns: list[int]) -> str:
