@@ -18,6 +18,7 @@ from skfedmtl._tools.figures import (
     name_line,
 )
 from skfedmtl._tools.sklearn import last_step
+from skfedmtl.attack._setting import Words
 from skfedmtl.model_selection import check_attacker, row_nodes
 
 __all__ = ["PoisonedRowsDisplay"]
@@ -83,7 +84,8 @@ class PoisonedRowsDisplay:
             The node of each row; None: the column `node_column` of the attacker or its victim.
         features : pair of int or str or None, default=None
             Two columns of `X`, by position or name. None: the two directions in which the clean
-            rows drawn vary most, each feature in units of its standard deviation.
+            rows drawn vary most, each feature in units of its standard deviation; columns of words
+            are left out.
         ax : matplotlib Axes, default=None
             What to draw on; None makes a new figure.
 
@@ -97,8 +99,8 @@ class PoisonedRowsDisplay:
         TypeError
             If `attacker` is no poisoner.
         ValueError
-            If `features` are not two columns of `X`, or `X` has a single feature; and as `fit` of
-            the attacker does.
+            If `features` are not two columns of numbers of `X`, or `X` has a single feature; and
+            as `fit` of the attacker does.
         ImportError
             If matplotlib is not installed.
         """
@@ -106,11 +108,16 @@ class PoisonedRowsDisplay:
         X, where = from_polars(X), row_nodes(attacker, X, nodes)
         chosen = None if features is None else _columns(X, features)
         attacker = _fitted(attacker, X, y, nodes)
-        clean, injected = (_matrix(attacker, rows) for rows in (X, attacker.poison_X_))
+        clean, injected, wordy = _matrices(attacker, X)
         clean = clean[np.isin(where, attacker.source_nodes_)]
         if chosen is None:
             planes, names = _principal(clean, injected)
         else:
+            if told := [j for j in chosen if j in wordy]:
+                raise ValueError(
+                    f"`features` must be two columns of numbers, got {features!r}, but column "
+                    f"{told[0]} of X holds words."
+                )
             frame = hasattr(X, "iloc")
             names = [str(X.columns[j]) if frame else f"feature {j}" for j in chosen]
             planes = clean[:, chosen], injected[:, chosen]
@@ -169,13 +176,25 @@ def _node_column(attacker):
     return last_step(attacker.estimator).node_column if column is None else column
 
 
-def _matrix(attacker, X):
-    """All columns as numbers, zeros for the nodes."""
+def _features(attacker, X):
+    """The columns of features, and the position of the node column, None without one."""
     column = _node_column(attacker)
     if column is None:
-        return np.asarray(read_features(X), dtype=float)
-    features = np.asarray(read_features(split_node_column(X, column)[0]), dtype=float)
-    return np.insert(features, column_position(X, column, hasattr(X, "iloc")), 0.0, axis=1)
+        return read_features(X, words=True), None
+    place = column_position(X, column, hasattr(X, "iloc"))
+    return read_features(split_node_column(X, column)[0], words=True), place
+
+
+def _matrices(attacker, X):
+    """Clean and injected rows in numbers, zeros for nodes and for words, and where those are."""
+    clean, place = _features(attacker, X)
+    words = Words.held(clean)
+    rows = []
+    for features in (clean, _features(attacker, attacker.poison_X_)[0]):
+        numbers = np.array(words.code(features))
+        numbers[:, list(words.of)] = 0.0
+        rows.append(numbers if place is None else np.insert(numbers, place, 0.0, axis=1))
+    return *rows, [j + (place is not None and j >= place) for j in words.of]
 
 
 def _columns(X, features):

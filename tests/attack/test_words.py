@@ -19,6 +19,9 @@ from estimators import ESTIMATORS, any_range
 from pipelines import poisoner
 from skfedmtl import FMTLRegressor, LabelFlipPoisoner, PoisoningAttacker, RandomPoisoner
 from skfedmtl.attack import BasePoisoner, DamageBound, infer_constraints
+from skfedmtl.inspection import PoisonedRowsDisplay
+from skfedmtl.metrics import compare
+from skfedmtl.model_selection import security_curve
 
 pytestmark = [any_range, pytest.mark.filterwarnings("ignore:Injected rows leave the range")]
 every_poisoner = pytest.mark.parametrize(
@@ -340,6 +343,39 @@ def test_constraints_are_found_beside_words():
     assert limits["one_hot_groups"] == [["dummy", "other"]]
     places = infer_constraints(X.to_numpy(dtype=object), nodes)
     assert places["frozen_features"] == [X.columns.get_loc("site")]
+
+
+@pytest.mark.parametrize("place", [None, 0, 3])
+def test_a_figure_of_rows_leaves_words_out(place):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    X, y, nodes = in_words(strings=True)
+    data = {"y": y, "nodes": nodes}
+    attack = poisoner(RandomPoisoner, behind(by_position()))
+    if place is not None:
+        X.insert(place, "node", nodes)
+        data["nodes"] = None
+        attack.set_params(node_column="node")
+    draw = PoisonedRowsDisplay.from_attacker
+    attack.fit(X, y, nodes=data["nodes"])
+    display = draw(attack, X, **data, features=["x1", "unused"])
+    assert_array_equal(display.injected, attack.poison_X_[["x1", "unused"]])
+    drawn = draw(attack, X, **data)
+    attack.poison_X_ = attack.poison_X_.assign(ward="south")
+    assert_array_equal(draw(attack, X, **data).injected, drawn.injected)
+    with pytest.raises(ValueError, match=r"two columns of numbers, got .*'ward'.* holds words"):
+        draw(attack, X, **data, features=["x1", "ward"])
+
+
+@every_holder
+def test_comparisons_and_curves_take_words(holder):
+    X, y, nodes = in_words(strings=True)
+    attack = poisoner(RandomPoisoner, behind(by_position()), target_nodes=[nodes[0]])
+    found, expected = (compare(attack, R, y, nodes=nodes) for R in (holder(X), in_codes(X)))
+    assert_frame_equal(found, expected)
+    curve = {"param_name": "budget", "param_range": [0.2, 0.5], "nodes": nodes}
+    scores = [security_curve(attack, R, y, **curve).scores for R in (holder(X), in_codes(X))]
+    assert_array_equal(*scores)
 
 
 # -- refusals -----------------------------------------------------------------------------
