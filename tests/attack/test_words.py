@@ -367,7 +367,7 @@ def test_a_figure_of_rows_leaves_words_out(place):
         draw(attack, X, **data, features=["x1", "ward"])
 
 
-@every_holder
+@pytest.mark.parametrize("holder", [HOLDERS["text"], HOLDERS["polars"]])
 def test_comparisons_and_curves_take_words(holder):
     X, y, nodes = in_words(strings=True)
     attack = poisoner(RandomPoisoner, behind(by_position()), target_nodes=[nodes[0]])
