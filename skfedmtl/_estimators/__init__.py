@@ -5,6 +5,7 @@ from skfedmtl._estimators.classifier import FMTLClassifier
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
 from skfedmtl._estimators.probabilities import ProbabilityMixin
 from skfedmtl._estimators.regressor import FMTLRegressor
+from skfedmtl._estimators.short import what_helps
 from skfedmtl._estimators.whole import whole_or_not_at_all
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "FMTLRegressor",
     "NodeCovarianceMixin",
     "ProbabilityMixin",
+    "what_helps",
     "whole_or_not_at_all",
 ]

@@ -19,6 +19,7 @@ from skfedmtl._estimators.huge import refuse_huge
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
 from skfedmtl._estimators.node_weight import node_weights
 from skfedmtl._estimators.own_loss import LossMixin
+from skfedmtl._estimators.short import what_helps
 from skfedmtl._estimators.tie import TieMixin
 from skfedmtl._input import (
     check_nodes,
@@ -277,8 +278,8 @@ class BaseFMTL(
         warnings.warn(
             f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
             f"duality gap of {self.dual_gap_:.3g}; tol={self.tol:g} asks for "
-            f"{self.tol * self.objective_:.3g}. Raise max_iter, tol or the "
-            f"lambdas, or scale the features.{self._odd_scales(X)}"
+            f"{self.tol * self.objective_:.3g}. {what_helps(self.solver, self.lambda2)}"
+            + self._odd_scales(X)
             + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
             ConvergenceWarning,
             stacklevel=4,

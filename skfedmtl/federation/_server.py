@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
+from skfedmtl._estimators import FMTLClassifier, FMTLRegressor, what_helps
 from skfedmtl._input import as_unique_labels
 from skfedmtl._model import LOSSES
 from skfedmtl._protocol import NOBODY, Server, Solution, Watch
@@ -272,10 +272,16 @@ class FederatedServer(BaseEstimator):
     def _warn_if_short(self, solution: Solution) -> None:
         if self.tol == 0 or solution.converged or solution.stopped:
             return
+        helps = what_helps(
+            self.solver,
+            self.lambda2,
+            limits="max_iter, local_epochs, tol",
+            scaling="let nodes scale their",
+        )
         warnings.warn(
             f"FederatedServer stopped after max_iter={self.max_iter} rounds at a duality gap of "
             f"{self.dual_gap_:.3g}; tol={self.tol:g} asks for {self.tol * self.objective_:.3g}. "
-            "Raise max_iter, local_epochs, tol or the lambdas, or let nodes scale their features.",
+            f"{helps}",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from skfedmtl._estimators import NodeCovarianceMixin, whole_or_not_at_all
+from skfedmtl._estimators import NodeCovarianceMixin, what_helps, whole_or_not_at_all
 from skfedmtl._input import check_nodes, n_rows, read_weights, split_node_column, take
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.parallel import call_each
@@ -64,6 +64,7 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
     n_jobs: Any
     node_column: Any
     random_state: Any
+    solver: str
     _plain: ClassVar[type[Any]]  #: the estimator that is fitted
 
     _search_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -157,8 +158,7 @@ class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
         if short:
             warnings.warn(
                 f"{short} of the {n_fits} fits of the search stopped after max_iter rounds, before "
-                "their duality gap met tol. Raise max_iter, tol or the lambdas, or scale the "
-                "features.",
+                f"their duality gap met tol. {what_helps(self.solver, min(self.lambda2s))}",
                 ConvergenceWarning,
                 stacklevel=5,
             )

@@ -55,6 +55,25 @@ def test_halves_have_the_bits_of_the_laboratory(loss, solver, participation, rel
     assert not hasattr(server, "dual_coef_")
 
 
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        (
+            {"solver": "mocha", "lambda2": 1e-4},
+            r"Raise lambda2=0\.0001, .* use solver='splitting'.*\. "
+            "Or raise max_iter, local_epochs, tol or lambda1, or let nodes scale their features",
+        ),
+        ({"solver": "mocha"}, "Raise max_iter, local_epochs, tol or the lambdas, or let nodes sc"),
+        ({"lambda2": 1e-4}, "Raise max_iter, local_epochs, tol or the lambdas, or let nodes sc"),
+    ],
+)
+def test_a_fit_that_ends_early_is_told_what_helps(params, told):
+    parties = make_nodes("hinge", 0)[-1]
+    server = FederatedServer(loss="hinge", max_iter=1, tol=1e-9, **params)
+    with pytest.warns(ConvergenceWarning, match=rf"asks for \S+\. {told}"):
+        server.fit(LocalTransport(parties))
+
+
 ROWS = np.random.default_rng(0).normal(size=(30, 2))
 SIGNS = np.sign(ROWS[:, 0])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -152,3 +152,19 @@ def test_bad_input(Search, Plain, params, message):
     X, y, nodes = make_rows(Plain)
     with pytest.raises(ValueError, match=message):
         Search(**params).fit(X, y, nodes=nodes)
+
+
+@pytest.mark.parametrize(
+    ("solver", "told"),
+    [
+        ("mocha", r"Raise lambda2=0\.0001, .* use solver='splitting'"),
+        ("splitting", "Raise max_iter, tol or the lambdas, or scale the features"),
+    ],
+)
+@pairs
+def test_fits_that_end_early_are_counted_and_told_what_helps(Search, Plain, solver, told):
+    X, y, nodes = make_rows(Plain, sizes=(20, 14, 16))
+    lists = {"lambda1s": [0.1], "lambda2s": [1e-2, 1e-4], "cv": 2, "refit": False}
+    search = Search(solver=solver, max_iter=1, tol=1e-9, local_epochs=1, **lists)
+    with pytest.warns(ConvergenceWarning, match=rf"^4 of the 4 fits of the search .* tol\. {told}"):
+        search.fit(X, y, nodes=nodes)

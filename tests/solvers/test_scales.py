@@ -200,3 +200,38 @@ def test_a_fit_that_falls_short_names_no_columns_that_are_alike():
     X, y, nodes = make_rows(FMTLRegressor, n_features=4)
     with pytest.warns(ConvergenceWarning, match=r"or scale the features\.$"):
         FMTLRegressor(tol=1e-14, max_iter=1).fit(X, y, nodes=nodes)
+
+
+SHORT = {"tol": 1e-9, "max_iter": 1}
+LESS_LAMBDA2 = (
+    r"asks for \S+\. Raise lambda2={}, .* use solver='splitting'.*\. "
+    "Or raise max_iter, tol or lambda1, or scale"
+)
+
+
+@pytest.mark.parametrize("lambda2", [9e-4, 1e-6])
+@pytest.mark.parametrize("kind", [FMTLRegressor, FMTLClassifier])
+def test_mocha_is_told_of_lambda2_first_where_it_is_small(kind, lambda2):
+    X, y, nodes = rows_of()
+    model = kind(solver="mocha", lambda2=lambda2, **SHORT)
+    with pytest.warns(ConvergenceWarning, match=LESS_LAMBDA2.format(lambda2)):
+        model.fit(X, y, nodes=nodes)
+
+
+@pytest.mark.parametrize("params", [{"solver": "mocha", "lambda2": 1e-3}, {"lambda2": 1e-6}])
+def test_other_fits_that_end_early_are_told_of_rounds_first(params):
+    """Rounds of splitting are not more where lambda2 is small."""
+    X, y, nodes = rows_of()
+    with pytest.warns(ConvergenceWarning, match=r"\. Raise max_iter, tol or the lambdas, or sc"):
+        FMTLClassifier(local_epochs=1, **params, **SHORT).fit(X, y, nodes=nodes)
+
+
+def test_what_mocha_is_told_helps():
+    """Ten times lambda2 takes fewer rounds, the other solver a fraction of them."""
+    X, y, nodes = rows_of()
+    params = {"loss": "squared_hinge", "tol": 1e-3, "max_iter": 2000, "random_state": 0}
+    rounds = [
+        FMTLClassifier(solver=solver, lambda2=lambda2, **params).fit(X, y, nodes=nodes).n_iter_
+        for solver, lambda2 in (("mocha", 1e-4), ("mocha", 1e-3), ("splitting", 1e-4))
+    ]
+    assert rounds[1] < rounds[0] and 5 * rounds[2] < rounds[0]
