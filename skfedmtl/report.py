@@ -15,6 +15,7 @@ from skfedmtl._report import (
     make,
     prepare,
     read_frames,
+    wrong_with_share,
 )
 from skfedmtl._tools.figures import import_pyplot
 from skfedmtl._tools.files import write_whole
@@ -168,10 +169,8 @@ def attack_report(
     """
     options = {key: value for key, value in locals().items() if key not in ("X", "y", "nodes")}
     validate_parameter_constraints(_CONSTRAINTS, _known(options), "attack_report")
-    if budget > 1.0:
-        raise ValueError(
-            f"`budget` must be a share of at most 1, where 0.1 is 10 %, got {budget!r}."
-        )
+    if wrong := wrong_with_share(budget, budget):
+        raise ValueError(f"`budget` {wrong}.")
     attacks = (attack,) if isinstance(attack, str) else tuple(attack)
     if not attacks or set(attacks) - set(ATTACKS):
         raise ValueError(f"`attack` must be of {', '.join(ATTACKS)}, or a list of them; {attack!r}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from skfedmtl._tools.lazy import finder
 
 if TYPE_CHECKING:
-    from skfedmtl._report.choices import ATTACKS, BOUNDS_OF, TASKS
+    from skfedmtl._report.choices import ATTACKS, BOUNDS_OF, TASKS, wrong_with_share
     from skfedmtl._report.command import run_report
     from skfedmtl._report.experiment import Settings, Threat
     from skfedmtl._report.frames import read_frames
@@ -29,6 +29,7 @@ __all__ = [
     "prepare",
     "read_frames",
     "run_report",
+    "wrong_with_share",
 ]
 
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "prepare": "prepared",
     "read_frames": "frames",
     "run_report": "command",
+    "wrong_with_share": "choices",
 }
 
 __getattr__ = finder(__name__, _HOMES)

@@ -8,7 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from skfedmtl._report.choices import ATTACKS, BOUNDS_OF, DATASET_NAMES, TASKS
+from skfedmtl._report.choices import (
+    ATTACKS,
+    BOUNDS_OF,
+    DATASET_NAMES,
+    TASKS,
+    wrong_with_share,
+)
 from skfedmtl._tools.folders import why_unwritable
 from skfedmtl.federation import COMMANDS
 
@@ -164,10 +170,8 @@ _positive = _number(0.0, strict=True)
 
 def _share(text: str) -> float:
     value = _number(0.0)(text)
-    if value > 1.0:
-        raise argparse.ArgumentTypeError(
-            f"must be a share of at most 1, where 0.1 is 10 %, got {text!r}"
-        )
+    if wrong := wrong_with_share(value, text):
+        raise argparse.ArgumentTypeError(wrong)
     return value
 
 

@@ -193,32 +193,42 @@ def _read_table(path: Path, target: str | None) -> tuple[Array, Any, list[str]]:
     if not numbered:
         raise ValueError(f"{path} is empty; it must hold a header and rows.")
     (_, header), *numbered = numbered
-    lines = [line for _, line in numbered]
     if target not in header:
         found = f"{target!r}{meant([target], header)}"
         raise ValueError(f"--target must name one of the columns {header}, got {found}.")
     place = header.index(target)
-    if not lines or any(len(line) != len(header) for line in lines):
+    if not numbered or any(len(line) != len(header) for _, line in numbered):
         raise ValueError(f"{path} must hold {len(header)} values in every line.")
-    for number, line in numbered:
-        for name, cell in zip(header, line, strict=True):
-            if wrong := _wrong_with(cell, is_target=name == target):
-                raise ValueError(f"{path}, line {number}: column {name!r} {wrong}.")
-    table = np.array(lines)
-    X = np.delete(table, place, axis=1).astype(float)
-    return X, table[:, place], header[:place] + header[place + 1 :]
+    names = header[:place] + header[place + 1 :]
+    X, y = np.empty((len(numbered), len(names))), []
+    for row, (number, line) in zip(X, numbered, strict=True):
+        where = f"{path}, line {number}: column"
+        y.append(_read_target(line.pop(place), f"{where} {target!r}"))
+        row[:] = [
+            _read_number(cell, f"{where} {name!r}") for name, cell in zip(names, line, strict=True)
+        ]
+    return X, np.array(y), names
 
 
-def _wrong_with(cell: str, *, is_target: bool) -> str:
-    """Why a cell of a table is no number, and what helps; nothing of one that is."""
+def _read_target(cell: str, where: str) -> str:
+    """A target as it stands."""
+    if not cell.strip():
+        raise ValueError(f"{where} holds no value; leave its row out.")
+    return cell
+
+
+def _read_number(cell: str, where: str) -> float:
+    """The number that a cell holds; an error says what helps where it holds none."""
     word = cell.strip()
-    if word == "" or (word.lower() in MISSING and not is_target):
+    if word == "" or word.lower() in MISSING:
         told = f", {cell!r}" if word else ""
-        advice = "leave its row out" if is_target else "fill it as all nodes have agreed"
-        return f"holds no value{told}; {advice}"
-    if is_target:
-        return ""
+        raise ValueError(f"{where} holds no value{told}; fill it as all nodes have agreed.")
     try:
-        return "" if isfinite(float(word)) else f"holds infinity, {cell!r}; numbers must be finite"
+        value = float(word)
     except ValueError:
-        return f"holds a word, {cell!r}; make numbers of words, as all nodes have agreed"
+        raise ValueError(
+            f"{where} holds a word, {cell!r}; make numbers of words, as all nodes have agreed."
+        ) from None
+    if not isfinite(value):
+        raise ValueError(f"{where} holds infinity, {cell!r}; numbers must be finite.")
+    return value

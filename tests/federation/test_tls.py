@@ -4,9 +4,14 @@ import re
 import socket
 import ssl
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
 from federations import make_nodes, start, write_federation
@@ -14,10 +19,12 @@ from skfedmtl._console import main
 from skfedmtl.federation import FederatedServer, LocalTransport, TLSTransport, serve_node
 from skfedmtl.federation._certificates import SERVER, contexts, make_certificates
 from skfedmtl.federation._wire import Link, address_of
+from skfedmtl.federation._work import _read
 
 pytest.importorskip("cryptography")
 
 LOSS = "logistic"
+finite = st.floats(allow_nan=False, allow_infinity=False)
 PARAMS = {"loss": LOSS, "lambda1": 1e-2, "lambda2": 1e-2, "local_epochs": 5.0, "tol": 1e-6}
 
 
@@ -223,6 +230,26 @@ def test_tables_of_nodes(text, more, message, tmp_path, capsys):
     command = ["node", "--data", str(table), "--target", "ill", "--loss", LOSS, *more]
     assert main([*command, "--certificates", str(tmp_path / "none")]) in (1, 2)
     assert message in capsys.readouterr().err
+
+
+@given(
+    table=arrays(float, st.tuples(st.integers(1, 5), st.integers(2, 4)), elements=finite),
+    place=st.integers(0, 1),
+)
+def test_a_table_is_read_to_the_bit(table, place):
+    """Wherever its target stands, and with blanks around the numbers."""
+    names = [f"x{j}" for j in range(table.shape[1])]
+    lines = [
+        ",".join(names),
+        *(",".join(f" {value!r} " for value in row) for row in table.tolist()),
+    ]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        X, y, told = _read(path, names[place], None)
+    assert_array_equal(X, np.delete(table, place, axis=1))
+    assert_array_equal(y, table[:, place])
+    assert told == names[:place] + names[place + 1 :]
 
 
 def test_a_folder_without_certificates_is_named(folder, tmp_path):
