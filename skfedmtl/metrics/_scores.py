@@ -1,13 +1,15 @@
 """Errors node by node, and scorers that tell a model where the rows live."""
 
 import numbers
+from functools import partial
 
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.metrics import root_mean_squared_error, zero_one_loss
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skfedmtl._input import as_labels, read_truth
+from skfedmtl._input import as_labels, read_truth, split_node_column
 from skfedmtl._tools.sklearn import last_step
 
 __all__ = ["certified_scorer", "make_node_scorer", "node_errors", "robustness_scorer"]
@@ -111,7 +113,9 @@ def _has_fractions(values):
     return values.dtype.kind == "f" and bool((values != np.trunc(values)).any())
 
 
-def make_node_scorer(metric, *, greater_is_better=None, response_method="predict", **kwargs):
+def make_node_scorer(
+    metric, *, greater_is_better=None, response_method="predict", over="rows", **kwargs
+):
     """Make a scorer that hands the nodes of the rows on to the model.
 
     Scorers of scikit-learn, strings like ``"accuracy"`` among them, call ``predict(X)`` without
@@ -124,8 +128,8 @@ def make_node_scorer(metric, *, greater_is_better=None, response_method="predict
     ----------
     metric : {"auto", "error", "rmse"} or callable
         One of the names of `node_errors`, or a function that takes the true targets, the
-        predictions and `kwargs`, and returns a number: any metric of `sklearn.metrics`. It is taken
-        over all rows at once.
+        predictions and `kwargs`, and returns a number: any metric of `sklearn.metrics`. `over` says
+        of which rows.
     greater_is_better : bool or None, default=None
         False changes the sign, for metrics whose small values are good. None is False for a name,
         which is that of an error, and True for a function.
@@ -133,8 +137,12 @@ def make_node_scorer(metric, *, greater_is_better=None, response_method="predict
         The model's method that predicts: ``"predict"``, ``"decision_function"`` or
         ``"predict_proba"``, of a list the first that it has. Of two columns of probabilities the
         second is taken.
+    over : {"rows", "nodes"}, default="rows"
+        ``"rows"``: `metric` of all rows at once, in which a node counts by its rows. ``"nodes"``:
+        the mean over the nodes of `metric` of a node's rows, in which each counts once, as in
+        `node_errors`; the nodes are those that are routed, or the model's `node_column`.
     **kwargs : dict
-        More arguments for `metric`.
+        More arguments for `metric`, the same for every node.
 
     Returns
     -------
@@ -146,7 +154,8 @@ def make_node_scorer(metric, *, greater_is_better=None, response_method="predict
     TypeError
         If `metric` is neither a str nor a callable or `greater_is_better` neither a bool nor None.
     ValueError
-        If `metric` is another str, or `response_method` holds anything but the three names.
+        If `metric` or `over` is another str, or `response_method` holds anything but the three
+        names. When called, if ``over="nodes"`` finds no nodes.
 
     See Also
     --------
@@ -161,7 +170,7 @@ def make_node_scorer(metric, *, greater_is_better=None, response_method="predict
     >>> from sklearn.model_selection import cross_val_score
     >>> from skfedmtl import FMTLRegressor
     >>> from skfedmtl.datasets import make_federated_regression
-    >>> from skfedmtl.metrics import make_node_scorer
+    >>> from skfedmtl.metrics import make_node_scorer, node_errors
     >>> from skfedmtl.model_selection import NodeKFold
     >>> X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
     >>> scorer = make_node_scorer(mean_absolute_error, greater_is_better=False)
@@ -171,8 +180,19 @@ def make_node_scorer(metric, *, greater_is_better=None, response_method="predict
     ...     )
     >>> bool((scores > -0.2).all())
     True
+
+    Where nodes are of different sizes, the mean over them is another score:
+
+    >>> X, y, nodes = X[50:], y[50:], nodes[50:]
+    >>> model = FMTLRegressor().fit(X, y, nodes=nodes)
+    >>> mean = make_node_scorer("rmse", over="nodes")(model, X, y, nodes=nodes)
+    >>> errors = node_errors(y, model.predict(X, nodes=nodes), nodes, "rmse")
+    >>> bool(np.isclose(mean, -sum(errors.values()) / len(errors)))
+    True
     """
     _check_metric(metric)
+    if over not in ("rows", "nodes"):
+        raise ValueError(f"`over` must be 'rows' or 'nodes', got {over!r}.")
     if greater_is_better is None:
         greater_is_better = not isinstance(metric, str)
     if not isinstance(greater_is_better, bool | np.bool_):
@@ -186,7 +206,7 @@ def make_node_scorer(metric, *, greater_is_better=None, response_method="predict
             f"`response_method` must be one of {', '.join(map(repr, METHODS))} or a list of them, "
             f"got {response_method!r}."
         )
-    return _NodeScorer(metric, 1 if greater_is_better else -1, tuple(methods), kwargs)
+    return _NodeScorer(metric, 1 if greater_is_better else -1, tuple(methods), over, kwargs)
 
 
 class _Scorer:
@@ -208,8 +228,9 @@ class _Scorer:
 class _NodeScorer(_Scorer):
     """What `make_node_scorer` returns."""
 
-    def __init__(self, metric, sign, methods, kwargs):
-        self._metric, self._sign, self._methods, self._kwargs = metric, sign, methods, kwargs
+    def __init__(self, metric, sign, methods, over, kwargs):
+        self._metric, self._sign, self._methods = metric, sign, methods
+        self._over, self._kwargs = over, kwargs
 
     def __call__(self, estimator, X, y, *, nodes=None):
         name = next((name for name in self._methods if hasattr(estimator, name)), None)
@@ -224,7 +245,11 @@ class _NodeScorer(_Scorer):
             response = response[:, 1]
         y = read_truth(y, "y", numeric=is_regressor(estimator))
         metric = _as_metric(self._metric, np.asarray(y), np.asarray(response))
-        return self._sign * metric(y, response, **self._kwargs)
+        if self._over == "rows":
+            return self._sign * metric(y, response, **self._kwargs)
+        nodes = _nodes_in(estimator, X) if nodes is None else nodes
+        scores = node_errors(y, response, nodes, partial(metric, **self._kwargs))
+        return self._sign * float(np.mean(list(scores.values())))
 
     def __repr__(self):
         parts = [getattr(self._metric, "__name__", repr(self._metric))]
@@ -232,8 +257,23 @@ class _NodeScorer(_Scorer):
             parts.append("greater_is_better=False")
         if self._methods != ("predict",):
             parts.append(f"response_method={list(self._methods)}")
+        if self._over != "rows":
+            parts.append(f"over={self._over!r}")
         parts += [f"{name}={value!r}" for name, value in self._kwargs.items()]
         return f"make_node_scorer({', '.join(parts)})"
+
+
+def _nodes_in(estimator, X):
+    """The nodes of the column that a model reads them from."""
+    if isinstance(estimator, Pipeline):
+        return _nodes_in(estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X)
+    column = getattr(estimator, "node_column", None)
+    if column is None:
+        raise ValueError(
+            "`nodes` is missing: a scorer with over='nodes' needs the node of each row, routed to "
+            "it or in the `node_column` of the model."
+        )
+    return split_node_column(X, column)[1]
 
 
 class _RobustnessScorer(_Scorer):

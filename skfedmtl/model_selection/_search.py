@@ -44,7 +44,7 @@ class _AtNodes:
         value = getattr(self._model, name)
         if name not in _METHODS:
             return value
-        return wraps(value)(lambda X: value(X, nodes=self._nodes))
+        return wraps(value)(lambda X, **given: value(X, **{"nodes": self._nodes, **given}))
 
 
 class PenaltySearch(NodeCovarianceMixin, DocLinkMixin, BaseEstimator):
@@ -255,7 +255,17 @@ def _score(model: Any, X: Any, y: Any, nodes: Any, weight: Any, scoring: Any) ->
     if scoring is None:
         return float(model.score(X, y, nodes=nodes, sample_weight=weight))
     scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
-    return float(scorer(model if nodes is None else _AtNodes(model, nodes), X, y))
+    if nodes is None:
+        return float(scorer(model, X, y))
+    asked = {"nodes": nodes} if _asks_for_nodes(scorer) else {}
+    return float(scorer(_AtNodes(model, nodes), X, y, **asked))
+
+
+def _asks_for_nodes(scorer: Any) -> bool:
+    """Whether a scorer wants them beside the model, where metadata is routed."""
+    if not hasattr(scorer, "get_metadata_routing"):
+        return False
+    return bool(scorer.get_metadata_routing().consumes("score", {"nodes"}))
 
 
 def _key(point: dict[str, Any]) -> tuple[Any, ...]:

@@ -31,7 +31,8 @@ class FMTLRegressorCV(RegressorMixin, PenaltySearch):
         scikit-learn is given the nodes as `groups`. An iterable yields training and test rows.
     scoring : None, str or callable, default=None
         What is to be large: None is `score`, in which rows count by their `sample_weight`; else a
-        scorer, by its name in scikit-learn or called as ``scorer(estimator, X, y)``.
+        scorer, by its name in scikit-learn or called as ``scorer(estimator, X, y)``. One that asks
+        for `nodes` is given them, ``make_node_scorer("rmse", over="nodes")`` for one.
     refit : bool, default=True
         Whether to fit to all rows with the best penalties; without that there is no model.
     loss : {"squared_error", "huber"} or `protocols.Loss`, default="squared_error"

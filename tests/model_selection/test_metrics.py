@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn import config_context
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
@@ -309,11 +311,127 @@ def test_scorers_are_copied_pickled_and_shown(regression):
         ({"response_method": None}, ValueError, "`response_method`"),
         ({"response_method": ["predict", "x"]}, ValueError, "`response_method`"),
         ({"response_method": [["predict"]]}, ValueError, "`response_method`"),
+        ({"over": "node"}, ValueError, "`over` must be 'rows' or 'nodes', got 'node'"),
+        ({"over": None}, ValueError, "`over` must be 'rows' or 'nodes', got None"),
     ],
 )
 def test_wrong_arguments_of_make_node_scorer(arguments, error, message):
     with pytest.raises(error, match=message):
         make_node_scorer(**{"metric": accuracy_score, **arguments})
+
+
+# -- scores over nodes --------------------------------------------------------------------
+
+
+class Told(BaseEstimator):
+    """A model that predicts what it was told."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def predict(self, X, nodes=None):
+        return self.told
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from("abc"), st.floats(-9, 9), st.floats(-9, 9)), min_size=1
+    ),
+    power=st.sampled_from([1, 2]),
+    is_good=st.booleans(),
+)
+def test_a_score_over_nodes_is_the_mean_of_the_nodes_scores(rows, power, is_good):
+    """Each node counts once, however many rows it has."""
+
+    def measure(y, f, power):
+        return np.mean(np.abs(y - f) ** power)
+
+    by_node = {}
+    for node, y, f in rows:
+        by_node.setdefault(node, []).append(abs(y - f) ** power)
+    expected = sum(sum(own) / len(own) for own in by_node.values()) / len(by_node)
+    nodes, y, told = map(np.array, zip(*rows, strict=True))
+    scorer = make_node_scorer(measure, greater_is_better=is_good, over="nodes", power=power)
+    score = scorer(Told(told), np.zeros((len(y), 1)), y, nodes=nodes)
+    assert score == pytest.approx(expected if is_good else -expected, rel=1e-12, abs=1e-12)
+    assert type(score) is float
+
+
+def test_scores_over_rows_and_over_nodes_differ_by_the_sizes_of_nodes():
+    nodes, y = np.array([1, 1, 1, 2]), np.array([0, 0, 0, 1])
+    over_rows, over_nodes = (make_node_scorer("error", over=over) for over in ("rows", "nodes"))
+    model, X = Told(np.zeros(4, dtype=int)), np.zeros((4, 1))
+    assert make_node_scorer("error")(model, X, y, nodes=nodes) == -0.25
+    assert over_rows(model, X, y, nodes=nodes) == -0.25
+    assert over_nodes(model, X, y, nodes=nodes) == -0.5
+    assert repr(over_nodes) == "make_node_scorer('error', greater_is_better=False, over='nodes')"
+    assert "over" not in repr(over_rows)
+
+
+def test_auto_is_decided_by_all_rows():
+    """Not anew for a node whose targets happen to be whole."""
+    nodes, y = np.array([1, 1, 2]), np.array([0.0, 4.0, 0.5])
+    score = make_node_scorer("auto", over="nodes")(
+        Told(np.array([1.0, 1.0, 0.5])), np.zeros((3, 1)), y, nodes=nodes
+    )
+    assert score == pytest.approx(-np.sqrt((1 + 9) / 2) / 2)
+
+
+OVER_NODES = make_node_scorer("rmse", over="nodes")
+
+
+def over_nodes_by_hand(model, X, y, nodes):
+    found = [
+        root_mean_squared_error(y[own], model.predict(X[own], nodes=nodes[own]))
+        for own in (nodes == node for node in np.unique(nodes))
+    ]
+    return -np.mean(found)
+
+
+@pytest.mark.usefixtures("routing")
+def test_a_grid_search_over_nodes(regression):
+    X, y, nodes = regression
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), FMTLRegressor(random_state=0)),
+        {"fmtlregressor__lambda2": [1e-3, 10.0]},
+        cv=NodeKFold(3),
+        scoring=OVER_NODES,
+        error_score="raise",
+    ).fit(X, y, nodes=nodes)
+    for place, lambda2 in enumerate([1e-3, 10.0]):
+        expected = []
+        for train, test in NodeKFold(3).split(X, y, nodes=nodes):
+            scaler = StandardScaler().fit(X[train])
+            model = FMTLRegressor(lambda2=lambda2, random_state=0)
+            model.fit(scaler.transform(X[train]), y[train], nodes=nodes[train])
+            own = scaler.transform(X[test]), y[test], nodes[test]
+            expected.append(over_nodes_by_hand(model, *own))
+        assert_allclose(search.cv_results_["mean_test_score"][place], np.mean(expected), rtol=1e-9)
+
+
+def test_nodes_are_found_in_the_column_of_a_model(regression):
+    """Of the model itself, and of the last step of a pipeline that leaves the column alone."""
+    X, y, nodes = regression
+    table = pd.DataFrame(X).assign(site=nodes).rename(columns=str)
+    keep = ColumnTransformer(
+        [("scale", StandardScaler(), list("012345"))],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    column = FMTLRegressor(node_column="site", random_state=0)
+    pipeline = make_pipeline(keep, column)
+    scaled = StandardScaler().fit_transform(X)
+    for model, rows in ((column, X), (pipeline, scaled), (make_pipeline(column), X)):
+        plain = FMTLRegressor(random_state=0).fit(rows, y, nodes=nodes)
+        score = OVER_NODES(model.fit(table, y), table, y)
+        assert score == pytest.approx(over_nodes_by_hand(plain, rows, y, nodes), rel=1e-9)
+
+
+def test_a_score_over_nodes_without_nodes_is_an_error(regression):
+    X, y, _ = regression
+    for model in (FMTLRegressor().fit(X, y), DummyRegressor().fit(X, y)):
+        with pytest.raises(ValueError, match=r"`nodes` is missing: .* over='nodes' .*`node_column"):
+            OVER_NODES(model, X, y)
 
 
 # -- robustness ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import make_scorer, mean_absolute_error
@@ -18,6 +19,7 @@ from skfedmtl import (
     FMTLRegressor,
     FMTLRegressorCV,
 )
+from skfedmtl.metrics import make_node_scorer, node_errors
 from skfedmtl.model_selection import NodeKFold
 from skfedmtl.model_selection._path import walk
 
@@ -110,6 +112,46 @@ def test_scorers_need_not_know_the_nodes(scoring):
     assert_allclose(search.best_score_, np.mean(expected))
     with pytest.raises(NotFittedError):
         search.predict(X, nodes=nodes)
+
+
+@pytest.mark.parametrize("spelling", ["argument", "column"])
+@pairs
+def test_scorers_that_ask_for_the_nodes_are_given_them(Search, Plain, spelling):
+    """A mean over nodes of different sizes, each of which counts once."""
+    X, y, nodes = make_rows(Plain, sizes=(30, 10, 16))
+    metric = "rmse" if Plain is FMTLRegressor else "error"
+    lists = {"lambda1s": [1e-3], "lambda2s": [1e-3], "random_state": 0, "cv": 2}
+    search = Search(scoring=make_node_scorer(metric, over="nodes"), **lists)
+    if spelling == "argument":
+        search.fit(X, y, nodes=nodes)
+    else:
+        search.set_params(node_column=-1).fit(np.column_stack([X, nodes]), y)
+    expected = []
+    for train, test in NodeKFold(2).split(X, y, nodes=nodes):
+        model = Plain(random_state=0).fit(X[train], y[train], nodes=nodes[train])
+        told = model.predict(X[test], nodes=nodes[test])
+        errors = node_errors(y[test], told, nodes[test], metric)
+        expected.append(-sum(errors.values()) / len(errors))
+    assert_allclose(search.best_score_, np.mean(expected), rtol=1e-9)
+    over_rows = Search(scoring=make_node_scorer(metric), **lists).fit(X, y, nodes=nodes)
+    assert abs(over_rows.best_score_ - search.best_score_) > 1e-4
+
+
+def test_a_metric_that_takes_the_nodes_is_given_them():
+    """By scikit-learn's own request, which needs its routing."""
+    X, y, nodes = make_rows(FMTLRegressor, sizes=(30, 10, 16), strings=True)
+
+    def worst(y, told, nodes):
+        return max(node_errors(y, told, nodes, "rmse").values())
+
+    lists = {"lambda1s": [1e-3], "lambda2s": [1e-3], "random_state": 0}
+    ((train, test),) = folds = list(NodeKFold(3).split(X, y, nodes=nodes))[:1]
+    with config_context(enable_metadata_routing=True):
+        scorer = make_scorer(worst, greater_is_better=False).set_score_request(nodes=True)
+        search = FMTLRegressorCV(scoring=scorer, cv=folds, **lists).fit(X, y, nodes=nodes)
+    model = FMTLRegressor(random_state=0).fit(X[train], y[train], nodes=nodes[train])
+    expected = -worst(y[test], model.predict(X[test], nodes=nodes[test]), nodes[test])
+    assert_allclose(search.best_score_, expected, rtol=1e-9)
 
 
 def test_classes_of_any_number_and_kind():
