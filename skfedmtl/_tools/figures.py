@@ -18,6 +18,7 @@ SKY, ORANGE = "#56b4e9", "#e69f00"
 INK, GREY = "#000000", "#5f5f5f"
 COLOURS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
+STROKES = ("-", "--", ":", "-.")
 STYLE: dict[Any, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 ONE_ROW = 70  # letters of the names, and eight for each sample
 LETTER = 0.085  # inches, of a name
@@ -59,8 +60,25 @@ def drawing(
 
 def next_look(ax: Any) -> dict[str, str]:
     """Colour and marker for one more line."""
-    number = sum(line.get_marker() in MARKERS for line in ax.lines)
+    number = _count(ax)
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def next_stroke(ax: Any, n_points: int) -> dict[str, Any]:
+    """How one more line of many points is stroked, and at which of them it has its marker.
+
+    Lines that run upon each other have their markers at points of their own.
+    """
+    number, every = _count(ax), max(1, n_points // 12)
+    return {
+        "linestyle": STROKES[number % len(STROKES)],
+        "markevery": (number * every // len(MARKERS) % every, every),
+    }
+
+
+def _count(ax: Any) -> int:
+    """How many lines there are that `next_look` has given their looks."""
+    return sum(line.get_marker() in MARKERS for line in ax.lines)
 
 
 def as_drawn(name: Any) -> str:

@@ -10,6 +10,7 @@ from skfedmtl._tools.figures import (
     legend_above,
     name_line,
     next_look,
+    next_stroke,
 )
 from skfedmtl._tools.sklearn import last_step
 
@@ -29,7 +30,8 @@ class ConvergenceDisplay:
     """How a fit or an attack converges (Fig. 6 of [1]_).
 
     Use `from_estimator` or `from_history`; `plot` draws it again. Several fits go on the same axes:
-    hand the next one the `ax_` of the first.
+    hand the next one the `ax_` of the first. Their lines differ in markers and strokes, too, not by
+    colour alone.
 
     Parameters
     ----------
@@ -81,9 +83,9 @@ class ConvergenceDisplay:
 
         Parameters
         ----------
-        estimator : FMTLClassifier, FMTLRegressor, Pipeline or PoisoningAttacker
-            A fitted model, a Pipeline that ends in one, or a fitted attack, whose objective is
-            drawn over its steps.
+        estimator : FMTLClassifier, FMTLRegressor, FederatedServer, Pipeline or PoisoningAttacker
+            A fitted model, a fitted server, a Pipeline that ends in a model, or a fitted attack,
+            whose objective is drawn over its steps.
         x : {"round", "bytes_communicated", "time"}, default="round"
             Over what a model's history is drawn; without effect on an attack.
         y : {"gap", "objective"}, default="gap"
@@ -208,8 +210,7 @@ class ConvergenceDisplay:
         with drawing(self, ax, (6.0, 4.0)) as ax:
             self.lines_ = []
             for name, values in self.curves.items():
-                every = max(1, len(values) // 12)
-                look = {"lw": 1.6, "ms": 5, "markevery": every, **next_look(ax)}
+                look = {"lw": 1.6, "ms": 5, **next_look(ax), **next_stroke(ax, len(values))}
                 (line,) = ax.plot(self.x, values, **look)
                 name_line(line, name)
                 self.lines_.append(line)

@@ -6,6 +6,8 @@ from sklearn.utils.validation import check_is_fitted
 from skfedmtl._input import as_unique_labels, is_labelled, refuse_half_labelled
 from skfedmtl._tools.figures import FRAMED, LETTER, drawing, letters, name_ticks
 from skfedmtl._tools.sklearn import last_step
+from skfedmtl.federation import FederatedServer
+from skfedmtl.inspection._order import check_order, places_in_order
 
 __all__ = ["RelationshipDisplay"]
 
@@ -29,6 +31,8 @@ class RelationshipDisplay:
     kind : {"correlation", "precision"}, default="correlation"
         What it is. Colours of a correlation span -1 to 1, those of a precision as much as it needs,
         with 0 in the middle.
+    order : {"cluster"}, list of labels or None, default=None
+        In which order the nodes are drawn: as in `from_estimator`.
 
     Attributes
     ----------
@@ -38,8 +42,10 @@ class RelationshipDisplay:
         The figure of the axes.
     image_ : matplotlib AxesImage
         The image.
+    order_ : ndarray of shape (n_nodes,)
+        The nodes' labels in the order drawn, from the left and from above.
     text_ : ndarray of shape (n_nodes, n_nodes) or None
-        The numbers written, if there are at most 12 nodes.
+        The numbers written, in the order drawn, if there are at most 12 nodes.
 
     References
     ----------
@@ -56,24 +62,31 @@ class RelationshipDisplay:
     >>> display = RelationshipDisplay.from_estimator(model)
     >>> display.matrix.shape
     (4, 4)
+    >>> RelationshipDisplay.from_estimator(model, order=[3, 1, 0, 2]).order_
+    array([3, 1, 0, 2])
     """
 
-    def __init__(self, *, matrix, labels, kind="correlation"):
+    def __init__(self, *, matrix, labels, kind="correlation", order=None):
         self.matrix = matrix
         self.labels = labels
         self.kind = kind
+        self.order = order
 
     @classmethod
-    def from_estimator(cls, estimator, *, kind="correlation", ax=None):
+    def from_estimator(cls, estimator, *, kind="correlation", order=None, ax=None):
         """Draw the relationship that a fitted model found or was given.
 
         Parameters
         ----------
-        estimator : FMTLClassifier, FMTLRegressor or Pipeline
-            A fitted model, or a Pipeline that ends in one. Of a poisoner pass `clean_estimator_`
-            or `estimator_`.
+        estimator : FMTLClassifier, FMTLRegressor, FederatedServer or Pipeline
+            A fitted model, a fitted server, or a Pipeline that ends in a model. Of a poisoner pass
+            `clean_estimator_` or `estimator_`.
         kind : {"correlation", "precision"}, default="correlation"
             The correlation of the covariance Sigma, or the precision Omega, its (pseudo-)inverse.
+        order : {"cluster"}, list of labels or None, default=None
+            In which order the nodes are drawn: by a tree of average distances (hierarchical
+            clustering), so that nodes that are alike lie beside each other; as listed, all of
+            them; or None, as they come.
         ax : matplotlib Axes, default=None
             What to draw on; None makes a new figure.
 
@@ -87,17 +100,21 @@ class RelationshipDisplay:
         TypeError
             If `estimator` has no relationship.
         ValueError
-            If `kind` is neither of the two, there are more than 5000 nodes, or more than two
-            classes, each of which has a relationship of its own.
+            If `kind` is neither of the two, `order` is no order of the nodes, there are more than
+            5000 of them, or more than two classes, each of which has a relationship of its own.
         ImportError
             If matplotlib is not installed.
         """
         _check_kind(kind)
+        check_order(order)
         model = last_step(estimator)
+        if isinstance(model, FederatedServer):
+            check_is_fitted(model)
+            model = model.model_
         if not hasattr(model, f"node_{kind}"):
             raise TypeError(
-                "`estimator` must be an FMTLClassifier, an FMTLRegressor or a Pipeline that ends "
-                f"in one, got {type(estimator).__name__}."
+                "`estimator` must be an FMTLClassifier, an FMTLRegressor, a FederatedServer or a "
+                f"Pipeline that ends in a model, got {type(estimator).__name__}."
             )
         check_is_fitted(model)
         matrix = getattr(model, f"node_{kind}")()
@@ -107,10 +124,10 @@ class RelationshipDisplay:
                 f"of them by RelationshipDisplay.from_matrix(model.node_{kind}()[0], "
                 f"labels=model.nodes_, kind={kind!r})."
             )
-        return cls(matrix=matrix, labels=model.nodes_, kind=kind).plot(ax)
+        return cls(matrix=matrix, labels=model.nodes_, kind=kind, order=order).plot(ax)
 
     @classmethod
-    def from_matrix(cls, matrix, *, labels=None, kind="correlation", ax=None):
+    def from_matrix(cls, matrix, *, labels=None, kind="correlation", order=None, ax=None):
         """Draw a matrix of one's own.
 
         Parameters
@@ -122,6 +139,8 @@ class RelationshipDisplay:
             The nodes, all different; None: the columns of a DataFrame, else numbers from 0.
         kind : {"correlation", "precision"}, default="correlation"
             What it is.
+        order : {"cluster"}, list of labels or None, default=None
+            In which order the nodes are drawn, as in `from_estimator`.
         ax : matplotlib Axes, default=None
             What to draw on; None makes a new figure.
 
@@ -133,7 +152,8 @@ class RelationshipDisplay:
         Raises
         ------
         ValueError
-            If `matrix` is no such matrix, or there are not as many labels.
+            If `matrix` is no such matrix, there are not as many labels, or `order` is no order of
+            them.
         ImportError
             If matplotlib is not installed.
 
@@ -148,6 +168,7 @@ class RelationshipDisplay:
         'node'
         """
         _check_kind(kind)
+        check_order(order)
         if labels is None:
             refuse_half_labelled(matrix, "matrix")
         if is_labelled(matrix):
@@ -159,7 +180,7 @@ class RelationshipDisplay:
             raise ValueError(
                 f"`labels` must be {len(matrix)}, one for each row of `matrix`, got {len(labels)}."
             )
-        return cls(matrix=matrix, labels=labels, kind=kind).plot(ax)
+        return cls(matrix=matrix, labels=labels, kind=kind, order=order).plot(ax)
 
     def plot(self, ax=None):
         """Draw the matrix.
@@ -179,15 +200,19 @@ class RelationshipDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        m = len(self.matrix)
-        limit = 1.0 if self.kind == "correlation" else np.abs(self.matrix).max() or 1.0
+        given = self.labels  # arrays of strings, made of a list, would merge some
+        labels = given if isinstance(given, np.ndarray) else np.asarray(given, dtype=object)
+        places = places_in_order(self.order, labels, self.matrix, self.kind)
+        matrix, labels = self.matrix[np.ix_(places, places)], labels[places]
+        m = len(matrix)
+        limit = 1.0 if self.kind == "correlation" else np.abs(matrix).max() or 1.0
         side = float(np.clip(2.4 + 0.42 * m, 4.2, 7.5))
         ticks = np.arange(0, m, -(-m // MOST_TICKS))
-        names = np.asarray(self.labels, dtype=object)[ticks].tolist()
+        names = labels.astype(object)[ticks].tolist()
         side += LETTER * max(0, max(map(letters, names)) - MOST_LETTERS)
         with drawing(self, ax, (side + 1.1, side), "compressed", **FRAMED) as ax:
             self.image_ = ax.imshow(
-                self.matrix, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest"
+                matrix, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest"
             )
             _name_nodes(ax, ticks, names)
             ax.set_xlabel("node")
@@ -195,25 +220,27 @@ class RelationshipDisplay:
             bar = ax.figure.colorbar(self.image_, ax=ax, fraction=0.046, pad=0.04)
             bar.set_label(f"{self.kind} of the nodes")
             bar.outline.set_visible(False)
-            self.text_ = self._write_numbers(ax, limit) if m <= MOST_NUMBERS else None
+            self.text_ = _write_numbers(ax, matrix, limit) if m <= MOST_NUMBERS else None
+        self.order_ = labels
         return self
 
-    def _write_numbers(self, ax, limit):
-        """Write every number, with fewer digits the larger they get; 0.0 turns -0 into 0."""
-        digits = 2 if limit < 10 else 1 if limit < 100 else 0
-        text = np.empty(self.matrix.shape, dtype=object)
-        for (row, column), value in np.ndenumerate(self.matrix):
-            dark = abs(value) > 0.6 * limit
-            text[row, column] = ax.text(
-                column,
-                row,
-                f"{round(value, digits) + 0.0:.{digits}f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if dark else "black",
-            )
-        return text
+
+def _write_numbers(ax, matrix, limit):
+    """Write every number, with fewer digits the larger they get; 0.0 turns -0 into 0."""
+    digits = 2 if limit < 10 else 1 if limit < 100 else 0
+    text = np.empty(matrix.shape, dtype=object)
+    for (row, column), value in np.ndenumerate(matrix):
+        dark = abs(value) > 0.6 * limit
+        text[row, column] = ax.text(
+            column,
+            row,
+            f"{round(value, digits) + 0.0:.{digits}f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else "black",
+        )
+    return text
 
 
 def _name_nodes(ax, ticks, names):

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -22,11 +24,13 @@ from skfedmtl import (
 )
 from skfedmtl._tools.figures import COLOURS, MARKERS
 from skfedmtl.datasets import make_federated_classification, make_federated_regression
+from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
 from skfedmtl.inspection import (
     ConvergenceDisplay,
     RelationshipDisplay,
     SecurityCurveDisplay,
 )
+from skfedmtl.inspection._order import places_in_order
 from skfedmtl.model_selection import security_curve
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -206,6 +210,108 @@ def test_wrong_estimators_of_a_relationship(model):
     with pytest.raises(ValueError, match="`kind`"):
         RelationshipDisplay.from_estimator(model, kind="distance")
     assert plt.get_fignums() == []
+
+
+# -- the order of nodes -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["correlation", "precision"])
+def test_nodes_are_drawn_in_the_order_that_is_asked_for(kind, model, tmp_path):
+    order = [3, 0, 4, 1, 2]
+    display = RelationshipDisplay.from_estimator(model, kind=kind, order=order)
+    matrix = getattr(model, f"node_{kind}")()
+    assert_array_equal(display.image_.get_array(), matrix[np.ix_(order, order)])
+    assert_array_equal(display.matrix, matrix)
+    assert_array_equal(display.order_, order)
+    for axis in (display.ax_.xaxis, display.ax_.yaxis):
+        assert [text.get_text() for text in axis.get_ticklabels()] == list("30412")
+    assert display.text_[0, 1].get_text() == f"{matrix[3, 0]:.2f}"
+    assert_array_equal(RelationshipDisplay.from_estimator(model, kind=kind).order_, range(5))
+    check_readable(display.figure_)
+    assert write(display, tmp_path) > 5000
+
+
+def test_labels_of_ones_own_are_ordered():
+    matrix, labels = np.array([[2.0, -1.0], [-1.0, 3.0]]), ["north", "south"]
+    given = {"labels": labels, "kind": "precision"}
+    display = RelationshipDisplay.from_matrix(matrix, order=["south", "north"], **given)
+    assert_array_equal(display.image_.get_array(), [[3.0, -1.0], [-1.0, 2.0]])
+    assert display.plot().order_.tolist() == ["south", "north"]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["correlation", "precision"]),
+)
+def test_nodes_of_a_cluster_are_drawn_beside_each_other(sizes, seed, kind):
+    """Whatever order they come in: nodes of one cluster are alike, those of others are not."""
+    rng = np.random.default_rng(seed)
+    cluster = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    same = cluster[:, None] == cluster
+    matrix = np.where(same, rng.uniform(0.5, 0.9, same.shape), rng.uniform(-0.3, 0.3, same.shape))
+    matrix = np.tril(matrix, -1) + np.tril(matrix, -1).T
+    if kind == "precision":  # of any scales
+        scale = 10.0 ** rng.uniform(-3, 3, len(cluster))
+        matrix = np.outer(scale, scale) * (np.eye(len(cluster)) - matrix)
+    else:
+        matrix += np.eye(len(cluster))
+    places = places_in_order("cluster", np.arange(len(cluster)), matrix, kind)
+    assert_array_equal(np.sort(places), np.arange(len(cluster)))
+    met = cluster[places]
+    assert 1 + np.count_nonzero(met[1:] != met[:-1]) == len(sizes)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 13, 600])
+@pytest.mark.parametrize("kind", ["correlation", "precision"])
+def test_any_number_of_nodes_has_an_order_by_cluster(m, kind):
+    """Also where nothing is alike, and where a precision prices nothing."""
+    matrix = np.eye(m) if kind == "correlation" else np.zeros((m, m))
+    display = RelationshipDisplay.from_matrix(matrix, kind=kind, order="cluster")
+    assert_array_equal(np.sort(display.order_), np.arange(m))
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ("clusters", "`order` must be None, 'cluster' or a list of .*, got 'clusters'"),
+        (1, "`order` must be None, 'cluster' or a list of all nodes' labels, got 1"),
+        (["a", "b"], "`order` must list all nodes; it lacks 'c'"),
+        (["a", "b", "c", "c"], "`order` must not repeat labels: 'c'"),
+        ([], "`order` is empty"),
+        (
+            ["a", "b", "C"],
+            r"`order` holds labels of no node: 'C' \(did you mean 'c'\?\); .*'a', 'b'",
+        ),
+        ([0, 1, 2], "`order` holds labels of no node: 0, 1, 2; the nodes are 'a', 'b', 'c'"),
+    ],
+)
+def test_wrong_orders(order, message):
+    with pytest.raises(ValueError, match=message):
+        RelationshipDisplay.from_matrix(np.eye(3), labels=list("abc"), order=order)
+    assert plt.get_fignums() == []
+
+
+def test_a_fitted_server_is_drawn_as_its_model(rows, tmp_path):
+    X, y, nodes = rows
+    parties = {
+        label: FederatedNode(X[nodes == label], y[nodes == label], loss="squared_error")
+        for label in np.unique(nodes).tolist()
+    }
+    server = FederatedServer(loss="squared_error", random_state=0)
+    with pytest.raises(NotFittedError):
+        RelationshipDisplay.from_estimator(server)
+    server.fit(LocalTransport(parties))
+    display = RelationshipDisplay.from_estimator(server, order="cluster")
+    assert_array_equal(display.matrix, server.model_.node_correlation())
+    assert_array_equal(display.labels, server.nodes_)
+    same = RelationshipDisplay.from_estimator(server.model_, order="cluster")
+    assert_array_equal(same.image_.get_array(), display.image_.get_array())
+    ended = ConvergenceDisplay.from_estimator(server)
+    assert legend(ended.ax_) == ["FederatedServer"]
+    assert len(ended.lines_[0].get_ydata()) == server.n_iter_ + 1
+    check_readable(display.figure_)
+    assert write(display, tmp_path) > 5000
 
 
 # -- security curves ----------------------------------------------------------------------
@@ -434,6 +540,28 @@ def test_several_fits_on_the_same_axes(rows, model):
     assert legend(first.ax_) == ["splitting", "mocha"]
     assert first.lines_[0].get_color() != second.lines_[0].get_color()
     check_readable(first.figure_)
+
+
+def test_lines_are_told_apart_without_colours():
+    """By the marker and by the stroke, and markers of lines that run together by their places."""
+    gaps = {"round": np.arange(61), "objective": np.full(61, 1.0), "dual_objective": np.zeros(61)}
+    ax = None
+    for number in range(6):
+        display = ConvergenceDisplay.from_history(gaps, name=f"fit {number}", ax=ax)
+        ax = display.ax_
+    pairs = list(combinations(ax.lines, 2))
+    assert len(pairs) == 15
+    for one, other in pairs:
+        assert one.get_marker() != other.get_marker()
+        places = [set(range(61)[slice(line.get_markevery()[0], None, 5)]) for line in (one, other)]
+        assert one.get_linestyle() != other.get_linestyle() or not places[0] & places[1]
+    for one, other in pairwise(ax.lines):
+        assert one.get_linestyle() != other.get_linestyle()
+    looks = {(line.get_marker(), line.get_linestyle()) for line in ax.lines}
+    assert len(looks) == 6
+    bounds = ConvergenceDisplay.from_history(gaps, y="objective")
+    assert bounds.lines_[0].get_linestyle() == "-" and bounds.lines_[1].get_linestyle() == "--"
+    check_readable(ax.figure)
 
 
 def test_gaps_of_nothing_can_be_drawn(tmp_path):
