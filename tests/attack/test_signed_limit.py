@@ -12,31 +12,56 @@ half of its slopes. As ``-g = u - (y - mean f)``, ``r mean of u^2 - u (y - mean 
 which a convex hull over both ends of y turns into a limit of b.
 """
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
-from scipy.optimize import brentq
+from scipy.optimize import brentq, linprog
+from sklearn.linear_model import LinearRegression
 
 from skfedmtl import FMTLRegressor, PoisoningAttacker
 from skfedmtl.datasets import load_flights
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "plot_6_goal.py"
 TARGETS = ["AA", "DL", "UA", "US"]
 
 
-def limit(X, y, share, way):
-    """The largest bias in that direction of a node's forecasts, for so many injected rows a row."""
-    told, x = way * (y - y.mean()), X - X.mean(axis=0)
-    explained = np.mean(np.square(x @ np.linalg.lstsq(x, told, rcond=None)[0]))
-    low, high = told.min(), told.max()
-    mixed = (high - low) / 4.0  # residuals at which rows of both ends are as good
+def limit_of_the_example():
+    """The function of the gallery, which shows it whole; it is not written down a second time."""
+    tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
+    (function,) = (one for one in tree.body if getattr(one, "name", None) == "limit")
+    names = {"np": np, "brentq": brentq}
+    exec(compile(ast.Module([function], []), EXAMPLE, "exec"), names)
+    return names["limit"]
 
-    def lowest(u, b):
-        """Of mean u^2 - u (y - b), at a mean residual of u."""
-        if u >= mixed:
-            return u * u - u * (high - b)
-        up, down = mixed**2 - mixed * (high - b), mixed**2 + mixed * (low - b)
-        return down + (u + mixed) / (2.0 * mixed) * (up - down)
 
-    return brentq(lambda b: share * lowest(b / share, b) - explained / 4.0, 0.0, 5.0 * high)
+limit = limit_of_the_example()
+
+
+def least_by_programme(y, share, bias, residuals):
+    """Of mean ``u^2 - u (y - bias)``, over all rows with these residuals and ends of y."""
+    u, ends = (part.ravel() for part in np.meshgrid(residuals, [y.min(), y.max()]))
+    sums = np.array([np.ones_like(u), u])
+    found = linprog(u**2 - u * (ends - bias), A_eq=sums, b_eq=[1.0, bias / share])
+    assert found.success
+    return found.fun
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_limit_is_where_a_linear_programme_meets_what_forecasts_explain(seed, way, share):
+    """The programme knows rows of a grid only, whose mean squares are off by h^2 / 4 at most."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 3)) + 0.5
+    y = X @ rng.normal(size=3) + rng.normal(size=40) ** 2
+    most = limit(X, y, share, way)
+    told = way * (y - y.mean())
+    explained = LinearRegression().fit(X, told).score(X, told) * np.var(told)
+    residuals, h = np.linspace(-4 * np.ptp(y), most / share + 4 * np.ptp(y), 4001, retstep=True)
+    excess = least_by_programme(told, share, most, residuals) - explained / (4 * share)
+    assert -1e-8 <= excess <= h**2 / 4 + 1e-8
 
 
 def biases(attacker, X, y, nodes):
