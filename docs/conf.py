@@ -25,6 +25,7 @@ extensions = [
     "certified_rows",
     "changelog_fragments",
     "defence_tables",
+    "extras_table",
     "federation_tables",
     "house_drawing",
     "multilevel_tables",

@@ -1,10 +1,13 @@
 """What an installed package holds, and what a source folder in its place says."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 
 import skfedmtl._kernels
 
@@ -24,6 +27,23 @@ print(sorted(set(sys.modules) - loaded), looked_up)
 
 def test_the_version_comes_from_the_metadata():
     assert version("skfedmtl")
+
+
+def test_extras_that_pages_and_messages_name_are_there():
+    """And the page on installing says of each what needs it."""
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    known = project["optional-dependencies"]
+    named = {}
+    for folder, suffix in (("docs", "rst"), ("docs", "py"), ("skfedmtl", "py"), (".", "md")):
+        pattern = f"*.{suffix}" if folder == "." else f"**/*.{suffix}"
+        for path in (root / folder).glob(pattern):
+            for extras in re.findall(r"skfedmtl\[([a-z,]+)\]", path.read_text(encoding="utf-8")):
+                named.update(dict.fromkeys(extras.split(","), path))
+    assert len(named) > 3 and {name: named[name] for name in set(named) - set(known)} == {}
+    page = (root / "docs/install.rst").read_text(encoding="utf-8")
+    table = page.partition(".. extras-table::\n\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^    ([a-z]+): \S", table, flags=re.MULTILINE) == list(known)
 
 
 def test_typing_marker_and_data_are_installed():

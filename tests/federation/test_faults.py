@@ -62,6 +62,33 @@ def test_a_lost_answer_leaves_both_sides_with_the_same_state(solver):
     assert np.all(np.diff(lossy.history_["dual_objective"]) >= 0)
 
 
+class Recorded(Lossy):
+    """Keeps whom every exchange asks, and how long it may wait."""
+
+    def __init__(self, nodes, loses):
+        super().__init__(nodes, loses)
+        self.asked = []
+
+    def exchange(self, messages, deadline):
+        self.asked.append((set(messages), deadline))
+        return super().exchange(messages, deadline)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_first_meeting_waits_for_a_deadline_as_often_as_patience_says(patience):
+    """Of all at first, then of who has not come; and never again of who is left out."""
+    *_, parties = make_nodes("hinge")
+    late = max(parties)
+    transport = Recorded(parties, lambda one, count: one == late)
+    server = fitted(transport, patience=patience, deadline=7.0, tol=1e-3, max_iter=400)
+    assert server.absent_ == [late]
+    everybody = set(parties)
+    assert transport.asked[:patience] == [(everybody, 7.0)] + [({late}, 7.0)] * (patience - 1)
+    assert all(one == everybody - {late} for one, _ in transport.asked[patience:])
+    with pytest.raises(FederationError, match="no node is left"):
+        fitted(Recorded(parties, lambda one, count: True), patience=patience)
+
+
 @pytest.mark.parametrize("when", [1, 9])
 @pytest.mark.parametrize("solver", ["splitting", "mocha"])
 def test_a_silent_node_is_left_out_and_the_others_are_certified(solver, when):
