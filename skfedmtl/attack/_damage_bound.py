@@ -272,7 +272,7 @@ class DamageBound(DocLinkMixin, WithVictim):
             self.clean_objective_ = _objective(scenario, settings)
             found = None
             if len(settings) == 1:
-                V = None if first.theorem == "cap" else first.V
+                V = first.V if first.theorem in ("T1", "T2") else None
                 found = regions(settings[0], self.max_iter, scenario.parameters.tol, V)
             self.stopped_early_ = any(setting.clock.stopped for setting in settings)
             none = None, None, None
@@ -320,8 +320,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         check_is_fitted(self)
         if self.weight_centre_ is None:
             raise ValueError(
-                "certify_rows needs a classifier of two classes with relationship='learned' or "
-                "'none' and lambda0=None; nothing is known of the rows of other victims."
+                "certify_rows needs a classifier of two classes, and lambda0=None where its "
+                "relationship is 'learned'; nothing is known of the rows of other victims."
             )
         refuse_masked(X=X)
         victim = Victim(self.clean_estimator_)
@@ -336,6 +336,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         turned = self.weight_radius_[codes] * np.linalg.norm(X, axis=1)
         is_same = (f > 0.0) == (predicted > 0.0)
         certified = (codes >= 0) & is_same & (np.abs(f) > turned)
+        if self._costs is None:
+            return certified
         open_ = np.flatnonzero((codes >= 0) & ~certified)
         sign = np.where(predicted[open_] > 0.0, 1.0, -1.0)
         certified[open_] = self._costs.stands(X[open_], codes[open_], sign)

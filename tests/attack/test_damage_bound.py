@@ -234,18 +234,45 @@ def test_what_nothing_exceeds_whatever_is_injected():
 # -- rows that no attack turns --------------------------------------------------------------------
 
 
+#: Nodes that pull together; of `OMEGA` two repel each other.
+CHAIN = np.array([[1.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]])
+
+
 @pytest.mark.parametrize(
-    ("loss", "attack", "intercept", "scaler"),
+    ("loss", "relationship", "attack", "intercept", "scaler"),
     [
-        ("logistic", "hybrid", True, None),
-        ("hinge", "direct", True, StandardScaler()),
-        ("squared_hinge", "indirect", False, None),
+        ("logistic", "learned", "hybrid", True, None),
+        ("hinge", "learned", "direct", True, StandardScaler()),
+        ("squared_hinge", "learned", "indirect", False, None),
+        ("hinge", CHAIN, "indirect", True, StandardScaler()),
+        ("logistic", "mean", "direct", False, None),
+        ("hinge", OMEGA, "hybrid", True, None),
+        ("squared_hinge", CHAIN, "indirect", False, MinMaxScaler()),
+        ("logistic", "none", "hybrid", True, StandardScaler()),
     ],
 )
-def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
+def test_no_attack_turns_a_certified_row(loss, relationship, attack, intercept, scaler):
     X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
-    lambda1 = 0.03 if attack != "hybrid" else 0.0
-    victim = FMTLClassifier(loss=loss, fit_intercept=intercept, lambda1=lambda1, lambda2=1.0)
+    victim = FMTLClassifier(
+        loss=loss,
+        relationship=relationship,
+        fit_intercept=intercept,
+        lambda1=0.03 if attack != "hybrid" else 0.0,
+        lambda2=1.0,
+    )
+    check_certified_rows(victim, scaler, attack, X, y, nodes)
+
+
+@pytest.mark.parametrize("relationship", ["none", "mean", CHAIN])
+def test_no_attack_turns_a_certified_row_beside_a_common_part(relationship):
+    X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
+    victim = FMTLClassifier(lambda0=2.0, lambda1=0.2, lambda2=1.0, relationship=relationship)
+    check_certified_rows(victim, None, "indirect", X, y, nodes)
+
+
+def check_certified_rows(victim, scaler, attack, X, y, nodes):
+    """Some are, some are not, and attacks turn none of them nor leave the balls."""
+    intercept = victim.fit_intercept
     if scaler is not None:
         victim = make_pipeline(scaler, victim)
     threat = {"attack": attack, "target_nodes": 0.4, "budget": 0.05}
@@ -270,7 +297,43 @@ def test_no_attack_turns_a_certified_row(loss, attack, intercept, scaler):
         assert np.all(moved <= certified.weight_radius_)
 
 
-@pytest.mark.parametrize("victim", [FMTLRegressor(), FMTLClassifier(relationship=OMEGA)])
+def test_nodes_that_nothing_ties_to_sources_keep_all_their_rows():
+    """Two pairs: whatever is injected in one, the other is the clean one's to its gap."""
+    X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21, 20))
+    pairs = np.kron(np.eye(2), [[1.0, -1.0], [-1.0, 1.0]])
+    victim = FMTLClassifier(lambda1=0.1, lambda2=0.1, relationship=pairs, tol=1e-9)
+    threat = {"attack": "indirect", "target_nodes": [0, 2], "source_nodes": [1], "budget": 0.1}
+    certified = bound(victim, tol=1e-9, **threat).fit(X, y, nodes=nodes)
+    apart = nodes >= 2
+    safe = certified.certify_rows(X, nodes=nodes)
+    assert safe[apart].all() and not safe[~apart].all()
+    assert np.all(certified.weight_radius_[2:] < 1e-2 * certified.weight_radius_[:2])
+
+
+def test_what_injected_rows_move_is_the_least_bound_where_little_is_injected():
+    X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
+    for loss in ("hinge", "logistic"):
+        victim = FMTLClassifier(loss=loss, lambda1=0.1, lambda2=0.5, relationship="mean")
+        threat = {"attack": "indirect", "target_nodes": [0], "budget": 0.1}
+        certified = bound(victim, max_iter=100, **threat).fit(X, y, nodes=nodes)
+        assert certified.theorem_ == "T4"
+        for attacker in attackers(victim, **threat):
+            assert attacker.fit(X, y, nodes=nodes).objective_ <= certified.upper_bound_
+
+
+def test_victims_that_are_not_solved_to_the_end_move_farther():
+    X, y, nodes = make_rows(FMTLClassifier, (24, 19, 21))
+    rough = FMTLClassifier(lambda1=0.1, lambda2=0.5, relationship="mean", tol=0.05)
+    threat = {"attack": "indirect", "target_nodes": [0], "budget": 0.1}
+    loose, near = (bound(rough, tol=tol, **threat).fit(X, y, nodes=nodes) for tol in (0.05, 1e-7))
+    assert near.theorem_ == "T4"
+    assert loose.upper_bound_ > near.upper_bound_
+    assert np.all(loose.weight_radius_ > near.weight_radius_)
+    for attacker in attackers(rough, victim_tol=0.05, **threat):
+        assert attacker.fit(X, y, nodes=nodes).objective_ <= loose.upper_bound_
+
+
+@pytest.mark.parametrize("victim", [FMTLRegressor(), FMTLClassifier(lambda0=0.1)])
 def test_rows_of_other_victims_are_not_certified(victim):
     X, y, nodes = make_rows(victim, SIZES)
     certified = bound(victim).fit(X, y, nodes=nodes)

@@ -7,11 +7,12 @@ T1 `Joint`, `JointMargins`  any                    squared error, the others
 T2 `Conditional`, cap       learned                squared error; the others,
                                                    `ConditionalMargins`
 T3 `Given`                  given, or none         squared error
+T4 `bound_of_moves`         given, or none         of slopes that are limited
 ==========================  =====================  ============================
 
 T2 is of the nodes that inject nothing; for losses of classes and a hybrid attack, of the targets.
 
-A common part is a part of R for T1 and T3, for which R has to be convex, and a quadratic. T2 and
+A common part is a part of R for T1, T3 and T4, for which R has to be convex, or a quadratic. T2 and
 the cap take the norms of both groups of nodes apart, which u, at which all of them pull, does not
 allow: there is neither.
 """
@@ -30,6 +31,7 @@ from skfedmtl.attack._bound.gap import ceiling, excess, with_gap
 from skfedmtl.attack._bound.given import MOST_WEIGHTS, Given
 from skfedmtl.attack._bound.joint import Joint, Point
 from skfedmtl.attack._bound.margins import JointMargins
+from skfedmtl.attack._bound.moved import bound_of_moves
 from skfedmtl.attack._bound.setting import Bound, Setting
 
 
@@ -111,6 +113,8 @@ def _of_margins(setting: Setting, max_iter: int, tol: float) -> Iterator[Bound]:
     eps = tol / (1.0 - tol) * ceiling(setting)
     K += excess(setting, V, joint.intercepts(V), eps)
     yield joint.descend(K, V)
+    if (of_moves := bound_of_moves(joint)) is not None:
+        yield of_moves
     if isinstance(relationship, Learned):
         if setting.strikes_others:
             yield ConditionalMargins(joint, relationship, _group(setting)).descend(K, V, max_iter)

@@ -15,6 +15,8 @@ For every c > 1, by convexity of the conjugate::
 so that of the best c the injected rows, with A the sum of ``rho kappa``, bring no more than
 ``A + 2 sqrt(A eps) + eps``. Of the hinge ``kappa + e`` is enough. Where the problem of some nodes
 is compared with other weights, A is the sum over them: nodes that inject nothing add eps itself.
+Where R is a quadratic, weights that are eps above the optimum are within a root of eps of it, and
+the losses of targets, whose slopes are limited, rise by a multiple of that root: `Bound.loose`.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def with_gap(bound: Bound, setting: Setting, tol: float) -> Bound:
     joint, conditional = _multipliers(bound)
     more = joint * excess(setting, bound.V, bound.intercepts, eps)
     more += conditional * _excess(setting.model.loss, bound.pulled, eps)
+    more += bound.loose * float(np.sqrt(eps))
     return bound._replace(value=bound.value + float(more))
 
 

@@ -32,6 +32,23 @@ class Injection(NamedTuple):
     shift: Array  #: (d,) the users' input that the solver sees as zero,
     scale: Array  #: (d,) and what it sees of a step of one
 
+    def longest(self) -> Array:
+        """What no row of a source exceeds in norm, as the solver sees it, (k,).
+
+        The most of ``||scale z - c||`` with ``||z|| <= r`` is, for every mu above all squares of
+        the scale, at most the root of ``mu r^2 + ||c||^2 + sum of (scale c)^2 / (mu - scale^2)``,
+        and for the best mu just that.
+        """
+        square, c = np.square(self.scale), self.shift * self.scale
+        most, away = float(square.max(initial=0.0)), float(c @ c)
+        simple: Array = np.sqrt(away) + self.radii * np.sqrt(most)
+        if most == 0.0 or away == 0.0:
+            return simple
+        mu = most * (1.0 + np.exp(np.linspace(-20.0, 20.0, 121)))
+        beside = np.sum(square * np.square(c) / (mu[:, None] - square), axis=1)
+        known = np.square(self.radii)[:, None] * mu + (beside + away)
+        return np.minimum(simple, np.sqrt(known.min(axis=1)))
+
 
 class Pulls(NamedTuple):
     """kappa of every source, and its slopes."""

@@ -46,13 +46,15 @@ class JointMargins:
         self._slopes = Slopes(self.relationship)
         self.pull = Pull(model.loss, setting.injection)
         self.limit = 1.0 / float(self.left[setting.targets].min())
-        self._constant = model.intercept_scaling if model.intercept == "feature" else 0.0
+        #: the feature whose weight is the intercept, 0 if there is none
+        self.constant = model.intercept_scaling if model.intercept == "feature" else 0.0
         self.seen = rows.X
-        if self._constant:
-            self.seen = np.column_stack([rows.X, np.full(len(rows.X), self._constant)])
+        if self.constant:
+            self.seen = np.column_stack([rows.X, np.full(len(rows.X), self.constant)])
         total = np.bincount(rows.codes, rows.weight, minlength=len(self.left))
-        self._share = rows.weight / np.where(total > 0.0, total, 1.0)[rows.codes]
-        self._of_row = self.left[rows.codes] * self._share
+        #: of a row in its node
+        self.share: Array = rows.weight / np.where(total > 0.0, total, 1.0)[rows.codes]
+        self._of_row = self.left[rows.codes] * self.share
         self._cells = self._in_cells()
 
     def _in_cells(self) -> sparse.csr_array:
@@ -71,7 +73,7 @@ class JointMargins:
 
     def intercepts(self, V: Array) -> Array:
         """b of weights."""
-        return self._constant * V[:, -1] if self._constant else np.zeros(len(V))
+        return self.constant * V[:, -1] if self.constant else np.zeros(len(V))
 
     def decide(self, V: Array) -> Array:
         """Decision values of all rows."""
@@ -81,7 +83,7 @@ class JointMargins:
     def losses(self, V: Array) -> Array:
         """f of every node."""
         rows = self.setting.rows
-        losses = self._share * self.model.loss.value(rows.y, self.decide(V))
+        losses = self.share * self.model.loss.value(rows.y, self.decide(V))
         total: Array = np.bincount(rows.codes, losses, minlength=len(V)).astype(np.float64)
         return total
 
@@ -111,7 +113,7 @@ class JointMargins:
         root = 1e-2 * width * float(np.abs(V).max()) + 1e-9
         by_v += self._slopes.at(V, root)
         by_v[codes, :n_slopes] += injection.share[:, None] * pulls.by_v
-        by_v[codes, n_slopes:] += (injection.share * pulls.by_b)[:, None] * self._constant
+        by_v[codes, n_slopes:] += (injection.share * pulls.by_b)[:, None] * self.constant
         return value, by_v
 
     def _pulls(self, V: Array, small: float = 0.0) -> Pulls:

@@ -1,4 +1,4 @@
-"""Balls that hold the poisoned weights of every node; for losses of classes, learned or none.
+"""Balls that hold the poisoned weights of every node; for losses of classes.
 
 By the joint inequality, with P the problem of the clean shares, ``sum theta f + R``, P* its minimum
 and W* its optimum, ``lambda2 ||W - W*||^2 <= K - P*``, and with the ridge alone in the place of R::
@@ -11,8 +11,11 @@ A node by itself is optimal given the others, whose norm is at most O. As in
     F(w) = theta f(w) + l ||w||^2
         <=  C = theta f(v) + l ||v||^2 + 2 lambda1 O ||v|| + rho kappa(v)
 
-so that w is within ``sqrt((C - F*) / l)`` of the least of F. Of both balls a node has the smaller.
-Optima are known by fits of a gap g, which are within ``sqrt(g / l)`` of them.
+so that w is within ``sqrt((C - F*) / l)`` of the least of F. Optima are known by fits of a gap g,
+which are within ``sqrt(g / l)`` of them.
+
+Where R is a quadratic, ``R(W - W*) <= K - P*``, which limits every node by itself, and so does
+`skfedmtl.attack._bound.moved`. Of all its balls a node has the smallest.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from skfedmtl._typing import Array
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.gap import ceiling, excess
 from skfedmtl.attack._bound.margins import JointMargins
+from skfedmtl.attack._bound.moved import clean_shares, moved, near
 from skfedmtl.attack._bound.rows import Costs
 from skfedmtl.attack._bound.setting import Setting
 
@@ -38,7 +42,7 @@ class Regions(NamedTuple):
 
     centre: Array  #: (m, d) in the solver's coordinates
     radius: Array  #: (m,)
-    costs: Costs
+    costs: Costs | None  #: None where nodes that are tied have no problem of their own
 
 
 def regions(setting: Setting, max_iter: int, tol: float, V: Array | None = None) -> Regions | None:
@@ -46,22 +50,35 @@ def regions(setting: Setting, max_iter: int, tol: float, V: Array | None = None)
 
     V is the reference of `JointMargins`, if it has been found.
     """
-    lambdas = _lambdas(setting.model.relationship)
-    if setting.model.loss.is_regression or lambdas is None:
+    relationship = setting.model.relationship
+    lambdas = _lambdas(relationship)
+    if setting.model.loss.is_regression or not (lambdas or relationship.is_quadratic):
         return None
     setting = setting.with_rows_only()
     joint = JointMargins(setting)
     eps = tol / (1.0 - tol) * ceiling(setting)
     K, V = joint.reference(max_iter) if V is None else (joint.known(V), V)
     K += excess(setting, V, joint.intercepts(V), eps)
-    all_nodes = fit_losses(setting.rows, setting.model, joint.left, _TOL)
-    far = _radius(K - all_nodes.bound, all_nodes, lambdas[1])
+    together = clean_shares(joint)
+    far = _together(joint, together, K, eps)
+    if lambdas is None:
+        return Regions(together.W, far, None)
     alone, radius, most = _of_nodes(joint, lambdas, (K, V, eps))
     nearer = radius < far
-    centre = np.where(nearer[:, None], alone, all_nodes.W)
+    centre = np.where(nearer[:, None], alone, together.W)
     seen = setting.rows._replace(X=joint.seen)
     costs = Costs(seen, setting.model, joint.left, sum(lambdas), most)
     return Regions(centre, np.where(nearer, radius, far), costs)
+
+
+def _together(joint: JointMargins, fit: Fit, K: float, eps: float) -> Array:
+    """Radii around the fit of all nodes."""
+    relationship = joint.relationship
+    if isinstance(relationship, Learned):
+        return np.full(len(joint.left), _radius(K - fit.bound, fit, relationship.lambda2))
+    radius = near(relationship, K - fit.bound) + near(relationship, fit.value - fit.bound)
+    balls = moved(joint, fit)
+    return radius if balls is None else np.minimum(radius, balls.radius + near(relationship, eps))
 
 
 def _lambdas(relationship: Relationship) -> tuple[float, float] | None:

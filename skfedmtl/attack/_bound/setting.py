@@ -90,9 +90,10 @@ class Bound(NamedTuple):
     """The sum over targets of the mean clean loss is never above `value`."""
 
     value: float
-    theorem: str  #: "T1", "T2", "cap" or "T3"
+    theorem: str  #: "T1", "T2", "cap", "T3" or "T4"
     V: Array  #: (m, d) the reference, in the solver's coordinates,
     intercepts: Array  #: (m,) and its intercepts
     tau: Array  #: multipliers of what was summed
     lost: float  #: what exact fits would take off at most
     pulled: float = 0.0  #: what injected rows bring to the conditional inequality
+    loose: float = 0.0  #: what the root of a victim's gap is multiplied by, of "T4"
