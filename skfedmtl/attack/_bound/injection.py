@@ -89,5 +89,11 @@ class Pull:
         by_v = by_length[:, None] * scaled * self._injection.scale + by_off[:, None] * self._centre
         return Pulls(self._kappa(reach), by_v, by_off)
 
+    def near(self, v: Array, b: Array, more: Array) -> Array:
+        """No less than kappa where decision values are at most so much farther off."""
+        length = np.linalg.norm(v * self._injection.scale, axis=1)
+        off = np.abs(v @ self._centre + b - self._middle)
+        return self._kappa(self._injection.radii * length + off + more)
+
     def _kappa(self, reach: Array) -> Array:
         return self._loss.kappa(reach, -self.half, self.half)

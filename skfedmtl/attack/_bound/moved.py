@@ -6,12 +6,20 @@ are slopes of f, and z, what the injected rows of a node bring, is no longer tha
 the steepest slope of the loss and r the norm of the longest row. With ``D = W - W0``, by convexity
 of f ``(g - g0) . D_l >= 0``, so that
 
-    D_l . (bend D)_l  <=  p_l ||D_l||
+    D_l . (bend D)_l  <=  - z . D_l  <=  p_l ||D_l||
 
 The left side is at least ``||D_l|| (bend_ll ||D_l|| - sum over k != l of |bend_lk| ||D_k||)``: with
 C the diagonal of bend and the negative sizes of the rest, ``C delta <= p`` for all lengths delta.
-If C is positive definite, its inverse has no negative entry, and ``delta <= C^-1 p``. Where nodes
+If C is positive definite, its inverse B has no negative entry, and ``delta <= B p``. Where nodes
 only pull together, no entry off the diagonal is positive and C is bend itself.
+
+Neither does ``- z . D_l`` exceed ``rho kappa(w0)``, as an injected row meets the way from W0 like
+that from any weights. So with sources S and the others N, ``(C delta)_N <= 0`` and the sum of
+``delta_s (C delta)_s`` is at most k, that of ``rho kappa``. The former says that delta_N is at most
+``- C_NN^-1 C_NS delta_S``, which makes the latter a quadratic form of delta_S, with the inverse
+B_SS. Its largest values are::
+
+    delta_t  <=  sqrt(k B_tS B_SS^-1 B_St)
 
 Weights within delta bring a row x no farther than ``||x|| delta``, and f no higher than its slopes
 allow, which are at most a times the largest singular value of the rows, weighted.
@@ -22,6 +30,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg
 
 from skfedmtl._input import MAX_DENSE_NODES
@@ -48,17 +57,37 @@ def clean_shares(joint: JointMargins) -> Fit:
 
 def moved(joint: JointMargins, fit: Fit) -> Moved | None:
     """Balls around a fit of `clean_shares`; None where there are none."""
-    steepest = _steepest(joint)
-    if not joint.relationship.is_quadratic or not np.isfinite(steepest):
+    relationship, injection = joint.relationship, joint.setting.injection
+    if not relationship.is_quadratic:
         return None
-    injection = joint.setting.injection
-    pull = np.zeros(len(joint.left))
+    answers = _answers(relationship, injection.codes)
+    if answers is None:
+        return None
+    lacks = near(relationship, fit.value - fit.bound)
+    delta = np.minimum(_by_slopes(joint, answers), _by_pulls(joint, answers, fit.W, lacks))
+    return Moved(fit, delta + lacks)
+
+
+def _by_slopes(joint: JointMargins, answers: Array) -> Array:
+    """``B p``; infinite where slopes have no limit."""
+    steepest, injection = _steepest(joint), joint.setting.injection
+    if not np.isfinite(steepest):
+        return np.full(len(answers), np.inf)
     longest = np.hypot(injection.longest(), joint.constant)
-    pull[injection.codes] = injection.share * steepest * longest
-    delta = _answers(joint.relationship, pull)
-    if delta is None:
-        return None
-    return Moved(fit, delta + near(joint.relationship, fit.value - fit.bound))
+    return np.asarray(answers @ (injection.share * steepest * longest))
+
+
+def _by_pulls(joint: JointMargins, answers: Array, W: Array, lacks: Array) -> Array:
+    """``sqrt(k B_tS B_SS^-1 B_St)``, around weights that may be off by so much."""
+    injection, n_slopes = joint.setting.injection, joint.setting.rows.X.shape[1]
+    codes = injection.codes
+    if len(codes) == 0:
+        return np.zeros(len(W))
+    farther = np.hypot(injection.longest(), joint.constant) * lacks[codes]
+    kappa = joint.pull.near(W[codes, :n_slopes], joint.intercepts(W)[codes], farther)
+    root = linalg.cholesky(answers[codes], lower=True)
+    known = np.sum(np.square(linalg.solve_triangular(root, answers.T, lower=True)), axis=0)
+    return np.asarray(np.sqrt(float(injection.share @ kappa) * known))
 
 
 def near(relationship: Relationship, above: float) -> Array:
@@ -95,19 +124,24 @@ def _steepest(joint: JointMargins) -> float:
     return float(np.max(np.abs(joint.model.loss.bounds)))
 
 
-def _answers(relationship: Relationship, pull: Array) -> Array | None:
-    """``C^-1 p``; None where C is not positive definite."""
-    if isinstance(relationship, Independent | MeanTied):
-        return np.asarray(relationship.respond(pull[:, None]).W[:, 0])
-    if len(pull) > MAX_DENSE_NODES:
+def _answers(relationship: Relationship, codes: NDArray[np.int64]) -> Array | None:
+    """B's columns of the sources, (m, k); None where C is not positive definite, or too large."""
+    m = relationship.n_nodes
+    if m * len(codes) > MAX_DENSE_NODES**2:
         return None
-    bend = relationship.curved(np.eye(len(pull)), 0.0).slope
+    unit = np.zeros((m, len(codes)))
+    unit[codes, np.arange(len(codes))] = 1.0
+    if isinstance(relationship, Independent | MeanTied):
+        return np.asarray(relationship.respond(unit).W)
+    if m > MAX_DENSE_NODES:
+        return None
+    bend = relationship.curved(np.eye(m), 0.0).slope
     C = 2.0 * np.diag(np.diag(bend)) - np.abs(bend)
     try:
         factor = linalg.cho_factor(C)
     except linalg.LinAlgError:
         return None
-    return np.asarray(linalg.cho_solve(factor, pull))
+    return np.asarray(linalg.cho_solve(factor, unit))
 
 
 def _slope(joint: JointMargins, l: np.int64) -> float:
