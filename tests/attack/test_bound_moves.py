@@ -252,12 +252,13 @@ def test_the_longest_row_of_a_mapped_ball(seed, d, centred):
 # -- where it is attained: whatever lacks a part of it is exceeded ---------------------------------
 
 
-def attained(name, *, repelling=False):
+def attained(name, *, repelling=False, radius=None):
     """Three nodes in a chain, of one feature, in a region where no loss has a kink.
 
     All rows ask for smaller weights than they can have. The injected ones, at the other end of the
     chain from the target, make those of the source larger until they get their way, or just not
-    yet: all slopes are as steep as can be, and no row could pull harder.
+    yet: all slopes are as steep as can be, and no row could pull harder. Of a smaller radius slopes
+    alone are.
     """
     m, sign = 3, -1.0 if repelling else 1.0
     edge = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, sign], [0.0, sign, 0.0]])
@@ -270,7 +271,7 @@ def attained(name, *, repelling=False):
     steep, end = STEEPEST[name], 1.0 if name == "hinge" else 5.0
     g = steep * 0.5 * np.array([-1.0, -1.0, -0.8 * sign])
     w, enough = abs((B @ g)[2]), 1.0 if name == "hinge" else end - 1.0
-    radius = 0.999 * np.roots([share * steep * B[2, 2], -w, -enough]).max()
+    radius = radius or 0.999 * np.roots([share * steep * B[2, 2], -w, -enough]).max()
     one = np.ones(1)
     injection = Injection(
         np.array([2]), share * one, radius * one, -end * one, end * one, 0 * one, one
@@ -303,7 +304,7 @@ def test_it_is_attained(name, repelling):
 
 
 MUTANTS = {
-    "half a pull": ("_by_pulls", lambda whole: lambda *args: 0.7 * whole(*args)),
+    "half a pull": ("_by_pulls", lambda whole: lambda *args: 0.5 * whole(*args)),
     "half the answers": ("_answers", lambda whole: lambda *args: 0.5 * whole(*args)),
     "half a slope": ("_steepest", lambda whole: lambda *args: 0.5 * whole(*args)),
     "the relationship itself": (
@@ -347,6 +348,22 @@ def test_the_clean_fit_is_not_in_the_middle(name):
     clean = moved.clean_shares(JointMargins(case.setting._replace(injection=none)))
     off = np.abs(case.estimator.coef_ - clean.W)[:, 0]
     assert np.all(off > 1.01 * moved.moved(joint, moved.clean_shares(joint)).radius)
+
+
+@pytest.mark.parametrize("name", ["hinge", "huber"])
+def test_what_a_walk_to_poisoned_weights_costs(name, monkeypatch):
+    """Attained by few rows at the source and elsewhere; what lacks a part is exceeded."""
+    case, _ = attained(name, radius=0.3)
+    joint = JointMargins(case.setting)
+    found = moved.moved(joint, moved.clean_shares(joint))
+    before = joint.losses(found.fit.W)
+    rise = joint.losses(case.estimator.coef_) - before
+    assert_allclose(moved._walked(joint, found) - before, rise, rtol=1e-2)
+    less = found._replace(slopes=0.5 * found.slopes)
+    assert moved._walked(joint, less)[2] - before[2] < 0.98 * rise[2]
+    compared = moved._compared
+    monkeypatch.setattr(moved, "_compared", lambda tied: np.diag(np.diag(compared(tied))))
+    assert np.all(moved._walked(joint, found) - before < 0.98 * rise)
 
 
 def test_where_there_are_no_balls():

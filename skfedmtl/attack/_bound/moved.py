@@ -22,7 +22,10 @@ B_SS. Its largest values are::
     delta_t  <=  sqrt(k B_tS B_SS^-1 B_St)
 
 Weights within delta bring a row x no farther than ``||x|| delta``, and f no higher than its slopes
-allow, which are at most a times the largest singular value of the rows, weighted.
+allow, which are at most a times the largest singular value of the rows, weighted. Neither do they
+leave it: f(W) rises by ``g . D`` at most, and with ``q_l`` the sum of ``|bend_lk| delta_k``::
+
+    theta (f(w) - f(w0))  <=  (||theta g0|| + q) ||D|| - bend_ll ||D||^2 + min(p ||D||, rho kappa)
 """
 
 from __future__ import annotations
@@ -48,6 +51,9 @@ class Moved(NamedTuple):
 
     fit: Fit  #: of the problem of the clean shares; its weights are the centres
     radius: Array  #: (m,)
+    lacks: Array  #: (m,) how far off W0 the centres may be, a part of the radius
+    slopes: Array  #: (m,) p
+    pulls: Array  #: (m,) rho kappa
 
 
 def clean_shares(joint: JointMargins) -> Fit:
@@ -64,30 +70,36 @@ def moved(joint: JointMargins, fit: Fit) -> Moved | None:
     if answers is None:
         return None
     lacks = near(relationship, fit.value - fit.bound)
-    delta = np.minimum(_by_slopes(joint, answers), _by_pulls(joint, answers, fit.W, lacks))
-    return Moved(fit, delta + lacks)
+    p, k = _slopes(joint), _pulls(joint, fit.W, lacks)
+    delta = np.minimum(answers @ p[injection.codes], _by_pulls(answers, injection.codes, k))
+    return Moved(fit, delta + lacks, lacks, p, k)
 
 
-def _by_slopes(joint: JointMargins, answers: Array) -> Array:
-    """``B p``; infinite where slopes have no limit."""
-    steepest, injection = _steepest(joint), joint.setting.injection
-    if not np.isfinite(steepest):
-        return np.full(len(answers), np.inf)
+def _slopes(joint: JointMargins) -> Array:
+    """p, infinite where slopes have no limit."""
+    injection, p = joint.setting.injection, np.zeros(len(joint.left))
     longest = np.hypot(injection.longest(), joint.constant)
-    return np.asarray(answers @ (injection.share * steepest * longest))
+    p[injection.codes] = injection.share * _steepest(joint) * longest
+    return p
 
 
-def _by_pulls(joint: JointMargins, answers: Array, W: Array, lacks: Array) -> Array:
-    """``sqrt(k B_tS B_SS^-1 B_St)``, around weights that may be off by so much."""
+def _pulls(joint: JointMargins, W: Array, lacks: Array) -> Array:
+    """``rho kappa`` of weights that may be off by so much."""
     injection, n_slopes = joint.setting.injection, joint.setting.rows.X.shape[1]
-    codes = injection.codes
-    if len(codes) == 0:
-        return np.zeros(len(W))
+    codes, k = injection.codes, np.zeros(len(joint.left))
     farther = np.hypot(injection.longest(), joint.constant) * lacks[codes]
     kappa = joint.pull.near(W[codes, :n_slopes], joint.intercepts(W)[codes], farther)
+    k[codes] = injection.share * kappa
+    return k
+
+
+def _by_pulls(answers: Array, codes: NDArray[np.int64], k: Array) -> Array:
+    """``sqrt(k B_tS B_SS^-1 B_St)``."""
+    if len(codes) == 0:
+        return np.zeros(len(k))
     root = linalg.cholesky(answers[codes], lower=True)
     known = np.sum(np.square(linalg.solve_triangular(root, answers.T, lower=True)), axis=0)
-    return np.asarray(np.sqrt(float(injection.share @ kappa) * known))
+    return np.asarray(np.sqrt(k.sum() * known))
 
 
 def near(relationship: Relationship, above: float) -> Array:
@@ -111,8 +123,9 @@ def bound_of_moves(joint: JointMargins) -> Bound | None:
         return None
     slopes = np.array([_slope(joint, l) for l in setting.targets])
     of_slopes = joint.losses(fit.W)[setting.targets] + slopes * found.radius[setting.targets]
-    of_rows = _raised(joint, found)[setting.targets]
-    value = float(np.minimum(of_slopes, of_rows).sum())
+    of_rows = _raised(joint, found, found.radius)[setting.targets]
+    of_walks = _walked(joint, found)[setting.targets]
+    value = float(np.minimum(np.minimum(of_slopes, of_rows), of_walks).sum())
     # what a gap of 1 adds; that of victims grows with its root
     loose = float(slopes @ near(joint.relationship, 1.0)[setting.targets])
     intercepts = joint.intercepts(fit.W)
@@ -133,15 +146,24 @@ def _answers(relationship: Relationship, codes: NDArray[np.int64]) -> Array | No
     unit[codes, np.arange(len(codes))] = 1.0
     if isinstance(relationship, Independent | MeanTied):
         return np.asarray(relationship.respond(unit).W)
-    if m > MAX_DENSE_NODES:
+    C = _compared(relationship)
+    if C is None:
         return None
-    bend = relationship.curved(np.eye(m), 0.0).slope
-    C = 2.0 * np.diag(np.diag(bend)) - np.abs(bend)
     try:
         factor = linalg.cho_factor(C)
     except linalg.LinAlgError:
         return None
     return np.asarray(linalg.cho_solve(factor, unit))
+
+
+def _compared(relationship: Relationship) -> Array | None:
+    """C; None of too many nodes."""
+    m = relationship.n_nodes
+    if m > MAX_DENSE_NODES:
+        return None
+    bend = relationship.curved(np.eye(m), 0.0).slope
+    C: Array = 2.0 * np.diag(np.diag(bend)) - np.abs(bend)
+    return C
 
 
 def _slope(joint: JointMargins, l: np.int64) -> float:
@@ -151,11 +173,29 @@ def _slope(joint: JointMargins, l: np.int64) -> float:
     return _steepest(joint) * float(np.linalg.norm(rows, 2))
 
 
-def _raised(joint: JointMargins, found: Moved) -> Array:
-    """The mean loss of every node, each row at its worst in the ball."""
+def _raised(joint: JointMargins, found: Moved, radius: Array) -> Array:
+    """The mean loss of every node, each row at its worst in a ball around the fit."""
     rows, loss = joint.setting.rows, joint.model.loss
     f = joint.decide(found.fit.W)
-    reach = np.linalg.norm(joint.seen, axis=1) * found.radius[rows.codes]
+    reach = np.linalg.norm(joint.seen, axis=1) * radius[rows.codes]
     worst = np.maximum(loss.value(rows.y, f - reach), loss.value(rows.y, f + reach))
-    raised = np.bincount(rows.codes, joint.share * worst, minlength=len(found.radius))
+    raised = np.bincount(rows.codes, joint.share * worst, minlength=len(radius))
     return raised.astype(np.float64)
+
+
+def _walked(joint: JointMargins, found: Moved) -> Array:
+    """The mean loss of every node, where the slopes of all that it minimises are zero."""
+    C = _compared(joint.relationship)
+    if C is None:
+        return np.full(len(found.radius), np.inf)
+    bend = np.diag(C)
+    q = bend * found.radius - C @ found.radius
+    slope = joint.relationship.curved(found.fit.W, 0.0).slope
+    steep = np.linalg.norm(slope, axis=1) + np.abs(C) @ found.lacks + q
+
+    def most(of_length: Array) -> Array:
+        length = np.minimum(found.radius, 0.5 * of_length / bend)
+        return np.asarray(length * (of_length - bend * length))
+
+    rise = np.minimum(most(steep + found.slopes), most(steep) + found.pulls)
+    return _raised(joint, found, found.lacks) + rise / joint.left
