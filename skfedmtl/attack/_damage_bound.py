@@ -75,13 +75,14 @@ class DamageBound(DocLinkMixin, WithVictim):
     fits and descents among V and tau have stopped. Squared error adds a distance from V and halves
     the least tau, learned relationships a second inequality of the nodes that inject nothing (for
     losses of classes and hybrid attacks, of the targets), and given ones the exact response of the
-    weights; the least of all is the result.
+    weights or, for losses whose slopes have a limit, how far they can move; the least of all is the
+    result.
 
     Beside a common part, with `lambda0`, R is what the best parts cost: the least over u of
     ``lambda0 ||u||^2`` and R of what is left. That is convex, all that the inequality asks for, and
-    a quadratic where R is one, all that the exact response asks for. The second inequality, the
-    cap and certified rows take each group of nodes by itself, which u, at which all of them pull,
-    does not allow: none is known there.
+    a quadratic where R is one, all that the other two ask for. The second inequality, the cap and,
+    of learned relationships, certified rows take each group of nodes by itself, which u, at which
+    all of them pull, does not allow: none is known there.
 
     Parameters
     ----------
@@ -133,8 +134,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         relationships without a common part, of nodes that inject nothing. NaN where there is none.
     theorem_ : str or list of str
         Where the bound comes from: ``"T1"`` the inequality above, ``"T2"`` with that of some nodes
-        by themselves, ``"cap"`` that alone, ``"T3"`` the exact response. A list with an
-        entry a class where there are more than two.
+        by themselves, ``"cap"`` that alone, ``"T3"`` the exact response, ``"T4"`` how far weights
+        move. A list with an entry a class where there are more than two.
     reference_coef_ : ndarray of shape (n_nodes, n_features) or (n_nodes, n_classes, n_features)
         V, as the victim sees features.
     stopped_early_ : bool
@@ -149,8 +150,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         The victim fitted on the clean rows.
     weight_centre_ : ndarray of shape (n_nodes, n_weights) or None
         Weights of every node, as the victim sees features, behind them that of its constant feature
-        if it fits intercepts; for two classes and relationships that are learned or none, without a
-        common part, else None.
+        if it fits intercepts; for two classes, and no common part beside a relationship that is
+        learned, else None.
     weight_radius_ : ndarray of shape (n_nodes,) or None
         How far from them those of no poisoned victim lie.
 
@@ -283,8 +284,9 @@ class DamageBound(DocLinkMixin, WithVictim):
         """Tell the rows whose predicted class no attack of the threat model changes.
 
         They are farther from the boundary of the clean victim, and of `weight_centre_`, than
-        weights within `weight_radius_` can turn it; or weights that turn them would cost their
-        node more than an attack can make it pay. Rows that are not certified may be safe too.
+        weights within `weight_radius_` can turn it; or, unless their relationship is given, weights
+        that turn them would cost their node more than an attack can make it pay. Rows that are not
+        certified may be safe too.
 
         Parameters
         ----------
@@ -302,7 +304,8 @@ class DamageBound(DocLinkMixin, WithVictim):
         Raises
         ------
         ValueError
-            For a regressor, more than two classes, a given relationship, and a common part.
+            For a regressor, more than two classes, and a common part beside a relationship that is
+            learned.
 
         Examples
         --------

@@ -117,8 +117,10 @@ def security_curve(
             With `bound`: the mean loss of the victim on a target's clean training rows, under the
             attack; its `objective_` divided by the number of targets.
         upper_bounds : ndarray of shape (n_values, n_repeats)
-            With `bound`: what that loss never exceeds, `per_target_` of a `DamageBound`; along
-            budgets at least that of a smaller one. Neither is in the unit of the scores.
+            With `bound`: what that loss never exceeds, `per_target_` of a `DamageBound`. Along
+            budgets it never falls: with `radius="max"` it is the least of those of the budget and
+            of all larger ones, which hold for fewer rows; else, and for attackers of your own, the
+            largest of those of smaller ones. Neither is in the unit of the scores.
         clean_objectives : ndarray of shape (n_values, n_repeats)
             With `bound`: the same loss without the attack.
 
@@ -190,7 +192,8 @@ def security_curve(
     names = ("scores", "clean_scores", *(CERTIFIED if bound else ()))
     parts = {name: part.copy() for name, part in zip(names, measured, strict=True)}
     if bound and param_name == "budget":
-        parts["upper_bounds"] = _never_falling(parts["upper_bounds"], values)
+        holds = _hold_for_fewer(attacker)
+        parts["upper_bounds"] = _never_falling(parts["upper_bounds"], values, holds)
     return Bunch(
         param_name=param_name,
         param_range=values,
@@ -199,12 +202,27 @@ def security_curve(
     )
 
 
-def _never_falling(bounds, budgets):
-    """Bounds (n_values, n_repeats), none below a smaller budget's: what is larger holds, too."""
+def _hold_for_fewer(attacker):
+    """Whether bounds of more rows are known to hold for fewer, through the same nodes.
+
+    Balls have to hold the clean rows, and attackers of users may choose their nodes by the budget.
+    """
+    is_own = not type(attacker).__module__.startswith("skfedmtl.")
+    return not is_own and isinstance(getattr(attacker, "radius", "max"), str)
+
+
+def _never_falling(bounds, budgets, holds):
+    """Bounds (n_values, n_repeats), none below a smaller budget's.
+
+    Where balls hold the clean rows, what bounds more rows bounds fewer, and the least of all larger
+    budgets is taken. Else what is larger holds, too.
+    """
     order = np.argsort(budgets, kind="stable")
-    risen = np.empty_like(bounds)
-    risen[order] = np.maximum.accumulate(bounds[order], axis=0)
-    return risen
+    level = np.empty_like(bounds)
+    if holds:
+        order = order[::-1]
+    level[order] = (np.minimum if holds else np.maximum).accumulate(bounds[order], axis=0)
+    return level
 
 
 def _check(attacker, param_name, param_range, n_repeats, test_size):

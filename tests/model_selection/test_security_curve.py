@@ -152,16 +152,27 @@ def test_no_attack_exceeds_its_bound(kind, rows, quick):
 
 
 def test_bounds_never_fall_along_budgets(rows, monkeypatch):
-    """A descent that ends early at a small budget may leave more than one at a larger."""
+    """A descent that ends early at a small budget may leave more than one at a larger.
+
+    What is less holds for fewer rows as well, if clean ones may be among the injected.
+    """
     raw = {0.1: 2.0, 0.2: 5.0, 0.3: 3.0}
 
     def certify(attacker, X, y, metadata, params):
         return [1.0, raw[attacker.budget], 1.0]
 
     monkeypatch.setattr("skfedmtl.model_selection._security_curve._certify", certify)
-    attacker = RandomPoisoner(FMTLRegressor(), random_state=0)
-    made = curve(attacker, rows, param_range=[0.3, 0.1, 0.2], bound=True)
-    assert_array_equal(made.upper_bounds, [[5.0, 5.0], [2.0, 2.0], [5.0, 5.0]])
+    attacker, budgets = RandomPoisoner(FMTLRegressor(), random_state=0), [0.3, 0.1, 0.2]
+    made = curve(attacker, rows, param_range=budgets, bound=True)
+    assert_array_equal(made.upper_bounds, [[3.0, 3.0], [2.0, 2.0], [3.0, 3.0]])
+    flips = LabelFlipPoisoner(FMTLRegressor(), random_state=0)
+    assert_array_equal(
+        curve(flips, rows, param_range=budgets, bound=True).upper_bounds, made.upper_bounds
+    )
+    small = clone(attacker).set_params(radius=0.1)
+    for other in (small, Recorder(FMTLRegressor(), random_state=0)):
+        made = curve(other, rows, param_range=budgets, bound=True)
+        assert_array_equal(made.upper_bounds, [[5.0, 5.0], [2.0, 2.0], [5.0, 5.0]])
     made = curve(attacker, rows, param_name="radius", param_range=[2.0, 1.0], bound=True)
     assert_array_equal(made.upper_bounds, np.full((2, 2), raw[attacker.budget]))
 
