@@ -132,7 +132,9 @@ def limits(case, A, W0):
     injection, on = case.setting.injection, case.setting.injection.codes
     steepest = STEEPEST[case.setting.model.loss.name]
     norms = np.array([longest(case, s, 20001) for s in range(len(on))])
-    by_slopes = B[:, on] @ (injection.share * steepest * norms)
+    by_slopes = np.full(len(A), np.inf)
+    if np.isfinite(steepest):
+        by_slopes = B[:, on] @ (injection.share * steepest * norms)
     k = JointMargins(case.setting).pulled(W0).sum()
     explained = np.diag(B[:, on] @ np.linalg.inv(B[np.ix_(on, on)]) @ B[on])
     return by_slopes, np.sqrt(k * explained)
@@ -377,8 +379,9 @@ def test_where_there_are_no_balls():
         assert moved.moved(joint, moved.clean_shares(joint)) is None
 
 
-def test_slopes_without_a_limit_have_balls_and_no_bound():
-    case, _ = make_case("squared_hinge", "graph", True, "direct", 0)
+@pytest.mark.parametrize("kind", ["graph", "none"])
+def test_slopes_without_a_limit_have_balls_and_no_bound(kind):
+    case, _ = make_case("squared_hinge", kind, True, "direct", 0)
     joint = JointMargins(case.setting)
     assert moved.bound_of_moves(joint) is None
     assert np.isfinite(moved.moved(joint, moved.clean_shares(joint)).radius).all()

@@ -71,7 +71,9 @@ def moved(joint: JointMargins, fit: Fit) -> Moved | None:
         return None
     lacks = near(relationship, fit.value - fit.bound)
     p, k = _slopes(joint), _pulls(joint, fit.W, lacks)
-    delta = np.minimum(answers @ p[injection.codes], _by_pulls(answers, injection.codes, k))
+    delta = _by_pulls(answers, injection.codes, k)
+    if np.isfinite(p).all():
+        delta = np.minimum(delta, answers @ p[injection.codes])
     return Moved(fit, delta + lacks, lacks, p, k)
 
 
