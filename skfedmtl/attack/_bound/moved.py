@@ -99,7 +99,10 @@ def _by_pulls(answers: Array, codes: NDArray[np.int64], k: Array) -> Array:
     """``sqrt(k B_tS B_SS^-1 B_St)``."""
     if len(codes) == 0:
         return np.zeros(len(k))
-    root = linalg.cholesky(answers[codes], lower=True)
+    try:
+        root = linalg.cholesky(answers[codes], lower=True)
+    except linalg.LinAlgError:  # rounded off: next to no ridge holds the nodes
+        return np.full(len(k), np.inf)
     known = np.sum(np.square(linalg.solve_triangular(root, answers.T, lower=True)), axis=0)
     return np.asarray(np.sqrt(k.sum() * known))
 
@@ -152,10 +155,10 @@ def _answers(relationship: Relationship, codes: NDArray[np.int64]) -> Array | No
     if C is None:
         return None
     try:
-        factor = linalg.cho_factor(C)
+        answers = linalg.cho_solve(linalg.cho_factor(C), unit)
     except linalg.LinAlgError:
         return None
-    return np.asarray(linalg.cho_solve(factor, unit))
+    return np.asarray(answers)
 
 
 def _compared(relationship: Relationship) -> Array | None:
