@@ -283,6 +283,11 @@ def summary(rows):
     return list(found.values())
 
 
+def _place(row):
+    """Tables are in one order, whichever cells were computed first."""
+    return DATA.index(row["data"]), ATTACKS.index(row["attack"]), row["draw"]
+
+
 def draw_figure(lines, path):
     """From clean to attacked errors, a panel a data set and attack."""
     shown = list(dict.fromkeys(line["data"] for line in lines))
@@ -300,7 +305,8 @@ def draw_figure(lines, path):
         axis.set_yticks(heights, [line["defence"] for line in own], fontsize=7)
         axis.tick_params(axis="x", labelsize=7)
         axis.set_title(f"{data}, {attack}", fontsize=8)
-    axes[0, 0].legend(fontsize=7)
+    shown = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside upper right", ncols=2, fontsize=7)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -317,7 +323,7 @@ def main(argv=None):
     path = arguments.output / "defences.csv"
     kept = {"whole": ["draw"], "real": ["lambda1", *NUMBERS, "seconds"]}
     rows = run_cells(measure, cells, COLUMNS, path, arguments.data_home, kept=kept)
-    lines = summary(rows)
+    lines = summary(sorted(rows, key=_place))
     write_csv(arguments.output / "defences_means.csv", lines)
     draw_figure(lines, arguments.output / "defences.png")
     columns = {"data": "s", "attack": "s", "defence": "s", "draws": "d"}
