@@ -24,6 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "certified_rows",
     "changelog_fragments",
+    "clean_error_tables",
     "defence_tables",
     "extras_table",
     "federation_tables",

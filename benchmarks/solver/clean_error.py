@@ -32,14 +32,16 @@ the AUC of the balanced fits is what tells models apart. Rows of human activity 
 windows of one recording a person, so that held-out rows have neighbours among the training rows,
 for every method.
 
-The columns lambda0, lambda1, lambda2 hold the values chosen most often, `gap` the largest relative
-duality gap of the final fits, `seconds` the mean processor time of search and final fit. Progress
-goes to stderr; needs joblib 1.4 or newer.
+The columns lambda0, lambda1, lambda2 hold the values chosen most often (no lambda0 of `common` is
+None), `gap` the largest relative duality gap of the final fits, `seconds` the mean processor time
+of search and final fit. With `--only` the rows of other data stay in the files as they are.
+Progress goes to stderr; needs joblib 1.4 or newer.
 
     python benchmarks/solver/clean_error.py [--data-home DIR] [--output DIR]
                                             [--only NAME ...] [--seeds N] [--n-jobs N]
 """
 
+import csv
 import sys
 import time
 from collections import Counter
@@ -158,6 +160,18 @@ def show(summary):
     print_table(columns, lines)
 
 
+def with_others(path, rows, names):
+    """The path, and the rows with those of the file that are of other data."""
+    others = []
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            others = [row for row in csv.DictReader(file) if row["data"] not in names]
+    # an empty cell is what a row lacks
+    others = [{key: value for key, value in row.items() if value} for row in others]
+    places = list(SETTINGS)
+    return path, sorted(rows + others, key=lambda row: places.index(row["data"]))
+
+
 def main(argv=None):
     """Search, test, print and write."""
     parser = make_parser(__doc__, Path(__file__).with_name("results"))
@@ -173,8 +187,8 @@ def main(argv=None):
     summary = summarise(rows)
     show(summary)
     print(f"{time.perf_counter() - start:.0f} s in all")
-    write_csv(arguments.output / "clean_error.csv", summary)
-    write_csv(arguments.output / "clean_error_seeds.csv", rows)
+    write_csv(*with_others(arguments.output / "clean_error.csv", summary, names))
+    write_csv(*with_others(arguments.output / "clean_error_seeds.csv", rows, names))
     return 0
 
 
