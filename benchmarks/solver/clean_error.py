@@ -131,11 +131,13 @@ def summarise(rows):
 
 def paired(name, rows):
     """What `common` loses to `fmtl` on the same splits, and its corrected standard error."""
-    losses = [
-        [SETTINGS[name].loss(row) for row in rows if (row["data"], row["method"]) == (name, method)]
-        for method in ("common", "fmtl")
-    ]
-    difference = np.subtract(*losses)
+    losses = {
+        (row["method"], row["seed"]): SETTINGS[name].loss(row)
+        for row in rows
+        if row["data"] == name and row["method"] in ("common", "fmtl")
+    }
+    seeds = [seed for method, seed in losses if method == "common"]
+    difference = np.array([losses["common", seed] - losses["fmtl", seed] for seed in seeds])
     overlap = TEST_SIZE / (1.0 - TEST_SIZE)
     se = difference.std(ddof=1) * np.sqrt(1.0 / len(difference) + overlap)
     return {"- fmtl": difference.mean(), "- fmtl se": se}
