@@ -7,6 +7,8 @@ from sklearn.base import clone
 
 from profiles import IS_LONG
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker
+from skfedmtl.attack._contest import mutations
+from skfedmtl.attack._contest.attempts import Judge
 
 LOSSES = ("hinge", "squared_hinge", "logistic", "squared_error")
 N_DRAWS, N_MOVES = 40, 120
@@ -151,6 +153,34 @@ def test_moves_by_chance_stay_within_the_threat(seed):
     again = clone(attacker).fit(X, y, nodes=nodes)
     assert_array_equal(again.poison_X_, attacker.poison_X_)
     assert_array_equal(again.poison_y_, attacker.poison_y_)
+
+
+@pytest.mark.parametrize(("budget", "n_injected"), [(0.05, 1), (0.2, 5)])
+def test_a_row_is_put_where_another_or_a_clean_one_is(monkeypatch, budget, n_injected):
+    """One at a time; none is new but those that are drawn."""
+    (X, y, nodes), victim = small_problem(4)
+    judged, attempt = [], Judge.attempt
+
+    def noting(judge, origin, start, *args):
+        judged.append((origin, start))
+        return attempt(judge, origin, start, *args)
+
+    monkeypatch.setattr(Judge, "attempt", noting)
+    monkeypatch.setattr(mutations, "_REPLACED", 1.0)
+    params = {"attack": "direct", "target_nodes": [0], "budget": budget, "max_iter": 6}
+    PoisoningAttacker(victim, random_state=0, **params).fit(X, y, nodes=nodes)
+    n_drawn, n_moved = 2 * 3, 3 * 6 + 4 * 6
+    by_chance = [start for origin, start in judged if origin == "mutated"]
+    assert len(by_chance) == n_drawn + n_moved
+    moved = by_chance[n_drawn:]
+    before = [start for _, start in judged[: len(judged) - n_moved]]
+    known = {row.tobytes() for start in before for row in start.X}
+    clean = {row.tobytes() for row in X[nodes == 0]}
+    met = {row.tobytes() for start in moved for row in start.X}
+    assert met <= known | clean
+    assert met & clean - known
+    assert all(len(start.X) == n_injected for start in moved)
+    assert {label for start in moved for label in start.y} == {-1.0, 1.0}
 
 
 @pytest.mark.parametrize("n_classes", [0, 3])
