@@ -39,6 +39,7 @@ exclude_patterns = ["_build", "examples"]
 templates_path = ["_templates"]
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"  # beside the page: its own class
 default_role = "literal"
 suppress_warnings = ["myst.header"]  # the included files' own titles are left out
 numpydoc_show_class_members = False
@@ -79,9 +80,10 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
-    "within_subsection_order": "gallery_order.ByNumber",
+    "within_subsection_order": "gallery_order.ByOrder",
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,  # its page loads scripts from elsewhere
+    "min_reported_time": 3600,  # how busy a machine was is no news
     "abort_on_example_error": True,
 }

@@ -26,7 +26,7 @@ home = TemporaryDirectory()
 folder = Path(home.name) / "federation"
 labels = ["AA", "DL", "UA", "US"]
 make = ["skfedmtl", "certificates", folder, "--nodes", ",".join(labels)]
-subprocess.run(make, check=True, capture_output=True)
+made = subprocess.run(make, check=True, capture_output=True)
 
 # %%
 # The fit

@@ -2,12 +2,13 @@
 Three gradients, one of them right
 ==================================
 
-The derivative of the attacker's objective, against finite differences of refitted victims: the
-paper's (``"dual"``, with its print corrected), one that holds the relationship still
-(``"implicit"``) and the exact one (``"total"``).
+Which derivative of the attacker's objective agrees with finite differences of refitted victims?
 """
 
 # %%
+# Three are compared: the paper's (``"dual"``, with its print corrected), one that holds the
+# relationship still (``"implicit"``) and the exact one (``"total"``).
+#
 # ``check_gradient`` moves all injected rows at once, a little both ways along a random direction,
 # refits the victim and compares.
 
