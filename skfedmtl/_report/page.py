@@ -45,7 +45,7 @@ th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align:
   vertical-align: top; white-space: pre; overflow-wrap: normal; }
 th { vertical-align: bottom; font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }
-td:first-child { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 6rem; }
+td:first-child { white-space: pre-wrap; overflow-wrap: anywhere; min-width: min(8rem, 24vw); }
 .words th, .words td { text-align: left; }
 .words td:nth-child(3), .words td:nth-child(4) { white-space: pre-wrap; min-width: 11rem; }
 tbody tr:nth-child(even) { background: var(--band); }
