@@ -305,8 +305,8 @@ def draw_figure(lines, path):
         axis.set_yticks(heights, [line["defence"] for line in own], fontsize=7)
         axis.tick_params(axis="x", labelsize=7)
         axis.set_title(f"{data}, {attack}", fontsize=8)
-    shown = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*shown, loc="outside upper right", ncols=2, fontsize=7)
+    known = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*known, loc="outside upper right", ncols=2, fontsize=7)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
