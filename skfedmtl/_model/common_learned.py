@@ -214,12 +214,15 @@ class CommonLearned(WithCommon):
     def _find_common(self, W: Array) -> Array:
         V, rho = np.zeros_like(W), _FIRST * self.stiffness(W.shape[1])
         u = np.zeros(W.shape[1])
-        size = float(np.linalg.norm(W))
+        size, least = float(np.linalg.norm(W)), np.inf
         for _ in range(_MULTIPLIERS):
-            T = W + V / rho
-            now = self._least(T, rho, u)
-            u, left = now.u, W - now.weights()
-            if float(np.linalg.norm(left)) <= _APART * size:
+            now = self._least(W + V / rho, rho, u)
+            left = W - now.weights()
+            apart = float(np.linalg.norm(left))
+            if not apart < least:  # no step can be told from rounding, and a larger rho adds to it
+                break
+            u, least = now.u, apart
+            if apart <= _APART * size:
                 break
             V += rho * left
             rho *= _GROWTH

@@ -10,6 +10,7 @@ from estimators import MODEL_KINDS, make_relationship, with_common
 from oracles import regularisers
 from oracles.objective import regulariser
 from profiles import examples
+from skfedmtl._model import CommonLearned, Learned, shrinkage
 
 STEP = 1e-5
 
@@ -131,3 +132,15 @@ def test_the_smoothed_sum(kind, shape, lambdas, lambda0, seed):
     bend = case.slope(lambda W: at(W).slope, case.V)
     found = (H @ case.D.ravel()).reshape(shape)
     assert_allclose(found, bend, atol=1e-4 * np.linalg.norm(H) * np.linalg.norm(case.D))
+
+
+@pytest.mark.parametrize("seed", [0, 4, 6])
+def test_best_parts_of_tables_too_large_for_exact_singular_values(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    W = 0.01 * rng.normal(size=(30, 3)) @ rng.normal(size=(3, 562)) + 0.05 * rng.normal(size=562)
+    tied, lambda0 = Learned(30, 0.03, 0.01), 0.01
+    found = CommonLearned(tied, lambda0).common_part(W)
+    monkeypatch.setattr(shrinkage, "_DIRECT", np.inf)
+    exact = CommonLearned(tied, lambda0).common_part(W)
+    prices = [lambda0 * float(u @ u) + tied.penalty(W - u) for u in (found, exact)]
+    assert_allclose(prices[0], prices[1], rtol=1e-9)
