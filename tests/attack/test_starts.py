@@ -392,6 +392,42 @@ def test_the_stride_that_led_farther_is_gone_on_with(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("loss", "params", "hardens"),
+    [
+        ("hinge", {}, True),
+        ("hinge", {"smoothing": 0.0}, False),
+        ("squared_hinge", {}, False),
+    ],
+)
+def test_ascents_that_harden_need_no_other_stride(loss, params, hardens, monkeypatch):
+    """Their steps go equally far in all, however many; others are tried with longer ones, too."""
+    legs = []
+    craft = restart._ascend
+
+    def noted(case, judge, settings, seed, task, origin, start, leg, checkpoint, shares=None):
+        legs.append(leg)
+        return craft(case, judge, settings, seed, task, origin, start, leg, checkpoint, shares)
+
+    first = Leg(3, 1.0)
+    room = "skfedmtl.attack._contest.settings"
+    monkeypatch.setattr(f"{room}.LEGS_WHILE_HARDENING", (first, Leg(5, 1.0)))
+    monkeypatch.setattr(f"{room}.LEGS_FROM_OUTSIDE", (first, Leg(4, 0.3), Leg(6, 1.0)))
+    monkeypatch.setattr(restart, "_ascend", noted)
+    monkeypatch.setattr(restart, "_PAYS", -np.inf)
+    X, y, nodes = make_rows(FMTLClassifier, (16, 12, 14))
+    victim = FMTLClassifier(loss=loss, lambda1=0.3, lambda2=0.05, random_state=0)
+    options = {"attack": "indirect", "target_nodes": [0], "init": "clean", "max_iter": None}
+    found = attack(victim, **options, **params).fit(X, y, nodes=nodes)
+    led = [one["objective"] for one in found.attempts_ if one["origin"] == "ascent"]
+    assert len(led) == len(legs)
+    if hardens:
+        assert legs == [first, Leg(5, 1.0)]
+    else:
+        assert legs[:2] == [first, Leg(3, 10.0)]
+        assert [leg.max_iter for leg in legs[2:]] == [4, 6]
+
+
+@pytest.mark.parametrize(
     ("params", "n_steps"),
     [({}, 20), ({"max_iter": 23}, 23), ({"init": "clean"}, 50)],
 )

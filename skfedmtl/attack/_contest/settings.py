@@ -24,6 +24,9 @@ class Leg(NamedTuple):
 #: before it reaches a target; shorter steps tell whether more of them lead anywhere
 LEGS = (Leg(50, 1.0),)
 LEGS_FROM_OUTSIDE = (*LEGS, Leg(200, 0.3), Leg(600, 1.0))
+#: the same on a victim that hardens on the way: however many its steps, they go equally far in all,
+#: and neither longer nor shorter ones than these led any farther
+LEGS_WHILE_HARDENING = (*LEGS, Leg(500, 1.0))
 #: strides that the first leg is tried with, too; the others take that which led farther
 SCOUTS_FROM_OUTSIDE = (10.0,)
 #: beside found rows, which lead by far as a rule: 50 steps would be half of an attack's time
@@ -57,7 +60,8 @@ class Settings(NamedTuple):
         chooses = chooses_labels(given["labels"])
         climbs = given["max_iter"] != 0 and given["inner_iter"] is None
         init = given["init"]
-        legs = _legs(given["max_iter"], given["inner_iter"], scenario.threat)
+        hardens = _hardens(given, scenario)
+        legs = _legs(given["max_iter"], given["inner_iter"], scenario.threat, hardens=hardens)
         limits = scenario.space.limits
         selects = given["max_iter"] != 0 and not scenario.victim.model._goes_by_all
         return cls(
@@ -67,7 +71,7 @@ class Settings(NamedTuple):
             eta=float(given["eta"]),
             line_search=given["line_search"],
             legs=legs,
-            scouts=SCOUTS_FROM_OUTSIDE if len(legs) > 1 else (),
+            scouts=SCOUTS_FROM_OUTSIDE if len(legs) > 1 and not hardens else (),
             legs_beside=LEGS_BESIDE if given["max_iter"] is None else legs,
             n_selections=_SELECTIONS if selects else 0,
             rounds=limits is not None and limits.leave_choice,
@@ -101,9 +105,21 @@ class Settings(NamedTuple):
         return partial(FollowedBilevel, smoothing=smoothing, inner_iter=self.inner_iter)
 
 
-def _legs(max_iter: int | None, inner_iter: int | None, threat: Threat) -> tuple[Leg, ...]:
+def _hardens(given: Mapping[str, Any], scenario: Scenario) -> bool:
+    """Whether ascents meet a smoothed victim, which hardens as they go on."""
+    smoothing = float(given["smoothing"])
+    if smoothing == 0.0 or given["inner_iter"] is not None:
+        return False
+    return scenario.victim.model._make_loss().smoothed(smoothing).excess > 0.0
+
+
+def _legs(
+    max_iter: int | None, inner_iter: int | None, threat: Threat, *, hardens: bool
+) -> tuple[Leg, ...]:
     """The ascents of a restart."""
     if max_iter is not None:
         return (Leg(int(max_iter), 1.0),)
     is_inside = bool(np.isin(threat.sources, threat.targets).any())
-    return LEGS if is_inside or inner_iter is not None else LEGS_FROM_OUTSIDE
+    if is_inside or inner_iter is not None:
+        return LEGS
+    return LEGS_WHILE_HARDENING if hardens else LEGS_FROM_OUTSIDE
