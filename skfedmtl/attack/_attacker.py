@@ -138,10 +138,9 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         the last rows are the result; or those of the start, if the victim suffers more from them.
     max_iter : int or None, default=None
         Steps of an ascent at most; 0 keeps the rows as drawn. None: 20 from clean rows beside a
-        search among weights that has found some, else 50. Where no source is a target other ascents
-        from the same rows follow, as long as the one before added a twentieth to H: 500 steps on a
-        smoothed hinge; on other losses 50 of ten times the length, whatever was added, then 200 of
-        three tenths and 600 of the whole of the better length.
+        search among weights that has found some, else 50. Where no source is a target, others from
+        the same rows follow as long as the last added a twentieth to H: 500 on a smoothed hinge,
+        else 200 of three tenths and 600 of the whole length, ten times that if 50 so led farther.
     inner_iter : int or None, default=None
         Iterations of the victim's solver, each one exchange with every node, after every step, from
         where it was before, and no smoothing; 1 is the single loop of [1]_, Algorithm 1. None: as
