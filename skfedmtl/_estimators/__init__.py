@@ -2,6 +2,7 @@
 
 from skfedmtl._estimators.base import BaseFMTL
 from skfedmtl._estimators.classifier import FMTLClassifier
+from skfedmtl._estimators.handed import taken
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
 from skfedmtl._estimators.probabilities import ProbabilityMixin
 from skfedmtl._estimators.regressor import FMTLRegressor
@@ -14,6 +15,7 @@ __all__ = [
     "FMTLRegressor",
     "NodeCovarianceMixin",
     "ProbabilityMixin",
+    "taken",
     "what_helps",
     "whole_or_not_at_all",
 ]

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfedmtl._estimators.added_nodes import AddedNodesMixin
 from skfedmtl._estimators.constant import constant_models
+from skfedmtl._estimators.handed import Handed, taken
 from skfedmtl._estimators.huge import refuse_huge
 from skfedmtl._estimators.node_covariance import NodeCovarianceMixin
 from skfedmtl._estimators.node_weight import node_weights
@@ -115,6 +116,11 @@ class BaseFMTL(
             raise ValueError("sample_weight must hold positive weights, got zeros only.")
         return X, y, labels, codes, sample_weight
 
+    def _read_fit(self, X, y, nodes, sample_weight):
+        """What `_check_fit` returns, the rows to be taken once."""
+        X, *others = self._check_fit(X, y, nodes, sample_weight)
+        return Handed(X), *others
+
     def _check_predict(self, X, nodes):
         """Checked rows and the positions of their nodes, -1 for the mean or common model."""
         check_is_fitted(self)
@@ -208,9 +214,12 @@ class BaseFMTL(
         """Solve and set the fitted attributes that both estimators share; returns the solution.
 
         The rounds are parts of `task`; `whole` says that the model after one can predict, `again`
-        that the last fit is to be gone on from, as with `warm_start`.
+        that the last fit is to be gone on from, as with `warm_start`. Rows that are `Handed` live
+        on in the problem alone.
         """
+        X = taken(X)
         problem = self._problem(X, signed_y, codes, labels, sample_weight)
+        X = problem.features(X)
         iterate = self._last_iterate(problem, labels) if self.warm_start or again else None
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
 
@@ -269,8 +278,11 @@ class BaseFMTL(
         given = np.inf if self.lambda0 is None else self.lambda0
         return np.array([given, self.lambda1, self.lambda2], dtype=float)
 
-    def _warn_if_short(self, solutions, X):
-        """Say so where a fit, or one of a class, ended by its number of rounds."""
+    def _warn_if_short(self, solutions, X, nodes):
+        """Say so where a fit, or one of a class, ended by its number of rounds.
+
+        `X` and `nodes` are those of the caller: the fit has let go of what it made of them.
+        """
         if self.tol == 0 or all(one.converged or one.stopped for one in solutions):
             return
         epochs = self.local_epochs if isinstance(self.local_epochs, dict) else {}
@@ -279,15 +291,16 @@ class BaseFMTL(
             f"{type(self).__name__} stopped after max_iter={self.max_iter} rounds at a "
             f"duality gap of {self.dual_gap_:.3g}; tol={self.tol:g} asks for "
             f"{self.tol * self.objective_:.3g}. {what_helps(self.solver, self.lambda2)}"
-            + self._odd_scales(X)
+            + self._odd_scales(X, nodes)
             + (f" The nodes {silent} never answer (local_epochs)." if silent else ""),
             ConvergenceWarning,
             stacklevel=4,
         )
 
-    def _odd_scales(self, X):
+    def _odd_scales(self, X, nodes):
         """A sentence about columns that differ from the middle one by decades, if there are any."""
-        odd = oddly_scaled(X)
+        X, _ = take_nodes(self, X, nodes, reset=False)
+        odd = oddly_scaled(check_array(X, accept_sparse="csr", dtype=np.float64))
         if not len(odd):
             return ""
         names = np.delete(np.arange(self.n_features_in_), self._node_place())

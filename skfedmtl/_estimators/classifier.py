@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._estimators.base import BaseFMTL
 from skfedmtl._estimators.class_weight import class_weights
+from skfedmtl._estimators.handed import taken
 from skfedmtl._estimators.one_vs_rest import joined
 from skfedmtl._estimators.probabilities import ProbabilityMixin
 from skfedmtl._estimators.whole import whole_or_not_at_all
@@ -254,10 +255,10 @@ DataFrame or `protocols.Relationship`, default="learned"
             Fitted.
         """
         with whole_or_not_at_all(self):
-            checked = self._check_fit(X, y, nodes, sample_weight)
+            checked = self._read_fit(X, y, nodes, sample_weight)
             begin = partial(begin_fit, self, X=X, y=y, nodes=nodes, sample_weight=sample_weight)
             solutions = self._fit_checked(*checked, begin)
-        self._warn_if_short(solutions, checked[0])
+        self._warn_if_short(solutions, X, nodes)
         return self
 
     def _fit_checked(self, X, y, labels, codes, sample_weight, begin):
@@ -270,7 +271,7 @@ DataFrame or `protocols.Relationship`, default="learned"
         many = len(self.classes_) > 2
         task = begin(len(self.classes_) if many else self._most_rounds)
         if many:
-            solutions = self._fit_one_vs_rest(X, y, codes, labels, weight, task)
+            solutions = self._fit_one_vs_rest(taken(X), y, codes, labels, weight, task)
         else:
             signed_y = self._solver_targets(y)
             solutions = [self._fit_rows(X, signed_y, codes, labels, weight, task)]

@@ -43,7 +43,7 @@ def constant_models(
     solution : Solution
         Its solution.
     X : ndarray or CSR matrix of shape (n, d)
-        The rows of the fit.
+        The rows of the fit, in any order.
     lambda2 : float
         Strength of the ridge penalty.
     classify : bool

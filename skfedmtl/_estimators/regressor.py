@@ -8,6 +8,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from skfedmtl._estimators.base import BaseFMTL
+from skfedmtl._estimators.handed import taken
 from skfedmtl._estimators.residual_scale import large_residual
 from skfedmtl._estimators.whole import whole_or_not_at_all
 from skfedmtl._input import read_truth
@@ -245,15 +246,15 @@ DataFrame or `protocols.Relationship`, default="learned"
             Fitted.
         """
         with whole_or_not_at_all(self):
-            checked = self._check_fit(X, y, nodes, sample_weight)
+            checked = self._read_fit(X, y, nodes, sample_weight)
             begin = partial(begin_fit, self, X=X, y=y, nodes=nodes, sample_weight=sample_weight)
             solutions = self._fit_checked(*checked, begin)
-        self._warn_if_short(solutions, checked[0])
+        self._warn_if_short(solutions, X, nodes)
         return self
 
     def _fit_checked(self, X, y, labels, codes, sample_weight, begin):
         task = begin(self._most_rounds)
-        given = X, self._solver_targets(y), codes, labels, sample_weight
+        given = taken(X), self._solver_targets(y), codes, labels, sample_weight
         self.huber_delta_ = self._find_delta(*given)
         solution = self._fit_rows(*given, task)
         task.end(dict)

@@ -189,6 +189,15 @@ class FederatedProblem:
         """Of a node's weights: features, and a constant if there is one."""
         return int(self._rows.shape[1])
 
+    def features(self, X: Any) -> Any:
+        """The caller's rows ``X`` without their constant, where they lie here, else as they came.
+
+        They lie node after node; who looks at these need not keep the others.
+        """
+        if self.intercept == "centred" or issparse(X):
+            return X
+        return self._rows[:, : self.n_features]
+
     @property
     def longest_row(self) -> float:
         """The greatest length of a row, in the coordinates of the solver."""

@@ -120,7 +120,13 @@ class Adjoint:
         parts = _parts(self._nodes, solved, self._gram, tol)
         iteration = _Linearised(derivative, parts, G, solved.rho)
         # a linear iteration, whose extrapolation is a solution, however far away that lies
-        anderson = Anderson(_MEMORY, relaxation_of(self._relationship), _RIDGE, longest=np.inf)
+        anderson = Anderson(
+            _MEMORY,
+            relaxation_of(self._relationship),
+            _RIDGE,
+            longest=np.inf,
+            single=parts.is_single,
+        )
         strength = float(np.linalg.norm(G)) / solved.rho
         dT = self.last if self.last.any() else G / solved.rho
         nothing_known = np.zeros(G.shape)
@@ -158,12 +164,15 @@ class _Linearised(NamedTuple):
     def at(self, dT: Array) -> _Point:
         dZ = self.rho * self.derivative(dT)
         pull = self.G + self.rho * (2.0 * dZ - dT)
-        residual = self.parts.solve(pull) - dZ
+        residual = self.parts.solve(pull)
+        residual -= dZ
         return _Point(dZ, pull, residual, float(np.linalg.norm(residual)))
 
 
 class _Parts(Protocol):
     """The nodes' side of the linearised iteration."""
+
+    is_single: bool  #: whether single precision does, of nodes whose states take much room
 
     def solve(self, q: Array) -> Array: ...  #: dW
     def answers(self, u: Array, q: Array) -> list[Array]: ...  #: of a u, and what led to it
@@ -182,6 +191,8 @@ def _parts(nodes: NodeTable, solved: Solved, gram: Callable[[int], Array], tol: 
 
 class _Curved:
     """``(H_l + rho I)^-1`` of every node, through the smaller of its two sides."""
+
+    is_single = False
 
     def __init__(
         self,
@@ -282,6 +293,8 @@ def _spectral(M: Array) -> Callable[[Array], Array]:
 
 class _OnMargin:
     """The projection of ``q / rho`` on what is orthogonal to the rows on their margin."""
+
+    is_single = False
 
     def __init__(self, nodes: NodeTable, scale: Array, rho: float) -> None:
         self._nodes, self._rho = nodes, rho

@@ -14,9 +14,13 @@ References
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skfedmtl._model import row_algebra
 from skfedmtl._typing import Array
+
+#: a difference, in either precision
+_Kept = Array | NDArray[np.float32]
 
 _TINY = float(np.finfo(float).tiny)
 
@@ -34,19 +38,27 @@ class Anderson:
         Of the mean square of the differences, so that equal ones do no harm.
     longest : float
         Times the plain step; a longer one is not trusted. Linear iterations need no such limit.
+    single : bool
+        Whether differences are kept in single precision, half the room; the states are not.
     """
 
     def __init__(
-        self, memory: int, relaxation: float, ridge: float = 1e-10, longest: float = 100.0
+        self,
+        memory: int,
+        relaxation: float,
+        ridge: float = 1e-10,
+        longest: float = 100.0,
+        *,
+        single: bool = False,
     ) -> None:
         self._memory, self._relaxation, self._ridge = memory, relaxation, ridge
-        self._longest = longest
+        self._longest, self._single = longest, single
         self.forget()
 
     def forget(self) -> None:
         """Begin anew: the iteration has become another one."""
-        self._steps: list[Array] = []  #: dT + s dr
-        self._residuals: list[Array] = []
+        self._steps: list[_Kept] = []  #: dT + s dr
+        self._residuals: list[_Kept] = []
         self._gram = np.zeros((0, 0))
         self._last: tuple[Array, Array] | None = None
 
@@ -60,7 +72,7 @@ class Anderson:
         self._note(T, residual)
         if len(self._residuals) < 2:
             return self._plain(T, residual)
-        against = np.array([float(np.vdot(dr, residual)) for dr in self._residuals])
+        against = np.array([_product(dr, residual) for dr in self._residuals])
         ridge = self._ridge * float(np.trace(self._gram)) + _TINY
         mix = np.linalg.solve(self._gram + ridge * np.eye(len(against)), against)
         mixed = self._plain(T, residual)
@@ -82,11 +94,22 @@ class Anderson:
             newest = np.subtract(residual, self._last[1], out=self._last[1])
             step = T - self._last[0]
             step += self._relaxation * newest
-            self._steps = [*self._steps[drop:], step]
-            self._residuals = [*self._residuals[drop:], newest]
-            products = np.array([float(np.vdot(dr, newest)) for dr in self._residuals])
+            self._steps = [*self._steps[drop:], self._kept(step)]
+            self._residuals = [*self._residuals[drop:], self._kept(newest)]
+            products = np.array([_product(dr, newest) for dr in self._residuals])
             gram = np.empty((len(products), len(products)))
             gram[:-1, :-1] = self._gram[drop:, drop:]
             gram[-1] = gram[:, -1] = products
             self._gram = gram
         self._last = T, residual
+
+    def _kept(self, difference: Array) -> _Kept:
+        return difference.astype(np.float32) if self._single else difference
+
+
+def _product(kept: _Kept, other: Array) -> float:
+    """The sum of the products of all entries, in double precision."""
+    if kept.dtype == other.dtype:
+        return float(np.vdot(kept, other))
+    parts = row_algebra.chunks(*other.shape)  # a copy of all would be as large as the other
+    return sum(float(np.vdot(kept[part], other[part])) for part in parts)

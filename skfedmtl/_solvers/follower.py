@@ -18,6 +18,7 @@ from skfedmtl._protocol import Moved, NodeTable
 from skfedmtl._solvers.adjoint import Solved
 from skfedmtl._solvers.iteration import Iteration
 from skfedmtl._solvers.kernel_steps import KernelPasses
+from skfedmtl._solvers.many_parts import MANY
 from skfedmtl._solvers.node_steps import ExactSteps, Passes, is_cheap
 from skfedmtl._solvers.splitting import MEMORY
 from skfedmtl._solvers.workers import Workers
@@ -135,6 +136,6 @@ def _make_steps(nodes: NodeTable, loss: PrimalLoss) -> ExactSteps | KernelPasses
     alpha: Array = nodes.alpha
     if loss.constant_curvature and is_cheap(nodes):
         return ExactSteps(nodes, alpha, tells=False)
-    if nodes.is_wide:
+    if nodes.is_wide and len(nodes) < MANY:  # the kernels of very many take as much room as rows
         return KernelPasses(nodes, alpha, loss)
     return Passes(nodes, alpha, Workers(None), loss)

@@ -34,6 +34,8 @@ class ManyCurved:
         The rows that count; the others' own part of ``E E'/rho`` is negligible.
     """
 
+    is_single = True
+
     def __init__(self, nodes: NodeTable, scale: Array, rho: float, kept: NDArray[np.bool_]) -> None:
         self._nodes, self._scale, self._rho = nodes, scale, rho
         rows = np.flatnonzero(kept)
@@ -69,10 +71,8 @@ class ManyCurved:
         for index, inverses in self._groups:
             own = margins[index].astype(np.float32)
             coefficient[index] = np.matmul(inverses, own[:, :, None])[:, :, 0]
-        coefficient *= self._scale / self._rho
-        pull = np.zeros_like(dW)
-        _sdca.accumulate_by_node(nodes.X, nodes.starts, coefficient, pull)
-        dW -= pull
+        coefficient *= -self._scale / self._rho
+        _sdca.accumulate_by_node(nodes.X, nodes.starts, coefficient, dW)
         return dW
 
     def answers(self, u: Array, q: Array) -> list[Array]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skfedmtl._estimators import taken
 from skfedmtl._tools.sklearn import Interval
 from skfedmtl._tools.task import Task
 from skfedmtl._typing import Array
@@ -52,6 +53,7 @@ class TrimmingMixin:
         whole: bool = True,
     ) -> Any:
         """As without trimming, but to the rows that are kept."""
+        X = taken(X)
         solutions: list[Any] = []
         one: Any = super()
         own: Any = self

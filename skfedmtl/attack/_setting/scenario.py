@@ -40,7 +40,8 @@ from skfedmtl.attack._setting.start import (
     read_evaluation,
 )
 from skfedmtl.attack._setting.tables import (
-    poisoned_data,
+    concatenate,
+    joined,
     put_node_column,
     stored_kinds,
     take_rows,
@@ -242,12 +243,15 @@ class Scenario:
         """A victim fitted to clean and injected rows, behind the steps of the clean one."""
         X, nodes = self._as_seen(self.X, self.features, self.where)
         added = self._as_seen(injected.X, injected.features, self.labels[injected.codes])
-        data = poisoned_data((X, self.y, nodes), (added[0], injected.y, added[1]))
         weight = None
         if self.is_weighted:
             weight = np.concatenate([self.weight, self.weights_of(injected)])
+        y = concatenate(self.y, injected.y)
+        where = None if nodes is None else concatenate(nodes, added[1])
         poisoned = _unfitted(self.parameters, self.seed)
-        return poisoned.fit_behind(self.victim, data.X, data.y, data.nodes, weight)
+        # a table that only the fit holds is gone before its solver's is at work
+        both = (joined if poisoned.reads_as_array else concatenate)(X, added[0])
+        return poisoned.fit_behind(self.victim, both, y, where, weight)
 
     def _as_seen(self, X: Any, features: Any, where: Any) -> tuple[Any, Any]:
         """Rows and nodes as a victim is given them: a Pipeline would change a node column."""

@@ -130,6 +130,35 @@ def poisoned_data(
     return Bunch(X=X, y=y, nodes=nodes, sample_weight=sample_weight, is_poison=is_poison)
 
 
+class Joined:
+    """Clean rows, then injected ones, as an array where one is asked for.
+
+    Who asks owns it, and may let it go while this still stands for the rows.
+
+    Parameters
+    ----------
+    clean, injected : ndarray of shape (n, d) and (n_injected, d)
+    """
+
+    def __init__(self, clean: NDArray[Any], injected: NDArray[Any]) -> None:
+        self._clean, self._injected = clean, injected
+        self.shape, self.dtype = (len(clean) + len(injected), clean.shape[1]), clean.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        both: NDArray[Any] = concatenate(self._clean, self._injected)
+        return both if dtype is None else both.astype(dtype, copy=False)
+
+
+def joined(clean: Any, injected: Any) -> Any:
+    """As `concatenate`, but rows that are an array of floats become another when they are read."""
+    if type(clean) is np.ndarray and clean.ndim == 2 and clean.dtype.kind == "f":
+        return Joined(clean, np.asarray(injected))
+    return concatenate(clean, injected)
+
+
 def concatenate(clean: Any, injected: Any) -> Any:
     """Clean entries, then injected ones, in the container and dtype of the clean ones."""
     if hasattr(clean, "iloc"):

@@ -98,6 +98,12 @@ class Victim:
         return [step for _, step in self._named_steps()]
 
     @property
+    def reads_as_array(self) -> bool:
+        """Whether its fit makes an array of rows first: that of a user's subclass may not."""
+        owner: str = type(self.model).fit.__module__
+        return not self.in_pipeline and owner.partition(".")[0] == "skfedmtl"
+
+    @property
     def encodes(self) -> bool:
         """Whether a step reads columns as categories."""
         return any(encodes(step) for step in self.steps)
