@@ -35,18 +35,7 @@ def read_features(X: Any, name: str = "X", *, words: bool = False) -> Any:
         if is_polars(X):
             return _from_polars_columns(X, name)
         return _from_pandas_columns(X, name, words)
-    try:
-        array = np.asarray(X)
-    except ValueError:  # rows of different lengths
-        return X
-    if array.dtype.kind in "biufc":
-        return X
-    if words and array.ndim == 2 and array.dtype.kind in "OU":
-        # a list of numbers and words became words throughout
-        return _with_words(array if array is X else np.asarray(X, dtype=object), name)
-    if array.dtype.kind == "O":
-        return _numbers(array, f"`{name}`")
-    raise ValueError(_refusal(f"`{name}`", f"entries of dtype {array.dtype}"))
+    return _from_array(X, name, words)
 
 
 def repeated_text(X: Any) -> Any:
@@ -71,6 +60,22 @@ def holds_words(column: Any) -> bool:
 def has_sparse_columns(X: Any) -> bool:
     """Whether a frame of pandas stores a column of it without its zeros."""
     return hasattr(X, "iloc") and hasattr(X, "dtypes") and any(map(_is_sparse, _kinds(X)))
+
+
+def _from_array(X: Any, name: str, words: bool) -> Any:
+    """What is no frame."""
+    try:
+        array = np.asarray(X)
+    except ValueError:  # rows of different lengths
+        return X
+    if array.dtype.kind in "biufc":
+        return X
+    if words and array.ndim == 2 and array.dtype.kind in "OU":
+        # a list of numbers and words became words throughout
+        return _with_words(array if array is X else np.asarray(X, dtype=object), name)
+    if array.dtype.kind == "O":
+        return _numbers(array, f"`{name}`")
+    raise ValueError(_refusal(f"`{name}`", f"entries of dtype {array.dtype}"))
 
 
 def _from_pandas_columns(X: Any, name: str, words: bool) -> Any:

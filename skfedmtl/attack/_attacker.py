@@ -182,8 +182,7 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
     poison_sample_weight_ : ndarray of shape (n_injected,)
         Their weights.
     poison_origin_ : ndarray of shape (n_injected,)
-        Positions in `X` of the clean rows they come from; -1: sought, drawn, copied, or retold
-        by chance.
+        Positions in `X` of the clean rows they come from; -1: sought, drawn, copied or retold.
     clean_estimator_, estimator_ : estimator
         The victim fitted on the clean rows, and on clean and injected rows.
     objective_history_ : ndarray of shape (n_steps + 1,)

@@ -118,8 +118,7 @@ class FederatedNode:
         Folder where the state is kept after every exchange, so that a process that has ended can
         be started again and go on. None: it begins anew.
     random_state : int, sequence of int or None, default=None
-        Draws the order of rows. None: another one each time. The guide on federations says which
-        two numbers give it the orders that an estimator draws.
+        Draws the order of rows; the guide has those of an estimator. None: another one each time.
 
     Raises
     ------

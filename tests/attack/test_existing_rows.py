@@ -309,7 +309,7 @@ def test_tables_of_every_kind():
 @pytest.mark.parametrize(
     ("given_", "words"),
     [
-        (([["a"], ["b"]],), "`X` holds entries of dtype"),
+        ((np.array([["2020-01-01"]], dtype="datetime64[D]"),), "`X` holds entries of dtype"),
         (([[np.inf], [1.0]],), "X contains infinity"),
         ((np.zeros((0, 2)),), "minimum of 1"),
         ((np.zeros(3),), "2D"),

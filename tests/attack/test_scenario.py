@@ -15,7 +15,7 @@ from skfedmtl import FMTLRegressor, LabelFlipPoisoner, PoisoningAttacker, Random
 from skfedmtl._input import labels as label_reader
 from skfedmtl._input import nodes as node_reader
 from skfedmtl.attack import draw_nodes
-from skfedmtl.attack._setting import tables
+from skfedmtl.attack._setting import start
 
 POISONERS = (PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner)
 every_poisoner = pytest.mark.parametrize("make", POISONERS)
@@ -54,7 +54,7 @@ def calls(monkeypatch):
         monkeypatch.setattr(module, name, counting)
 
     count(node_reader, "split_node_column")
-    count(tables, "split_node_column")
+    count(start, "split_node_column")
     count(node_reader, "as_labels")
     count(label_reader, "as_labels")
     return counts

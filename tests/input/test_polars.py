@@ -115,7 +115,11 @@ def test_flags_stay_flags_where_they_are_kept():
     for frame in (pl.DataFrame, pd.DataFrame):
         clean = frame({"a": X[:, 0], "flag": X[:, 1] > 0.0})
         poisoner = PoisoningAttacker(
-            FMTLRegressor(), max_iter=2, integer_features=["flag"], random_state=0
+            FMTLRegressor(),
+            max_iter=2,
+            integer_features=["flag"],
+            feature_range="clean",
+            random_state=0,
         )
         data = poisoner.poison(clean, y, nodes=nodes)
         assert data.X["flag"].to_numpy().dtype == bool
