@@ -80,9 +80,10 @@ class DamageBound(DocLinkMixin, WithVictim):
 
     Beside a common part, with `lambda0`, R is what the best parts cost: the least over u of
     ``lambda0 ||u||^2`` and R of what is left. That is convex, all that the inequality asks for, and
-    a quadratic where R is one, all that the other two ask for. The second inequality, the cap and,
-    of learned relationships, certified rows take each group of nodes by itself, which u, at which
-    all of them pull, does not allow: none is known there.
+    a quadratic where R is one, all that the other two ask for. The second inequality moves u with
+    the nodes that inject nothing; it is known for squared error. The cap and, of learned
+    relationships, certified rows take each group of nodes by itself, which u, at which all of them
+    pull, does not allow: none is known there.
 
     Parameters
     ----------

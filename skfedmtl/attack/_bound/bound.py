@@ -6,15 +6,15 @@ bound                       relationship           losses
 T1 `Joint`, `JointMargins`  any                    squared error, the others
 T2 `Conditional`, cap       learned                squared error; the others,
                                                    `ConditionalMargins`
+T2 `ConditionalCommon`      learned, common part   squared error
 T3 `Given`                  given, or none         squared error
 T4 `bound_of_moves`         given, or none         of slopes that are limited
 ==========================  =====================  ============================
 
 T2 is of the nodes that inject nothing; for losses of classes and a hybrid attack, of the targets.
 
-A common part is a part of R for T1, T3 and T4, for which R has to be convex, or a quadratic. T2 and
-the cap take the norms of both groups of nodes apart, which u, at which all of them pull, does not
-allow: there is neither.
+A common part is a part of R for T1, T3 and T4, for which R has to be convex, or a quadratic. T2 has
+to move it with the nodes that inject nothing, which is done for squared error; no cap is known.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from skfedmtl._model import Learned
+from skfedmtl._model import CommonLearned, Learned
 from skfedmtl.attack._bound.conditional import Conditional
+from skfedmtl.attack._bound.conditional_common import ConditionalCommon
 from skfedmtl.attack._bound.conditional_margins import ConditionalMargins
 from skfedmtl.attack._bound.gap import ceiling, excess, with_gap
 from skfedmtl.attack._bound.given import MOST_WEIGHTS, Given
@@ -95,7 +96,12 @@ def _of_squares(setting: Setting, max_iter: int) -> Iterator[Bound]:
     if len(setting.injection.codes) == 0:
         yield joint.untouched()
         return
-    yield joint.descend(max_iter)
+    first = joint.descend(max_iter)
+    yield first
+    if isinstance(relationship, CommonLearned) and setting.strikes_others:
+        beside = ConditionalCommon(joint, relationship).descend(max_iter, first)
+        if beside is not None:
+            yield beside
     if isinstance(relationship, Learned):
         conditional = Conditional(joint, relationship)
         if setting.strikes_others:

@@ -97,16 +97,17 @@ class Joint:
         slopes = V[codes, : self._n_slopes]
         return self.pull.at(slopes, b[codes], self.rounded * self._size, rounded), b
 
-    def known(self, V: Array, residual: Array) -> tuple[float, Array, Array]:
-        """K, and its slopes in V and the residuals."""
+    def known(
+        self, V: Array, residual: Array, priced: tuple[float, Array] | None = None
+    ) -> tuple[float, Array, Array]:
+        """K, and its slopes in V and the residuals; R and its slope, unless they are `priced`."""
         moments, injection, left = self.moments, self.setting.injection, self.left
         turned = turn(self.moments.basis, V)
         pulls, _ = self.pulls(V, residual)
         value = float(left @ (moments.loss(turned) + np.square(residual)))
-        value += self.relationship.penalty(V) + float(injection.share @ pulls.value)
-        by_v = turn_back(
-            self.moments.basis, left[:, None] * moments.slope(turned)
-        ) + self.penalty_slope(V)
+        penalty, by_R = priced or (self.relationship.penalty(V), self.penalty_slope(V))
+        value += penalty + float(injection.share @ pulls.value)
+        by_v = turn_back(self.moments.basis, left[:, None] * moments.slope(turned)) + by_R
         by_r = 2.0 * left * residual
         by_b = injection.share * pulls.by_b
         codes = injection.codes
