@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from skfedmtl._model import Learned
-from skfedmtl._model.regulariser import Proximal
+from skfedmtl._model import Learned, Proximal
 from skfedmtl._solvers import Iteration
 from skfedmtl._typing import Array
 from skfedmtl.attack._bound.fits import Start
