@@ -7,14 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from bounds import BESIDE, EDGE, make_case, solved, worst_found
-from skfedmtl._model import CommonLearned, Learned
-from skfedmtl.attack._bound import damage_bound
+from bounds import BESIDE, EDGE, Case, make_case, solved, worst_found
+from skfedmtl import FMTLRegressor
+from skfedmtl._model import CommonLearned, Learned, SquaredError
+from skfedmtl.attack._bound import Injection, Setting, damage_bound
 from skfedmtl.attack._bound.conditional import Conditional
 from skfedmtl.attack._bound.conditional import Pair as PairAlone
 from skfedmtl.attack._bound.conditional_common import ConditionalCommon, Pair
 from skfedmtl.attack._bound.joint import Joint
 from skfedmtl.attack._bound.parts import Apart, Parts, fit_parts
+from skfedmtl.attack._sought import CleanRows, Model
 
 ATTACKS = ["indirect", "hybrid"]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -209,6 +211,43 @@ def test_a_common_part_at_any_price_leaves_the_other_conditional_inequality(atta
     )
     found = conditional.judge(pair).value
     assert expected.value <= found <= expected.value * (1.0 + 1e-3)
+
+
+def dragged_case():
+    """A target and a source that opposes it, whose many rows drag the common part along."""
+    x = np.linspace(-1.0, 1.0, 30)[:, None]
+    one = np.ones(1)
+    share = 60 / 90 * one
+    injection = Injection(np.array([1]), share, one, -one, one, np.zeros(1), one)
+    lambdas = 5.0, 0.4, 2e-4
+    model = Model(SquaredError(), CommonLearned(Learned(2, *lambdas[1:]), lambdas[0]), "none")
+    rows = CleanRows(
+        np.vstack([x, x]), np.concatenate([x, -x])[:, 0], np.repeat([0, 1], 30), np.ones(60)
+    )
+    estimator = FMTLRegressor(
+        lambda0=lambdas[0],
+        lambda1=lambdas[1],
+        lambda2=lambdas[2],
+        fit_intercept=False,
+        tol=1e-10,
+        max_iter=3000,
+    )
+    return Case(Setting(rows, model, np.array([0]), injection), np.array([60]), estimator)
+
+
+def test_a_common_part_that_costs_nothing_to_move_is_no_bound(monkeypatch):
+    """Where nodes would take a better common part, but others would pay for it."""
+    case = dragged_case()
+    worst = case.damage(np.ones((60, 1)), -np.ones(60), np.ones(60, dtype=np.int64))
+    u = case.estimator.common_coef_
+    conditional = conditional_of(case.setting)
+    x = conditional.x_of((0.2, 11.0, 0.9, 0.56, 0.01, 0.01, 0.99))
+    Z, one = case.estimator.coef_ - u, np.ones(1)
+    pair = Pair(x, u, Z, np.zeros(2), one[None], one)
+    whole = conditional.judge(pair)
+    assert whole is None or whole.value >= worst
+    monkeypatch.setattr(conditional, "spread", lambda at: 0.0)
+    assert conditional.judge(pair).value < 0.9 * worst
 
 
 def test_it_certifies_less_than_the_joint_inequality_alone():
