@@ -12,6 +12,7 @@ from skfedmtl._report import (
     Asked,
     Settings,
     Threat,
+    check_own_poisoner,
     make,
     prepare,
     read_frames,
@@ -60,6 +61,7 @@ def attack_report(
     frozen=(),
     loss="auto",
     attack=ATTACKS,
+    poisoner=None,
     target_nodes=None,
     source_nodes=None,
     budget=0.2,
@@ -104,6 +106,14 @@ def attack_report(
         one of your own, which a bound asks for its `kappa`.
     attack : {"direct", "indirect", "hybrid"} or list of them, default=all three
         The attacks that are tried.
+    poisoner : BasePoisoner or None, default=None
+        Crafts the optimised attacks in the place of a `PoisoningAttacker` of `max_iter` steps:
+        one of your own, or a configured one of the package's. It is cloned for every repetition and
+        attack. The report sets its `estimator`, `attack`, nodes, `budget`, `random_state` and, of
+        `radius` and the limits of features, what it has; all else it keeps, its steps among them.
+        A bound needs `feature_range` and `one_hot_groups`, by which rows keep to what is bounded,
+        or a `LabelFlipPoisoner`, whose rows are copies. Refused are a `draw_threat` of its own and
+        a `goal` other than ``"error"``.
     target_nodes : list of labels or None, default=None
         The nodes to be hurt; None: all but `source_nodes` where these are named and an attack is
         not direct, else half of the nodes, drawn in every repetition.
@@ -126,7 +136,7 @@ def attack_report(
         Whether to repeat an attack, of several the hybrid one, against weaker ties, a larger
         `lambda2` and with half the budget, for the page to show what reduces the damage.
     max_iter : int, default=15
-        Steps of an optimised attack at most.
+        Steps of an optimised attack at most; a `poisoner` has its own.
     bound_iter : int, default=200
         Steps of a descent to a low bound.
     bound_seconds : float or None, default=None
@@ -144,7 +154,10 @@ def attack_report(
     Raises
     ------
     ValueError
-        If there is nothing to learn from, or nobody could tell how; for a wrong parameter.
+        If there is nothing to learn from, or nobody could tell how; for a wrong parameter, and a
+        `poisoner` that lacks what is asked of it.
+    TypeError
+        If `poisoner` is no poisoner.
 
     See Also
     --------
@@ -166,6 +179,20 @@ def attack_report(
     [['direct', 'random', 'rmse'], ['direct', 'optimised', 'rmse']]
     >>> sorted(report.nodes["node"].unique())
     ['north', 'south', 'west']
+
+    An attack of your own:
+
+    >>> from skfedmtl import FMTLRegressor
+    >>> from skfedmtl.attack import BasePoisoner
+    >>> class NearFlip(BasePoisoner):
+    ...     def craft(self, setting):
+    ...         return setting.project(1.1 * setting.X_start), setting.y_start
+    >>> report = attack_report(
+    ...     people, days, site, attack="direct", poisoner=NearFlip(FMTLRegressor()), bound=False,
+    ...     remedies=False, repeats=1, lambda1=0.1, lambda2=0.01,
+    ... )
+    >>> "optimised attacks: by the given poisoner, NearFlip" in repr(report)
+    True
     """
     options = {key: value for key, value in locals().items() if key not in ("X", "y", "nodes")}
     validate_parameter_constraints(_CONSTRAINTS, _known(options), "attack_report")
@@ -174,13 +201,14 @@ def attack_report(
     attacks = (attack,) if isinstance(attack, str) else tuple(attack)
     if not attacks or set(attacks) - set(ATTACKS):
         raise ValueError(f"`attack` must be of {', '.join(ATTACKS)}, or a list of them; {attack!r}")
+    check_own_poisoner(poisoner, bound)
     own_loss = _own_loss(loss, bound)
     positive = None if positive is None else str(positive)
     asked = Asked(task, positive, (), *(list(map(str, s)) for s in (categorical, integer, frozen)))
     prepared = prepare(*read_frames(X, y, nodes), asked)
     seed = int(random_state)
     given = {"bound_iter": bound_iter, "lambda0": lambda0, "bounds_of": bounds_of}
-    given["own_loss"] = own_loss
+    given |= {"own_loss": own_loss, "poisoner": poisoner}
     given["bound_seconds"] = None if bound_seconds is None else float(bound_seconds)
     settings = Settings("X", repeats, budget, seed, max_iter, 0.0, 0.0, **given)
     ordered = tuple(one for one in ATTACKS if one in attacks)

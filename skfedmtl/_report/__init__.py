@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skfedmtl._report.frames import read_frames
     from skfedmtl._report.made import Made, make
     from skfedmtl._report.options import parse
+    from skfedmtl._report.own_poisoner import check_own_poisoner
     from skfedmtl._report.prepared import Asked, prepare
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Made",
     "Settings",
     "Threat",
+    "check_own_poisoner",
     "make",
     "parse",
     "prepare",
@@ -40,6 +42,7 @@ _HOMES = {
     "Made": "made",
     "Settings": "experiment",
     "Threat": "experiment",
+    "check_own_poisoner": "own_poisoner",
     "make": "made",
     "parse": "options",
     "prepare": "prepared",

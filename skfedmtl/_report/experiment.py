@@ -25,10 +25,11 @@ from threadpoolctl import threadpool_limits
 from skfedmtl._estimators import FMTLClassifier, FMTLRegressor
 from skfedmtl._report.choices import ATTACKS
 from skfedmtl._report.data import Labels, Own, is_classification
+from skfedmtl._report.own_poisoner import set_up, shared
 from skfedmtl._report.prepared import fill_missing
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl._typing import Array
-from skfedmtl.attack import DamageBound, PoisoningAttacker, RandomPoisoner
+from skfedmtl.attack import BasePoisoner, DamageBound, PoisoningAttacker, RandomPoisoner
 from skfedmtl.metrics import row_losses
 from skfedmtl.model_selection import train_test_split_nodes
 
@@ -55,6 +56,12 @@ class Settings(NamedTuple):
     bounds_of: str = "first"  #: repetitions, of `BOUNDS_OF`
     bound_seconds: float | None = None  #: for each bound
     own_loss: Any = None  #: of the victim, where users have brought one; `loss` is its name
+    poisoner: Any = None  #: of users, in the place of optimised attacks; it says its own steps
+
+    @property
+    def attacker(self) -> str:
+        """What the users' poisoner is called; nothing of the package's."""
+        return "" if self.poisoner is None else type(self.poisoner).__name__
 
 
 class Threat(NamedTuple):
@@ -222,6 +229,7 @@ def make_victim(split: Split, settings: Settings) -> FMTLClassifier | FMTLRegres
 def _threat(piece: Piece, settings: Settings, threat: Threat, seed: int) -> dict[str, Any]:
     """What the attackers of a repetition and their bound have in common: the same draws."""
     options = {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
+    options |= shared(settings.poisoner)
     if threat.targets is not None:
         options["target_nodes"] = list(threat.targets)
     if threat.sources is not None and piece.attack != "direct":
@@ -238,9 +246,11 @@ def _attack(
         # of these rows only ranges are asked: the ball, which changes with units, holds them all
         corner = float(np.linalg.norm(np.abs(X).max(axis=0)))
         options = {**options, **own.limits, "radius": 1.01 * max(corner, 1.0)}
-    poisoner: RandomPoisoner | PoisoningAttacker
+    poisoner: BasePoisoner
     if piece.kind == "random":
         poisoner = RandomPoisoner(victim, **options)
+    elif settings.poisoner is not None:
+        poisoner = set_up(settings.poisoner, victim, options)
     else:
         poisoner = PoisoningAttacker(victim, max_iter=settings.max_iter, **options)
     start = time.perf_counter()
@@ -261,7 +271,7 @@ def _attack(
     return result._replace(injected=_injected(poisoner, split, own))
 
 
-def _injected(poisoner: PoisoningAttacker, split: Split, own: Own) -> Injected:
+def _injected(poisoner: BasePoisoner, split: Split, own: Own) -> Injected:
     """The rows of an attack, with positions that count all rows of the table."""
     origin = poisoner.poison_origin_
     known = origin >= 0
@@ -280,6 +290,7 @@ def _bound(
     if own is not None:
         options = options | {"radius": _reach(split, own)}
     limits = {"max_iter": settings.bound_iter, "max_seconds": settings.bound_seconds}
+    limits["tol"] = min(getattr(settings.poisoner, "victim_tol", 1e-5), 1e-5)
     bound = DamageBound(make_victim(split, settings), **limits, **options)
     start = time.perf_counter()
     bound.fit(split.X, split.y, nodes=split.nodes)

@@ -111,15 +111,17 @@ def nodes_grid(rows: Rows) -> Grid:
     return Grid(f"By node: {quantity(rows, rows[0]['metric'])} of test rows", head, lines)
 
 
-def worst_case_caption(rows: Rows) -> str:
-    """What is certified, in words."""
+def worst_case_caption(rows: Rows, attacker: str = "") -> str:
+    """What is certified, in words; and of attacks by a poisoner of users, whose they are."""
     loss = rows[0]["loss"].replace("_", " ")
     what = "root of the mean squared error" if loss == "squared error" else f"{loss} loss"
     of = only_of(rows)
     only = f" of {of}" if of else ""
+    steps = f"took at most {rows[0]['max_iter']} steps"
+    how = f"is by {attacker}, or random" if attacker else steps
     return (
         f"found, certified: {what}, training rows{only}; no attack exceeds what is certified, and "
-        f"what was found took at most {rows[0]['max_iter']} steps"
+        f"what was found {how}"
     )
 
 

@@ -20,6 +20,7 @@ from skfedmtl._report.grids import (
     worst_case_grid,
 )
 from skfedmtl._report.injected import injected_grid
+from skfedmtl._report.own_poisoner import limits_in_words
 from skfedmtl._report.plan import Plan
 from skfedmtl._report.remedies import remedies_grid
 from skfedmtl._report.summary import bottom_line
@@ -181,12 +182,14 @@ def _tables(plan: Plan, rows: Rows) -> Iterator[str]:
         "Random: as many rows, not optimised. Direct attacks inject into the targets, indirect "
         "ones into other nodes, hybrid ones into both."
     )
+    if plan.settings.attacker:
+        what += f" Optimised: as {plan.settings.attacker} makes them."
     constant = [_note(line) for line in constant_lines(tested)]
     notes = [_note(what), *([_note(note)] if has_errors else []), *constant]
     yield _section(attacks.title, _table(attacks), *notes)
     if select(rows, kind=CERTIFIED):
         worst = worst_case_grid(everything, "±")
-        caption = [_note(worst_case_caption(everything))]
+        caption = [_note(worst_case_caption(everything, plan.settings.attacker))]
         if plan.own is not None:
             caption.append(
                 _note(
@@ -238,8 +241,7 @@ def _injected(plan: Plan, results: Sequence[Result]) -> Iterator[str]:
     grid = injected_grid(results, plan.own)
     note = (
         "Optimised attacks: rows of all repetitions beside training rows of the same nodes; the "
-        "columns whose means or shares moved most. Every column keeps the clean range of its node, "
-        "whole numbers stay whole, and a row has one of the categories."
+        f"columns whose means or shares moved most. {limits_in_words(plan.settings.poisoner)}"
     )
     yield _section(grid.title, _table(grid, "wide words"), _note(note))
 

@@ -220,10 +220,17 @@ def header(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
         f"budget {100 * settings.budget:g} % of the sources' rows, {repetitions}, "
         f"{settings.loss.replace('_', ' ')}, "
         f"{common}lambda1 = {settings.lambda1:g}, lambda2 = {settings.lambda2:g}",
-        f"optimised attacks of at most {settings.max_iter} steps (max-iter)",
+        _attacker(settings),
         *plan.notes,
         *_late(results, settings),
     )
+
+
+def _attacker(settings: Settings) -> str:
+    """Whose the optimised attacks are, or how long the package's take."""
+    if settings.attacker:
+        return f"optimised attacks: by the given poisoner, {settings.attacker}"
+    return f"optimised attacks of at most {settings.max_iter} steps (max-iter)"
 
 
 def _late(results: Sequence[Result], settings: Settings) -> Iterator[str]:

@@ -38,30 +38,32 @@ def bottom_line(rows: Rows, results: Sequence[Result], settings: Settings) -> It
     error = quantity(rows, metric)
     (clean,) = select(means, kind="clean", metric=metric)
     attacked = [row for row in select(means, metric=metric) if row["kind"] in KINDS]
-    yield from _worst(rows, attacked, clean, error, settings.max_iter)
+    yield from _worst(rows, attacked, clean, error, settings)
     yield from _certified(rows)
     yield from _hit_hardest(rows, metric, error)
     yield from _never_drawn(results)
     yield THREAT.format(budget=100 * settings.budget)
 
 
-def _worst(rows: Rows, attacked: Rows, clean: Row, error: str, n_steps: int) -> Iterator[str]:
+def _worst(rows: Rows, attacked: Rows, clean: Row, error: str, settings: Settings) -> Iterator[str]:
     """The attack that raised the error most; that none did, where the rise is within its error."""
     worst = _largest(attacked)
     if worst is None:
         return
     what = f"the mean test {error} of the target nodes"
-    steps = f"of at most {n_steps} steps"
+    steps = f"of at most {settings.max_iter} steps"
+    how = f"by {settings.attacker} or at random" if settings.attacker else f"by attacks {steps}"
+    which = f", {how}," if settings.attacker else f" {steps}"
     if raised := [row for row in attacked if _is_raised(rows, row)]:
         worst = max(raised, key=lambda row: float(row["mean"]))
         times = "" if np.isnan(worst["ratio"]) else f", {number(worst['ratio'])} times as much"
         yield (
-            f"Worst found, by attacks {steps}: the {worst['kind']} {worst['attack']} attack takes "
+            f"Worst found, {how}: the {worst['kind']} {worst['attack']} attack takes "
             f"{what} from {number(clean['mean'])} to {number(worst['mean'])}{times}."
         )
         return
     yield (
-        f"Worst found: no attack {steps} raised {what}, {number(clean['mean'])}, beyond the "
+        f"Worst found: no attack{which} raised {what}, {number(clean['mean'])}, beyond the "
         f"standard error of the rise; it is {number(worst['mean'])} under the {worst['kind']} "
         f"{worst['attack']} attack, the most of all."
     )

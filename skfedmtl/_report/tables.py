@@ -85,7 +85,7 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
             rows += [{**head, **row, **NO_NODE} for row in found]
     rows += node_rows(results, units, settings.seed)
     tail = {**settings._asdict(), "version": version("skfedmtl")}
-    del tail["own_loss"]  # which `loss` names
+    del tail["own_loss"], tail["poisoner"]  # the former is named by `loss`
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
 
 
