@@ -336,13 +336,15 @@ class Constraint(Protocol):
     """Where injected rows may lie, as an ascent asks: one convex set a row.
 
     It is what `radius`, `feature_range`, `frozen_features`, `integer_features` and `one_hot_groups`
-    of a poisoner come to, and what `skfedmtl.attack.AttackSetting` is to a poisoner of your own,
-    which may move rows into a set of its own before. `skfedmtl.PoisoningAttacker` takes the
-    package's limits alone.
+    of a poisoner come to, and what `skfedmtl.attack.AttackSetting` is to a poisoner of your own.
+    One of yours is the parameter `constraint` of `skfedmtl.PoisoningAttacker`,
+    `skfedmtl.RandomPoisoner` and `skfedmtl.attack.BasePoisoner`. Its rows are those of the table in
+    float64, without the node column and before the steps of a Pipeline.
 
     See Also
     --------
     skfedmtl.attack.AttackSetting : Has one, of all limits together.
+    skfedmtl.PoisoningAttacker : Keeps to one, beside its own limits.
 
     Examples
     --------
@@ -363,7 +365,7 @@ class Constraint(Protocol):
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_features)
-            Row i is to lie in set i.
+            Row i is to lie in set i; one set is the same for all rows, as a rule.
 
         Returns
         -------

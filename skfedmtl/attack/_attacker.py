@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
-from skfedmtl.attack._bilevel import GRADIENTS, STEPS, Checkpoint, check_checkpoint, fingerprint
+from skfedmtl.attack._bilevel import GRADIENTS, STEPS, check_checkpoint, checkpoint_of
 from skfedmtl.attack._contest import Case, Settings, craft, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoned_victim import with_chosen_victim
@@ -76,6 +76,10 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         Features that hold whole numbers.
     one_hot_groups : list of lists of int or str, or None, default=None
         Groups of features of which exactly one is 1, the others 0. No feature is in two groups.
+    constraint : object or None, default=None
+        A limit of your own, beside these: ``project(X)`` moves rows to the nearest of a convex set,
+        as `skfedmtl.protocols.Constraint` says. It goes neither with `integer_features` or
+        `one_hot_groups` nor with an encoder in the victim.
     labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
         Targets of the injected rows, from the clean rows that they start from: another class
         (``"flip"``, classification), the farther end of the node's range (``"extreme"``,
@@ -308,6 +312,7 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         frozen_features=None,
         integer_features=None,
         one_hot_groups=None,
+        constraint=None,
         labels="auto",
         optimize_labels=False,
         init="auto",
@@ -341,6 +346,7 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         self.frozen_features = frozen_features
         self.integer_features = integer_features
         self.one_hot_groups = one_hot_groups
+        self.constraint = constraint
         self.labels = labels
         self.optimize_labels = optimize_labels
         self.init = init
@@ -425,14 +431,10 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         seeds = rng.integers(2**63, size=self.n_restarts).tolist()
         starts += [scenario.draw_start(np.random.default_rng(seed)) for seed in seeds[1:]]
         settings, case = Settings.of(self.get_params(deep=False), scenario), Case.of(scenario)
+        files = [self._checkpoint_of(scenario, start) for start in starts]
         restarts = (
-            (
-                start,
-                seed,
-                self._checkpoint_of(scenario, start),
-                task.subtask("restart", settings.n_steps),
-            )
-            for start, seed in zip(starts, seeds, strict=True)
+            (start, seed, file, task.subtask("restart", settings.n_steps))
+            for start, seed, file in zip(starts, seeds, files, strict=True)
         )
         crafted = call_each(craft, (case, settings), restarts, n_jobs=self.n_jobs)
         best = max(range(len(crafted)), key=lambda number: crafted[number].verdict)
@@ -443,8 +445,6 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
 
     def _checkpoint_of(self, scenario, start):
         """The file of the restart that begins at `start`; None without `checkpoint`."""
-        if self.checkpoint is None:
-            return None
         data = [*scenario.clean, *start[:3], *(scenario.evaluation or ())]
-        name = fingerprint(version("skfedmtl"), with_chosen_victim(self), *data)
-        return Checkpoint(self.checkpoint, name)
+        told = version("skfedmtl"), with_chosen_victim(self), *data
+        return checkpoint_of(self.checkpoint, *told)

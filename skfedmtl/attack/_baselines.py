@@ -42,6 +42,10 @@ class RandomPoisoner(BasePoisoner):
         Features that hold whole numbers.
     one_hot_groups : list of lists of int or str, or None, default=None
         Groups of features of which exactly one is 1, the others 0.
+    constraint : object or None, default=None
+        A limit of your own, beside these: ``project(X)`` moves rows to the nearest of a convex set,
+        as `skfedmtl.protocols.Constraint` says. It goes neither with `integer_features` or
+        `one_hot_groups` nor with an encoder in the victim.
     labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
         Targets of the injected rows, as in `PoisoningAttacker`.
     init : {"clean", "ball"}, default="clean"

@@ -166,13 +166,13 @@ class DamageBound(DocLinkMixin, WithVictim):
 
     Notes
     -----
-    Attacks that are limited further, in their features or their targets, are within the bound as
-    well. It is about the clean rows that were fitted to, in the victim's loss: not held-out rows or
-    wrong classes. A victim of more than two classes has a model a class, H and the bound are sums
-    over them. The bound allows every category of a column that an encoder reads. A descent for half
-    as many rows again may end lower, and what it has found is tried for `budget` as well: of all
-    these bounds the least is taken. Along budgets they may still fall by what descents lack;
-    `security_curve` takes that out.
+    Attacks that are limited further, in their features, by a `constraint` or in their targets, are
+    within the bound as well, which knows nothing of such limits. It is about the clean rows that
+    were fitted to, in the victim's loss: not held-out rows or wrong classes. A victim of more than
+    two classes has a model a class, H and the bound are sums over them. The bound allows every
+    category of a column that an encoder reads. A descent for half as many rows again may end lower,
+    and what it has found is tried for `budget` as well: of all these bounds the least is taken.
+    Along budgets they may still fall by what descents lack; `security_curve` takes that out.
 
     References
     ----------

@@ -19,7 +19,7 @@ from skfedmtl._input import (
 )
 from skfedmtl._tools.doc_link import DocLinkMixin
 from skfedmtl._tools.frames import pack_frame, unpack_frame
-from skfedmtl._tools.sklearn import Instance, Interval, Search, StrOptions, _fit_context
+from skfedmtl._tools.sklearn import HasMethods, Instance, Interval, Search, StrOptions, _fit_context
 from skfedmtl._tools.task import NO_TASK
 from skfedmtl._victim import FEDERATED_VICTIM, FederatedVictim
 from skfedmtl.attack._attack_setting import crafted_rows
@@ -86,6 +86,10 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         Features that hold whole numbers.
     one_hot_groups : list of lists of int or str, or None, default=None
         Groups of features of which exactly one is 1, the others 0.
+    constraint : object or None, default=None
+        A limit of your own, beside these: ``project(X)`` moves rows to the nearest of a convex set,
+        as `skfedmtl.protocols.Constraint` says. It goes neither with `integer_features` or
+        `one_hot_groups` nor with an encoder in the victim.
     labels : {"auto", "flip", "extreme", "random", "keep"}, default="auto"
         The targets to start from, as in `PoisoningAttacker`.
     init : {"clean", "ball"}, default="clean"
@@ -154,6 +158,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         "frozen_features": [None, "array-like"],
         "integer_features": [None, "array-like"],
         "one_hot_groups": [None, "array-like"],
+        "constraint": [None, HasMethods("project")],
         "labels": [StrOptions({"auto", "flip", "extreme", "random", "keep"})],
         "init": [StrOptions({"clean", "ball"})],
         "victim_tol": [Interval(Real, 0, None, closed="neither")],
@@ -175,6 +180,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         frozen_features=None,
         integer_features=None,
         one_hot_groups=None,
+        constraint=None,
         labels="auto",
         init="clean",
         victim_tol=1e-5,
@@ -192,6 +198,7 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         self.frozen_features = frozen_features
         self.integer_features = integer_features
         self.one_hot_groups = one_hot_groups
+        self.constraint = constraint
         self.labels = labels
         self.init = init
         self.victim_tol = victim_tol

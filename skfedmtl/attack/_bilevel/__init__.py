@@ -1,7 +1,7 @@
 """The bilevel problem: H, its gradient, the victims that follow, and the ascent."""
 
 from skfedmtl.attack._bilevel.ascent import STEPS, Ascent, Game
-from skfedmtl.attack._bilevel.checkpoint import Checkpoint, check_checkpoint, fingerprint
+from skfedmtl.attack._bilevel.checkpoint import Checkpoint, check_checkpoint, checkpoint_of
 from skfedmtl.attack._bilevel.continuation import FollowedBilevel
 from skfedmtl.attack._bilevel.gradient_check import CHECK_TOL, ExactBilevel, compare
 from skfedmtl.attack._bilevel.lower_level import Bilevel, WithTargets
@@ -21,8 +21,8 @@ __all__ = [
     "OneVsRest",
     "WithTargets",
     "check_checkpoint",
+    "checkpoint_of",
     "compare",
-    "fingerprint",
     "make_game",
     "parts_of",
 ]

@@ -32,6 +32,8 @@ def _tell(update: Callable[[bytes], None], thing: Any) -> None:
     """Tell arrays by their bytes, containers by their entries, all else by its `repr`."""
     if hasattr(thing, "get_params") and not isinstance(thing, type):
         thing = type(thing).__qualname__, _parameters(thing)
+    elif _is_told_by_address(thing):
+        thing = type(thing).__qualname__, getattr(thing, "__dict__", {})
     if isinstance(thing, dict):
         thing = sorted(thing.items(), key=repr)
     if isinstance(thing, (list, tuple)):
@@ -50,6 +52,12 @@ def _tell(update: Callable[[bytes], None], thing: Any) -> None:
     else:
         update(repr(thing).encode())
     update(b"\0")
+
+
+def _is_told_by_address(thing: Any) -> bool:
+    """Whether its `repr` says where it is, and nothing else."""
+    own: Any = type(thing).__repr__
+    return own is object.__repr__ and not hasattr(thing, "__array__")
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
@@ -132,3 +140,8 @@ class Checkpoint:
 
     def _digest(self, state: dict[str, Array]) -> str:
         return digest({**state, _DIGEST: np.array(self.path.stem)})
+
+
+def checkpoint_of(folder: str | os.PathLike[str] | None, *told: Any) -> Checkpoint | None:
+    """The file of the attack that is `told`; None without a folder."""
+    return None if folder is None else Checkpoint(folder, fingerprint(*told))

@@ -91,7 +91,7 @@ class FeasibleSet:
         bounds meets within some tries; the others by coordinate hit-and-run.
         """
         if self._bounds is None:
-            return self.project(sample_ball(rng, self.radius, n_features))
+            return FeasibleSet.project(self, sample_ball(rng, self.radius, n_features))
         return sample_bounded(rng, self.radius, self._bounds)
 
     def _pull_in(self, Z: Array, bounds: Bounds | None) -> Array:

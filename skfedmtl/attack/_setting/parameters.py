@@ -31,6 +31,7 @@ class Parameters(NamedTuple):
     frozen_features: Any = None
     integer_features: Any = None
     one_hot_groups: Any = None
+    constraint: Any = None
     labels: str = "auto"
     init: str = "clean"
     upper_loss: str = "auto"

@@ -22,7 +22,15 @@ from skfedmtl._input import (
     with_article,
 )
 from skfedmtl._typing import Array
-from skfedmtl.attack._feasible import FeasibleSet, Limits, Storage, read_limits, row_bounds
+from skfedmtl.attack._feasible import (
+    FeasibleSet,
+    Limits,
+    NarrowedSet,
+    Storage,
+    read_limits,
+    refuse_beside_constraint,
+    row_bounds,
+)
 from skfedmtl.attack._setting.parameters import Parameters
 from skfedmtl.attack._setting.tables import stored_kinds
 from skfedmtl.attack._setting.threat import Threat, draw_class_labels, draw_rows, draw_targets
@@ -70,11 +78,14 @@ def check_limits(parameters: Parameters, X: Any) -> Limits | None:
         parameters.integer_features,
         parameters.one_hot_groups,
     )
+    encodes = Victim(parameters.estimator).encodes
+    if parameters.constraint is not None:
+        refuse_beside_constraint(limits, encodes=encodes)
     if limits is not None:
         storage = Storage(stored_kinds(X, column, limits.all_whole))
         bounds = row_bounds(limits, storage)
         # in which space a ball lies behind encoders is known of fitted ones alone
-        if parameters.radius != "max" and not Victim(parameters.estimator).encodes:
+        if parameters.radius != "max" and not encodes:
             FeasibleSet(np.array([float(parameters.radius)]), storage, bounds)
     return limits
 
@@ -98,7 +109,10 @@ def draw_start(
     if space.limits is not None:
         limits = space.limits.of_rows(clean.X, clean.codes, drawn)
         bounds = row_bounds(limits, storage, clean.X[drawn])
-    feasible = FeasibleSet(radii_of(parameters.radius, clean, codes, storage), storage, bounds)
+    about = radii_of(parameters.radius, clean, codes, storage), storage, bounds
+    feasible = FeasibleSet(*about)
+    if parameters.constraint is not None:
+        feasible = NarrowedSet(*about, parameters.constraint, clean.X[drawn])
     targets = start_labels(parameters.labels, model, clean, drawn, rng)
     if parameters.init == "ball":
         nowhere = np.full_like(drawn, -1)
