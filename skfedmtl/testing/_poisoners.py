@@ -33,6 +33,7 @@ _OF_A_TABLE = (
     "frozen_features",
     "integer_features",
     "one_hot_groups",
+    "constraint",
 )
 
 

@@ -18,6 +18,7 @@ from profiles import examples
 from skfedmtl import FMTLClassifier, FMTLRegressor, PoisoningAttacker, RandomPoisoner
 from skfedmtl.attack import BasePoisoner, DamageBound
 from skfedmtl.attack._feasible import FeasibleSet, NarrowedSet, Storage, row_bounds
+from skfedmtl.testing import check_poisoner
 
 D = 3
 
@@ -245,6 +246,11 @@ def test_an_attack_of_ones_own_keeps_it():
     X, y, nodes = make_rows(FMTLRegressor, (12, 7, 9), D)
     own = HalfSpace(most=0.5)
     check_rows(poisoner(Outward, constraint=own).fit(X, y, nodes=nodes), X, nodes, own)
+
+
+def test_it_is_left_aside_where_poisoners_are_checked():
+    """It speaks of the columns of a table, and goes with no whole numbers."""
+    check_poisoner(RandomPoisoner(FMTLRegressor(), constraint=HalfSpace()))
 
 
 def test_a_budget_of_nothing_asks_for_nothing():
