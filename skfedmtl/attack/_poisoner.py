@@ -205,6 +205,10 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         self.node_column = node_column
         self.random_state = random_state
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _refuse_unheeded_crafting(cls)
+
     # -- fit ------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -403,6 +407,20 @@ class BasePoisoner(DocLinkMixin, PoisonedVictim):
         """
         data = self.poison(X, y)
         return as_given(data.X, X), as_given(data.y, y)
+
+
+def _refuse_unheeded_crafting(kind):
+    """Refuse a class whose `craft` nobody would call: a poisoner above it makes its rows itself."""
+    line = kind.__mro__
+    crafting, injecting = (
+        next((place for place, one in enumerate(line) if name in vars(one)), len(line))
+        for name in ("craft", "_inject")
+    )
+    if crafting < injecting < line.index(BasePoisoner):
+        raise TypeError(
+            f"{kind.__name__} defines `craft`, but {line[injecting].__name__} crafts rows itself "
+            "and never calls it; derive from BasePoisoner to write `craft`."
+        )
 
 
 def clean_twin(poisoner):

@@ -7,7 +7,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from estimators import ESTIMATORS, climber, make_rows
-from skfedmtl import FMTLClassifier, FMTLRegressor, LabelFlipPoisoner, RandomPoisoner
+from skfedmtl import (
+    FMTLClassifier,
+    FMTLRegressor,
+    LabelFlipPoisoner,
+    PoisoningAttacker,
+    RandomPoisoner,
+)
 from skfedmtl.attack import BasePoisoner, DamageBound
 from skfedmtl.metrics import compare
 from skfedmtl.model_selection import security_curve
@@ -379,6 +385,44 @@ def test_a_poisoner_without_crafting():
     X, y, nodes = make_rows(FMTLRegressor)
     with pytest.raises(TypeError, match=r"BasePoisoner must define `craft\(setting\)`"):
         BasePoisoner(FMTLRegressor()).fit(X, y, nodes=nodes)
+
+
+class Crafts:
+    def craft(self, setting):
+        return setting.X_start, setting.y_start
+
+
+@pytest.mark.parametrize("base", [PoisoningAttacker, RandomPoisoner, LabelFlipPoisoner])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_crafting_that_nobody_would_ask_for(base, mixed):
+    own = {} if mixed else dict(vars(Crafts))
+    message = (
+        f"Mine defines `craft`, but {base.__name__} crafts rows itself and never calls it; "
+        "derive from BasePoisoner to write `craft`"
+    )
+    with pytest.raises(TypeError, match=message):
+        type("Mine", (Crafts, base) if mixed else (base,), own)
+
+
+def test_crafting_beside_what_is_injected():
+    class Nearer(Own):
+        def craft(self, setting):
+            rows, y = super().craft(setting)
+            return 0.5 * setting.project(rows), y
+
+    class Renamed(PoisoningAttacker):
+        pass
+
+    class Mixed(Crafts, BasePoisoner):
+        pass
+
+    X, y, nodes = make_rows(FMTLRegressor)
+    whole, half = (
+        kind(FMTLRegressor(), random_state=0).fit(X, y, nodes=nodes) for kind in (Own, Nearer)
+    )
+    assert_array_equal(half.poison_X_, 0.5 * whole.poison_X_)
+    for kind in (Renamed, Mixed):
+        assert issubclass(kind, BasePoisoner)
 
 
 def test_a_source_that_no_row_has():
