@@ -17,6 +17,12 @@ from skfedmtl.protocols import Victim
 FEDERATED_VICTIM = "an FMTLClassifier or an FMTLRegressor"
 
 
+def has_own_fit(model: Any) -> bool:
+    """Whether users have written the `fit` of an estimator, or of a class that it derives from."""
+    kind = next((one for one in type(model).__mro__ if "fit" in vars(one)), None)
+    return kind is not None and not kind.__module__.startswith("skfedmtl.")
+
+
 @runtime_checkable
 class FederatedVictim(Victim, Protocol):
     """An estimator of one linear model a node, whose problem others may pose and change.

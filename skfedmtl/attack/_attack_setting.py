@@ -128,8 +128,7 @@ class AttackSetting:
         objective : float
             The attacker's objective H, what `objective_` is of the final rows.
         """
-        poisoned = self._scenario.poisoned_victim(self._stored(X, y))
-        return float(self._scenario.damage_of(poisoned.estimator).objective)
+        return float(self._scenario.suffered(self._stored(X, y)).objective)
 
     def _stored(self, X: ArrayLike, y: ArrayLike) -> Injected:
         """The rows laid out as the clean ones are."""

@@ -11,7 +11,7 @@ from skfedmtl._tools.callbacks import CallbackSupportMixin, begin_fit
 from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.sklearn import Interval, StrOptions, _fit_context
 from skfedmtl.attack._bilevel import GRADIENTS, STEPS, check_checkpoint, checkpoint_of
-from skfedmtl.attack._contest import Case, Settings, craft, records
+from skfedmtl.attack._contest import Case, Settings, craft, in_own_fit, records
 from skfedmtl.attack._gradient_check import GradientCheckMixin
 from skfedmtl.attack._poisoned_victim import with_chosen_victim
 from skfedmtl.attack._poisoner import BasePoisoner
@@ -206,7 +206,8 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         What was tried: ``restart``, ``origin`` (``"start"``, ``"ascent"``, ``"weights"``,
         ``"polished"``, ``"selection"``, ``"mutated"``), ``slack`` (share of the rows that a search
         reckoned with, NaN for others), ``objective`` and ``criterion`` of a victim fitted to the
-        rows, to a gap of 1e-4 or, where that does not decide, `victim_tol`, and ``kept``.
+        rows, to a gap of 1e-4 or, where that does not decide, `victim_tol`, and ``kept``. Of a
+        victim with a `fit` of your own: of that fit.
     n_iter_ : int
         Steps made on the way to the result; a search among weights counts as one.
 
@@ -437,6 +438,7 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
             for start, seed, file in zip(starts, seeds, files, strict=True)
         )
         crafted = call_each(craft, (case, settings), restarts, n_jobs=self.n_jobs)
+        crafted = in_own_fit(crafted, scenario)
         best = max(range(len(crafted)), key=lambda number: crafted[number].verdict)
         self.objective_history_ = np.array(crafted[best].history)
         self.n_iter_ = len(self.objective_history_) - 1

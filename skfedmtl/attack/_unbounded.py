@@ -3,6 +3,7 @@
 from skfedmtl._input import with_article
 from skfedmtl._model import is_own
 from skfedmtl._tools.sklearn import last_step
+from skfedmtl._victim import has_own_fit
 
 __all__ = ["refuse_unbounded"]
 
@@ -16,7 +17,7 @@ def refuse_unbounded(estimator):
             f"`estimator` is {with_article(kind.__name__)}, which leaves rows out: no bound is "
             "known. DamageBound needs a victim that goes by all."
         )
-    if "fit" in vars(kind) and not kind.__module__.startswith("skfedmtl."):
+    if has_own_fit(model):
         raise ValueError(f"`estimator`: {kind.__name__} has a fit of its own; no bound is known.")
     loss = getattr(model, "loss", "")
     if not isinstance(loss, str) and not hasattr(loss, "kappa"):

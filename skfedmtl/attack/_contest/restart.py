@@ -46,6 +46,11 @@ class Crafted(NamedTuple):
     verdict: Verdict
     attempts: list[Attempt]  #: the best first
 
+    def judged_by(self, verdict_of: Callable[[Start], Verdict]) -> Crafted:
+        """The same attempts, told apart by other verdicts; the first of equals stays before."""
+        judged = [one._replace(verdict=verdict_of(one.start)) for one in self.attempts]
+        return _crafted(sorted(judged, key=lambda one: one.verdict, reverse=True))
+
 
 def craft(
     case: Case,

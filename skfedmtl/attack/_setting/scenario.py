@@ -180,6 +180,10 @@ class Scenario:
         """What a fitted victim has taken."""
         return self.measure.of(self.crafted_for(estimator))
 
+    def suffered(self, injected: Injected) -> Verdict:
+        """What a victim takes whose own fit is given clean and injected rows."""
+        return self.damage_of(self.poisoned_victim(injected).estimator)
+
     def with_fitted_victim(self, given: tuple[Any, Any, Any] = (None, None, None)) -> Scenario:
         """The same after the victim's fit, with the rows `X_target`, `y_target`, `nodes_target`."""
         X, nodes = self._as_seen(self.X, self.features, self.where)
