@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skfedmtl._input import listing
+from skfedmtl._input import check_nodes, listing
 from skfedmtl._typing import Array
 from skfedmtl.attack._setting import (
     Injected,
@@ -54,7 +55,8 @@ class AttackSetting:
     radius : ndarray of shape (k,)
         Norm that each row may have at most.
     victim : estimator
-        Fitted on the clean rows.
+        Fitted on the clean rows. Its own `predict` wants them as users gave them, with the node
+        column if it has one; ``setting.predict`` takes rows like ``X`` for every victim.
     rng : numpy.random.Generator
         Draws whatever `craft` draws: so `random_state` alone decides.
 
@@ -129,6 +131,62 @@ class AttackSetting:
             The attacker's objective H, what `objective_` is of the final rows.
         """
         return float(self._scenario.suffered(self._stored(X, y)).objective)
+
+    def predict(self, X: ArrayLike, nodes: ArrayLike) -> NDArray[Any]:
+        """Predict with the victim of the clean rows, be it a Pipeline or one with a node column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, d)
+            Rows in the columns of ``setting.X``, clean, crafted or others.
+        nodes : array-like of shape (n_rows,)
+            The label of each row's node.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,)
+            Classes or numbers.
+        """
+        return self._answer("predict", X, nodes)
+
+    def decision_function(self, X: ArrayLike, nodes: ArrayLike) -> Array:
+        """Decision values of the victim of the clean rows; of numbers, its predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, d)
+            Rows in the columns of ``setting.X``, clean, crafted or others.
+        nodes : array-like of shape (n_rows,)
+            The label of each row's node.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_rows,) or (n_rows, n_classes)
+            What is positive, or largest, for the class that is predicted; numbers of a regressor.
+        """
+        is_classification = self._scenario.parameters.is_classification
+        return self._answer("decision_function" if is_classification else "predict", X, nodes)
+
+    def _answer(self, method: str, X: ArrayLike, nodes: ArrayLike) -> NDArray[Any]:
+        """What the model behind the victim's steps says of rows that have no node column."""
+        rows, scenario = np.array(X, dtype=np.float64), self._scenario
+        if rows.ndim != 2 or rows.shape[1] != self.X.shape[1]:
+            raise ValueError(
+                f"`X` must have the {self.X.shape[1]} columns of the setting's rows, got shape "
+                f"{rows.shape}."
+            )
+        if not np.isfinite(rows).all():
+            raise ValueError("`X` must be finite, got NaN or infinity.")
+        where = check_nodes(nodes, len(rows))
+        if not len(rows):  # a budget of 0; estimators refuse to be asked nothing
+            return self._answer(method, self.X[:1], self.nodes[:1])[:0]
+        victim = scenario.crafting
+        seen = victim.forward(scenario.open(rows))
+        model = copy(victim.model)
+        model.node_column, model.n_features_in_ = None, seen.shape[1]
+        vars(model).pop("feature_names_in_", None)
+        answer: NDArray[Any] = getattr(model, method)(seen, nodes=where)
+        return answer
 
     def _stored(self, X: ArrayLike, y: ArrayLike) -> Injected:
         """The rows laid out as the clean ones are."""

@@ -6,6 +6,8 @@ from copy import copy
 import numpy as np
 from joblib import parallel_config
 from sklearn.base import clone, is_classifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skfedmtl._tools.sklearn import last_step
@@ -25,6 +27,7 @@ _STORED = (
 )
 _VICTIMS = ("clean_estimator_", "estimator_")
 _FITTED = (*_STORED, *_VICTIMS, "objective_", "clean_objective_", "criterion_")
+_NODES_AT = 2  #: where a table has its node column
 #: parameters that speak of the caller's own table
 _OF_A_TABLE = (
     "source_nodes",
@@ -45,7 +48,13 @@ def check_poisoner(poisoner):
     stay as they are; what is stored, that `random_state` decides it alone, what `poison` returns,
     and pickling; the threat model: rows in sources only, as many as the budget says, in the radius,
     with possible targets; the limits of features; that `n_jobs` decides nothing; that nodes
-    without ties feel nothing; and that bad input is refused.
+    without ties feel nothing; that a victim with a node column and one behind a scaler are attacked
+    as a plain one is; and that bad input is refused.
+
+    The time is that of the fits: seconds where rows are drawn, a minute or more where every fit is
+    an attack of its own. ``init="clean"``, ``criterion="loss"`` and ``max_iter=2`` make a
+    `PoisoningAttacker` light: no search among weights and no moves by chance, no share of wrong
+    rows to tell attempts apart by, two steps.
 
     Parameters
     ----------
@@ -84,6 +93,7 @@ def check_poisoner(poisoner):
     _check_limits(plain, data)
     _check_n_jobs(plain, data)
     _check_untied(plain, data)
+    _check_victims(plain, data)
     _check_bad_input(plain, data)
 
 
@@ -295,6 +305,31 @@ def _check_limits(poisoner, data):
     if "feature_range" in known:
         found = _fit(_with(poisoner, feature_range=(-0.5, 0.5)), data).poison_X_
         _promise((np.abs(found) <= 0.5).all(), "features must stay in `feature_range`")
+
+
+def _check_victims(poisoner, data):
+    """Victims plain, with a node column, and behind a scaler, whichever the poisoner came with."""
+    model = clone(last_step(poisoner.estimator))
+    table = np.insert(data.X, _NODES_AT, data.codes, axis=1)
+    own_column = clone(model).set_params(node_column=_NODES_AT)
+    _attacked("a plain victim", poisoner, model, data)
+    told = _attacked("a victim with a node column", poisoner, own_column, data, X=table, nodes=None)
+    _promise(
+        np.array_equal(told.poison_X_[:, _NODES_AT], told.poison_nodes_),
+        "`poison_X_` must hold the nodes in the node column",
+    )
+    behind = make_pipeline(StandardScaler(), clone(model))
+    _check_rows(_attacked("a Pipeline", poisoner, behind, data), data, 0.2, data.norms())
+
+
+def _attacked(what, poisoner, victim, data, **others):
+    try:
+        return _fit(clone(poisoner).set_params(estimator=victim), data, **others)
+    except Exception as error:
+        raise AssertionError(
+            f"check_poisoner: {what} must be attacked like any other; `fit` raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _same_rows(one, other):

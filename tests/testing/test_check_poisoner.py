@@ -268,6 +268,43 @@ def test_a_broken_poisoner_is_found_out(broken):
         check_poisoner(broken(FMTLRegressor()))
 
 
+class AsksAsUsers(Own):
+    """Rows of the setting lack the node column that the victim wants."""
+
+    def craft(self, setting):
+        setting.victim.predict(setting.X, nodes=setting.nodes)
+        return super().craft(setting)
+
+
+class AsksTheWeights(Own):
+    """A Pipeline has none."""
+
+    def craft(self, setting):
+        return setting.X_start * setting.victim.coef_.mean(), setting.y_start
+
+
+class AsksTheSetting(Own):
+    def craft(self, setting):
+        decision = setting.decision_function(setting.X_start, setting.poison_nodes)
+        predicted = setting.predict(setting.X_start, setting.poison_nodes)
+        assert len(predicted) == len(decision)
+        return setting.X_start * (1.0 + (decision[:, None] > 0)), setting.y_start
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [(AsksAsUsers, "a victim with a node column"), (AsksTheWeights, "a Pipeline")],
+)
+def test_a_poisoner_that_fails_on_some_victims(kind, what):
+    with pytest.raises(AssertionError, match=f"check_poisoner: {what} must be attacked like any"):
+        check_poisoner(kind(FMTLRegressor()))
+
+
+@pytest.mark.parametrize("victim", ESTIMATORS)
+def test_a_poisoner_that_asks_the_setting(victim):
+    check_poisoner(AsksTheSetting(victim()))
+
+
 def test_what_is_no_poisoner():
     for what in (DamageBound(FMTLRegressor()), FMTLRegressor(), Own):
         with pytest.raises(TypeError, match=r"`poisoner` must be an instance .*BasePoisoner"):
