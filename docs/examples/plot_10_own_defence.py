@@ -33,13 +33,15 @@ class Reweighted(FMTLRegressor):
 
 
 # %%
-# It is an estimator like any other, and attacks on it keep to their threat model.
+# It is an estimator like any other, and attacks on it keep to their threat model. The check fits
+# some thirty attacks: a light one, without a search among weights and with two steps, will do.
 
 check_estimator(Reweighted(), on_skip=None, on_fail="raise")
 check_poisoner(PoisoningAttacker(Reweighted(), init="clean", criterion="loss", max_iter=2))
 
 # %%
-# The attacker follows the plain fit, and even so does more: clean rows lose weight as well.
+# The attacker follows the plain fit, has the defence's own fit judge what it finds, and does more:
+# clean rows lose weight as well.
 
 X, y, nodes = make_federated_regression(random_state=0, return_X_y_nodes=True)
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
