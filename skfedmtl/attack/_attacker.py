@@ -206,8 +206,7 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
         What was tried: ``restart``, ``origin`` (``"start"``, ``"ascent"``, ``"weights"``,
         ``"polished"``, ``"selection"``, ``"mutated"``), ``slack`` (share of the rows that a search
         reckoned with, NaN for others), ``objective`` and ``criterion`` of a victim fitted to the
-        rows, to a gap of 1e-4 or, where that does not decide, `victim_tol`, and ``kept``. Of a
-        victim with a `fit` of your own: of that fit.
+        rows, by its own `fit`, to a gap of 1e-4 or `victim_tol` where that decides, and ``kept``.
     n_iter_ : int
         Steps made on the way to the result; a search among weights counts as one.
 
@@ -437,8 +436,8 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
             (start, seed, file, task.subtask("restart", settings.n_steps))
             for start, seed, file in zip(starts, seeds, files, strict=True)
         )
-        crafted = call_each(craft, (case, settings), restarts, n_jobs=self.n_jobs)
-        crafted = in_own_fit(crafted, scenario)
+        found = call_each(craft, (case, settings), restarts, n_jobs=self.n_jobs)
+        crafted = in_own_fit(found, scenario)
         best = max(range(len(crafted)), key=lambda number: crafted[number].verdict)
         self.objective_history_ = np.array(crafted[best].history)
         self.n_iter_ = len(self.objective_history_) - 1
@@ -448,5 +447,4 @@ class PoisoningAttacker(TargetRowsMixin, GradientCheckMixin, CallbackSupportMixi
     def _checkpoint_of(self, scenario, start):
         """The file of the restart that begins at `start`; None without `checkpoint`."""
         data = [*scenario.clean, *start[:3], *(scenario.evaluation or ())]
-        told = version("skfedmtl"), with_chosen_victim(self), *data
-        return checkpoint_of(self.checkpoint, *told)
+        return checkpoint_of(self.checkpoint, version("skfedmtl"), with_chosen_victim(self), *data)
