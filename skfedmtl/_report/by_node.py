@@ -1,6 +1,6 @@
 """Each node's errors in ``skfedmtl report``: without an attack, alone, and as a target."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,14 @@ def node_rows(results: list[Result], units: dict[str, str | None], seed: int) ->
                 intervals = _intervals(group, clean, metric, judged, seed)
             base = np.where(np.isnan(values), np.nan, base)
             yield from _rows(head, nodes, values, base, intervals)
+
+
+def times_target(results: Sequence[Result]) -> dict[Any, int]:
+    """In how many repetitions each node was a target."""
+    labels = next(result.nodes.labels for result in results if result.nodes is not None)
+    targets = {result.repeat: result.targets for result in results if result.targets is not None}
+    times = np.sum(list(targets.values()), axis=0)
+    return dict(zip(labels.tolist(), times.tolist(), strict=True))
 
 
 def _judged(results: list[Result], m: int) -> dict[int, Any]:

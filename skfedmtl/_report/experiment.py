@@ -72,6 +72,8 @@ class Threat(NamedTuple):
     sources: Sequence[Any] | None = None  #: of attacks that are not direct; None: drawn
     bound: bool = True
     remedies: bool = True  #: whether to try what may reduce the damage
+    #: of each repetition the targets, None where an attacker draws them
+    drawn: tuple[tuple[Any, ...] | None, ...] = ()
 
 
 class Piece(NamedTuple):
@@ -230,8 +232,10 @@ def _threat(piece: Piece, settings: Settings, threat: Threat, seed: int) -> dict
     """What the attackers of a repetition and their bound have in common: the same draws."""
     options = {"attack": piece.attack, "budget": settings.budget, "random_state": seed}
     options |= shared(settings.poisoner)
-    if threat.targets is not None:
-        options["target_nodes"] = list(threat.targets)
+    drawn = threat.drawn[piece.repeat] if threat.drawn else None
+    targets = drawn if threat.targets is None else threat.targets
+    if targets is not None:
+        options["target_nodes"] = list(targets)
     if threat.sources is not None and piece.attack != "direct":
         options["source_nodes"] = list(threat.sources)
     return options

@@ -1,7 +1,7 @@
 """What a report shows, as tables of words: printed in the terminal, and on its page."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,21 +93,26 @@ def worst_case_grid(rows: Rows, plus_minus: str) -> Grid:
     return Grid("Worst case: clean training rows, mean over target nodes", head, lines)
 
 
-def nodes_grid(rows: Rows) -> Grid:
-    """The errors of every node in the first metric; few test rows are marked."""
+def nodes_grid(rows: Rows, times_target: dict[Any, int]) -> Grid:
+    """The errors of every node in the first metric; few test rows are marked.
+
+    `times_target` says in how many repetitions each node was a target.
+    """
     rows = select(rows, level="node")
     rows = select(rows, metric=rows[0]["metric"])
     models = [("local", "baseline", "alone"), ("none", "clean", "clean")]
     models += [(a, kind, f"{kind}\n{a}") for a in attacks_of(rows) for kind in KINDS]
     lines = []
+    n_repeats = int(rows[0]["repeats"])
     for clean in select(rows, kind="clean"):
         mine = select(rows, node=clean["node"])
         found = [select(mine, attack=attack, kind=kind) for attack, kind, _ in models]
         mark = " †" if clean["n_test"] < FEW_ROWS else ""
-        counts = [str(clean["n_train"]), f"{clean['n_test']}{mark}"]
+        times = f"{times_target[clean['node']]} of {n_repeats}"
+        counts = [str(clean["n_train"]), f"{clean['n_test']}{mark}", times]
         cells = [with_interval(some[0]) if some else "-" for some in found]
         lines.append([str(clean["node"]), *counts, *cells])
-    head = ["node", "training\nrows", "test\nrows", *(name for *_, name in models)]
+    head = ["node", "training\nrows", "test\nrows", "target\nin", *(name for *_, name in models)]
     return Grid(f"By node: {quantity(rows, rows[0]['metric'])} of test rows", head, lines)
 
 

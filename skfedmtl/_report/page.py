@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skfedmtl._report.by_node import FEW_ROWS
+from skfedmtl._report.by_node import FEW_ROWS, times_target
 from skfedmtl._report.experiment import CERTIFIED, Result
 from skfedmtl._report.grids import (
     Grid,
@@ -100,12 +100,12 @@ def page(
     title, *done = lines
     parts = [
         f"<h1>{_text(title)}</h1>",
-        _section("Bottom line", _list(bottom_line(rows, results, plan.settings))),
+        _section("Bottom line", _list(bottom_line(rows, results, plan.settings, plan.threat))),
         _section("What was done", _list(done)),
         *_tables(plan, rows),
         *_remedies(plan, rows, results),
         _section("The target nodes", f"{_figure(png, title)}"),
-        *_by_node(rows),
+        *_by_node(rows, results),
         *_injected(plan, results),
         *_warnings(results),
         _section(
@@ -221,14 +221,15 @@ def _remedies(plan: Plan, rows: Rows, results: Sequence[Result]) -> Iterator[str
     yield _section(grid.title, _table(grid), *map(_note, notes))
 
 
-def _by_node(rows: Rows) -> Iterator[str]:
+def _by_node(rows: Rows, results: Sequence[Result]) -> Iterator[str]:
     if not select(rows, level="node"):
         return
-    grid = nodes_grid(rows)
+    grid = nodes_grid(rows, times_target(results))
     notes = [
         "Alone: a model of the node's own rows. Means of the repetitions in which the node was a "
-        "target; of one that never was, of all, and - under attack. Below each error its 95 % "
-        "interval over resampled test rows, which tells nothing of other training rows."
+        "target, which the fourth column counts; of one that never was, of all, and - under "
+        "attack. Below each error its 95 % interval over resampled test rows, which tells nothing "
+        "of other training rows."
     ]
     if any("†" in line[2] for line in grid.lines):
         notes.append(f"† fewer than {FEW_ROWS} test rows, whose error says little.")

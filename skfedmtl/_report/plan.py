@@ -25,6 +25,7 @@ from skfedmtl._report.experiment import (
 from skfedmtl._report.penalties import N_FOLDS, choose_penalties
 from skfedmtl._report.prepared import Prepared
 from skfedmtl._report.remedies import remedy_pieces
+from skfedmtl._report.rotation import rotate
 from skfedmtl._tools.parallel import call_each
 from skfedmtl._tools.spelling import meant
 
@@ -75,6 +76,7 @@ def plan_dataset(
     )
     asked, threat = threat, check_threat(threat, np.unique(data[2]))
     notes = _of_targets(asked, threat)
+    threat = rotate(data, settings, threat)
     return Plan(data, settings, threat, dataset.title, dataset.unit, dataset.nodes, notes)
 
 
@@ -96,6 +98,7 @@ def plan_table(
     if None in penalties:
         notes += (f"penalties chosen by {N_FOLDS}-fold cross-validation of training rows",)
     settings = settings._replace(lambda1=lambda1, lambda2=lambda2)
+    threat = rotate((X, y, nodes), settings, threat)
     title = f"{own.target} in {name}"
     if own.classes is not None:
         title = f"{own.target} in {name}, {own.classes[1]!r} against {own.classes[0]!r}"

@@ -1,15 +1,18 @@
 """What a report comes to, in a few sentences at the top of its page."""
 
+import shlex
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from skfedmtl._input import listing
 from skfedmtl._report.by_node import Row
-from skfedmtl._report.experiment import CERTIFIED, KINDS, Result, Settings
+from skfedmtl._report.experiment import CERTIFIED, KINDS, Result, Settings, Threat
 from skfedmtl._report.grids import number, only_of, quantity
 from skfedmtl._report.tables import DIGITS, LOSSES, NAMES, Rows, select
 
+MOST_NAMED = 20  #: nodes in an option
 THREAT = (
     "The threat: an attacker who knows all rows and the model adds rows to the source nodes, "
     "{budget:g} % of what each of them has, to raise the loss of the target nodes, and changes "
@@ -17,7 +20,9 @@ THREAT = (
 )
 
 
-def bottom_line(rows: Rows, results: Sequence[Result], settings: Settings) -> Iterator[str]:
+def bottom_line(
+    rows: Rows, results: Sequence[Result], settings: Settings, threat: Threat
+) -> Iterator[str]:
     """The worst that was found, the most there can be, and the node that pays for it.
 
     Parameters
@@ -28,6 +33,8 @@ def bottom_line(rows: Rows, results: Sequence[Result], settings: Settings) -> It
         All models of all repetitions.
     settings : Settings
         What was asked for.
+    threat : Threat
+        Who was to be attacked, and through whom.
 
     Yields
     ------
@@ -41,7 +48,7 @@ def bottom_line(rows: Rows, results: Sequence[Result], settings: Settings) -> It
     yield from _worst(rows, attacked, clean, error, settings)
     yield from _certified(rows)
     yield from _hit_hardest(rows, metric, error)
-    yield from _never_drawn(results)
+    yield from _never_drawn(results, threat)
     yield THREAT.format(budget=100 * settings.budget)
 
 
@@ -118,14 +125,25 @@ def _hit_hardest(rows: Rows, metric: str, error: str) -> Iterator[str]:
     )
 
 
-def _never_drawn(results: Sequence[Result]) -> Iterator[str]:
-    """The nodes of which the report says nothing under attack."""
+def _never_drawn(results: Sequence[Result], threat: Threat) -> Iterator[str]:
+    """The nodes of which the report says nothing under attack, and how to change that."""
     targets = [result.targets for result in results if result.targets is not None]
     labels = next(result.nodes.labels for result in results if result.nodes is not None)
     never = ~np.any(targets, axis=0)
     if never.any():
-        count = int(never.sum())
+        count, some = int(never.sum()), labels[never].tolist()
         yield (
             f"Never a target: {count} of {len(labels)} nodes ({listing(labels[never])}); of what "
-            "an attack would do to them nothing is known here."
+            f"an attack would do to them nothing is known here.{_how_to_attack(some, threat)}"
         )
+
+
+def _how_to_attack(never: Sequence[Any], threat: Threat) -> str:
+    """The options that make these nodes targets; none where they are named as sources."""
+    if set(never) & set(threat.sources or ()):
+        return ""
+    named = f"--targets {shlex.join(map(str, never))} (in Python, target_nodes)"
+    options = [named] if len(never) <= MOST_NAMED else []
+    if threat.targets is None:
+        options.append("more --repeats, which draw them first")
+    return f" To attack them: {', or '.join(options)}." if options else ""

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shlex
 import sys
 from html import unescape
 from html.parser import HTMLParser
@@ -482,7 +483,10 @@ def test_the_bottom_line_is_that_of_the_tables(tmp_path, capsys):
     limits = [float(row["mean"]) for row in rows if row["kind"] == "certified"]
     assert f"to {max(errors):.2f}" in bottom and f"above {max(limits):.2f}, where" in bottom
     assert "node NA, whose test RMSE (cost) the" in bottom
-    assert "Never a target: 4 of 5 nodes" in bottom and "20 % of what each" in bottom
+    assert "Never a target: 4 of 5 nodes" in bottom
+    others = " ".join(shlex.quote(site) for site in sorted(SITES) if site != "NA")
+    assert f"To attack them: --targets {others} (in Python, target_nodes)." in bottom
+    assert "20 % of what each" in bottom
     shown = rest.split("Injected rows beside")[1]
     ages = re.findall(r"<td>Ålder.*?</tr>", shown)
     sizes = re.findall(r"<td>bmi</td>.*?</tr>", shown)
