@@ -11,6 +11,7 @@ import io
 import pickle
 from collections.abc import Callable, Iterable
 from functools import cached_property, update_wrapper
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def call_each(
     own : iterable of tuple
         The others of each; what is large is better among the common ones.
     n_jobs : int or None
-        Calls at a time, as in joblib.
+        Calls at a time, as in joblib; a single one is made in this process.
     **options
         Others of `joblib.Parallel`.
 
@@ -60,7 +61,11 @@ def call_each(
         options.pop("return_as", None)  # on ray and Spark all results come in the end
     shared = Shared(common)
     named = delayed(_WithShared(function))
-    return Parallel(n_jobs=n_jobs, **options)(named(shared, *one) for one in own)
+    calls = iter(own)
+    first = list(islice(calls, 2))
+    if len(first) < 2:
+        n_jobs = 1  # processes would be started for nothing
+    return Parallel(n_jobs=n_jobs, **options)(named(shared, *one) for one in chain(first, calls))
 
 
 class Shared:

@@ -1,5 +1,6 @@
 """What calls have in common: packed once, with large arrays beside it, and as it was behind it."""
 
+import os
 import pickle
 import sys
 
@@ -66,6 +67,12 @@ def test_arguments_come_in_order(backend):
     with joblib.parallel_config(backend):
         found = call_each(pow, (2, 5), ((7,), (9,)), n_jobs=2)
     assert found == [4, 5]
+
+
+@pytest.mark.parametrize(("n_calls", "is_here"), [(1, True), (2, False)])
+def test_a_single_call_starts_no_process(n_calls, is_here):
+    pids = call_each(os.getpid, (), [()] * n_calls, n_jobs=2)
+    assert [pid == os.getpid() for pid in pids] == [is_here] * n_calls
 
 
 def test_results_come_as_they_are_asked_for_where_the_backend_can():
