@@ -1,12 +1,13 @@
 """What an attack does to every node, beside what would be without it."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state
 
-from skfedmtl._input import n_rows, read_truth, take
+from skfedmtl._input import listing, n_rows, read_truth, take
 from skfedmtl._tools.frames import import_pandas
 from skfedmtl._tools.sklearn import last_step
 from skfedmtl.attack import RandomPoisoner, clean_twin
@@ -52,7 +53,8 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
             Whether the node is to be hurt, and whether it injects rows.
         clean, random, optimised : float
             Error without an attack, under the random one, and under `attacker`: the share of wrong
-            rows, or for numbers the root mean squared error; NaN where there is no test row.
+            rows, or for numbers the root mean squared error; NaN where there is no test row, with
+            a warning if such a node is named as a target.
         local : float
             Error of the victim with ``relationship="none"``, without an attack.
         low, high : float
@@ -116,6 +118,7 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
     given, asked = ({} if nodes is None else {"nodes": take(nodes, part)} for part in (train, test))
     for poisoner in (attack, random, local):
         poisoner.fit(take(X, train), y_train, **given)
+    _warn_of_unjudged(attack.target_nodes_, judged)
     classify = is_classifier(last_step(attack.estimator))
     truth = np.asarray(read_truth(y_test, "y", numeric=not classify)).ravel()
     judges = {"clean": clean_twin(attack), "random": random, "optimised": attack, "local": local}
@@ -144,6 +147,18 @@ def compare(attacker, X, y, *, nodes=None, test_size=0.25, n_resamples=1000, con
     frame = frame.astype({"is_target": bool, "is_source": bool})
     frame.attrs["error"] = "error rate" if classify else "RMSE"
     return frame
+
+
+def _warn_of_unjudged(targets, judged):
+    """Targets without a test row, which are never drawn, have no errors."""
+    alone = np.setdiff1d(targets, judged)
+    if alone.size:
+        warnings.warn(
+            f"`target_nodes` holds nodes without a test row, {listing(alone)}: their errors are "
+            "NaN. Give them more rows, or leave them out.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _wanted(goal, truth, told):

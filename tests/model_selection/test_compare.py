@@ -1,6 +1,7 @@
 """Errors by node with and without an attack: against what a user would do by hand."""
 
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -95,8 +96,13 @@ def test_a_node_of_a_single_row_is_not_tested():
     frame = compare(attack(target_nodes=[0]), X, y, nodes=nodes)
     assert frame.loc[1, ["n_train", "n_test"]].tolist() == [1, 0]
     assert frame.loc[1, COLUMNS[4:]].isna().all() and frame.loc[[0, 2]].notna().all(axis=None)
-    frame = compare(attack(target_nodes=0.9, random_state=None), X, y, nodes=nodes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = compare(attack(target_nodes=0.9, random_state=None), X, y, nodes=nodes)
     assert not frame.loc[1, "is_target"]
+    with pytest.warns(UserWarning, match="`target_nodes` holds nodes without a test row, 1: their"):
+        frame = compare(attack(target_nodes=[0, 1]), X, y, nodes=nodes)
+    assert frame.loc[1, "is_target"] and np.isnan(frame.loc[1, "optimised"])
 
 
 @pytest.mark.parametrize(
