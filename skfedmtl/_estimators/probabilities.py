@@ -1,5 +1,7 @@
 """Probabilities of classes, of losses whose decision values are log-odds."""
 
+from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,19 @@ def _has_probabilities(classifier):
     )
 
 
+class _OfLogOdds:
+    """A method of losses that have probabilities; of others scikit-learn would not say why not."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._guarded = available_if(_has_probabilities)(method)
+        update_wrapper(self, method)
+
+    def __get__(self, model: Any, owner: Any = None) -> Any:
+        if model is not None:
+            _has_probabilities(model)
+        return self._guarded.__get__(model, owner)
+
+
 class ProbabilityMixin:
     """Of classifiers with these attributes."""
 
@@ -28,7 +43,7 @@ class ProbabilityMixin:
     __metadata_request__predict_proba = {"nodes": True}
     __metadata_request__predict_log_proba = {"nodes": True}
 
-    @available_if(_has_probabilities)
+    @_OfLogOdds
     def predict_proba(self, X, *, nodes=None):
         """Probabilities of the classes; with ``loss="logistic"`` only.
 
@@ -58,7 +73,7 @@ class ProbabilityMixin:
         """
         return np.exp(self.predict_log_proba(X, nodes=nodes))
 
-    @available_if(_has_probabilities)
+    @_OfLogOdds
     def predict_log_proba(self, X, *, nodes=None):
         """Logarithms of `predict_proba`, which do not vanish where a probability does.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import copy
 
 import numpy as np
@@ -36,6 +37,16 @@ class WithVictim(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_clone__(self):
         return BaseEstimator.__sklearn_clone__(with_chosen_victim(self))
+
+    def _validate_params(self):
+        for name in ("target_nodes", "source_nodes"):
+            label = getattr(self, name, None)
+            if isinstance(label, str):
+                raise ValueError(
+                    f"`{name}` must be a list of labels, got the string {label!r}; a single node "
+                    f"is [{json.dumps(label, ensure_ascii=False)}]."
+                )
+        super()._validate_params()
 
 
 class PoisonedVictim(WithVictim):

@@ -1,5 +1,7 @@
 """Who is attacked, through whom, with how many rows, and what those start as."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from skfedmtl import (
     PoisoningAttacker,
     RandomPoisoner,
 )
+from skfedmtl.attack import DamageBound
 from skfedmtl.attack._setting.threat import draw_threat
 
 SIZES = (10, 4, 7, 9, 6)
@@ -271,3 +274,14 @@ def test_labels_of_a_ball_start_are_those_of_drawn_rows():
 @pytest.mark.parametrize("share", [np.float64(0.4), np.float32(0.4), np.float16(0.4)])
 def test_a_share_may_be_any_float(share):
     assert len(fit(target_nodes=share)[0].target_nodes_) == 2
+
+
+@pytest.mark.parametrize("attack", [PoisoningAttacker, DamageBound])
+@pytest.mark.parametrize("name", ["target_nodes", "source_nodes"])
+def test_one_word_is_no_list_of_labels(attack, name):
+    X, y, nodes = np.ones((6, 1)), [0, 1] * 3, ["Mercy"] * 3 + ["Queens"] * 3
+    words = (
+        f"`{name}` must be a list of labels, got the string 'Mercy'; a single node is [\"Mercy\"]."
+    )
+    with pytest.raises(ValueError, match=re.escape(words)):
+        attack(FMTLClassifier(), **{name: "Mercy"}).fit(X, y, nodes=nodes)

@@ -93,7 +93,8 @@ def test_probabilities_only_where_there_are_any(loss):
             assert not hasattr(estimator, "predict_log_proba")
         with pytest.raises(AttributeError) as caught:
             model.predict_proba(X, nodes=nodes)
-        assert "CalibratedClassifierCV" in str(caught.value.__cause__)
+        said = str(caught.value)
+        assert "loss='logistic'" in said and "CalibratedClassifierCV" in said
         return
     probabilities = model.predict_proba(X, nodes=nodes)
     assert_allclose(probabilities.sum(axis=1), 1.0)
