@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from skfedmtl._model.losses import _Smooth
 from skfedmtl._typing import Array
 
 REQUIRED = ("value", "derivative", "curvature", "conjugate")
+OPTIONAL = ("step", "kappa")
 _KEPT = 0.1  #: share of its distance to a bound that a row keeps in a long step, as of `Logistic`
 _MOST_STEPS = 200  #: of Newton's method or bisection, which halves what is left
 
@@ -148,10 +150,22 @@ def check_members(given: Any) -> None:
             f"`loss` must have all members of skfedmtl.protocols.Loss; {type(given).__name__} "
             f"lacks {', '.join(lacking)}."
         )
-    if np.shape(given.bounds) != (2,) or not given.bounds[0] < given.bounds[1]:
-        raise ValueError(f"`bounds` of `loss` must be a pair (low, high), got {given.bounds!r}.")
-    if not 0.0 < given.steepness < np.inf:
+    for name in OPTIONAL:
+        if not callable(member := getattr(given, name, abs)):
+            raise TypeError(f"`{name}` of `loss` must be a function or left out, got {member!r}.")
+    if not _is_pair(given.bounds):
         raise ValueError(
-            f"`steepness` of `loss` must be positive and finite, got {given.steepness!r}; a loss "
-            "with a kink cannot be brought."
+            f"`bounds` of `loss` must be a pair (low, high) of numbers, got {given.bounds!r}."
         )
+    if not (isinstance(given.steepness, Real) and 0.0 < given.steepness < np.inf):
+        raise ValueError(
+            f"`steepness` of `loss` must be a positive, finite number, got {given.steepness!r}; a "
+            "loss with a kink cannot be brought."
+        )
+
+
+def _is_pair(bounds: Any) -> bool:
+    """Whether these are two numbers that rise."""
+    if np.shape(bounds) != (2,) or not all(isinstance(bound, Real) for bound in bounds):
+        return False
+    return bool(bounds[0] < bounds[1])

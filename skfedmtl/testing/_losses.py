@@ -12,15 +12,21 @@ __all__ = ["check_loss"]
 _N = 400  #: points that identities are tried at
 _STEP = 1e-5  #: of difference quotients, whose error is about its square
 _CLOSE = 1e-4  #: to which those agree
+_FAR = 40.0  #: decision values that grids reach to; an exponential of them is a number still
+_WIDE = 20.0  #: of dual variables that are tried where `bounds` has no end
+_REACHES = (0.0, 0.3, 1.0, 3.0, 10.0)  #: how far an injected row may reach
+_ENDS = ((-1.0, 1.0), (0.0, 2.0), (-3.0, -1.0))  #: between which its target lies
 
 
 def check_loss(loss):
     """Check that a loss of your own is convex, smooth, and told the same way by all its members.
 
     Checked are, at random points: that slopes rise, are those of the values and lie in `bounds`;
-    that the curvature is that of the slopes, and `steepness` its most; Fenchel and Young's
-    inequality ``L(y, f) + L*(-a) >= -a f``, with equality where a is the slope; `step` and `kappa`,
-    if there are any; and that a fit certifies what `scipy.optimize` finds as well.
+    that the curvature is that of the slopes, and `steepness` its most; equality in Fenchel and
+    Young's inequality ``L(y, f) + L*(-a) >= -a f`` where a is the slope; and `step`, if there is
+    one. On grids: the inequality, for every a in `bounds` and decision values from -40 to 40; and
+    that no row pulls harder than `kappa`, if there is one. Last, that a fit certifies what
+    `scipy.optimize` finds as well.
 
     Parameters
     ----------
@@ -30,7 +36,7 @@ def check_loss(loss):
     Raises
     ------
     TypeError
-        If a member is missing.
+        If a member is missing, or is no function where it must be one.
     ValueError
         If `bounds` or `steepness` can be none.
     AssertionError
@@ -63,10 +69,11 @@ def check_loss(loss):
     y = rng.normal(size=_N) if own.is_regression else rng.choice([-1.0, 1.0], size=_N)
     f = 3.0 * rng.normal(size=_N)
     _check_slopes(own, y, f)
-    _check_duality(own, y, f, rng)
+    _check_duality(own, y, f)
+    _check_domain(own)
     _check_step(own, y, f, rng)
     if hasattr(loss, "kappa"):
-        _check_kappa(own, y, f, rng)
+        _check_kappa(own)
     _check_fit(loss, own)
 
 
@@ -104,7 +111,7 @@ def _check_slopes(own, y, f):
     _promise((turned >= low - 1e-9) & (turned <= high + 1e-9), "`bounds` must hold all slopes")
 
 
-def _check_duality(own, y, f, rng):
+def _check_duality(own, y, f):
     value, a = own.value(y, f), -own.derivative(y, f)
     equal = value + own.conjugate(y, a) + a * f
     scale = 1.0 + np.abs(value) + np.abs(a * f)
@@ -112,16 +119,30 @@ def _check_duality(own, y, f, rng):
         np.abs(equal) <= 1e-8 * scale,
         "L(y, f) + `conjugate`(y, a) must be -a f for a = -`derivative`(y, f)",
     )
-    other = -own.derivative(y, 3.0 * rng.normal(size=_N))
-    excess = value + own.conjugate(y, other) + other * f
+
+
+def _grid(*axes):
+    """All combinations of them, an array each."""
+    return [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")]
+
+
+def _check_domain(own):
+    """Bounds that are too wide let a dual variable certify what is no bound."""
+    low, high = own.bounds
+    if not np.isfinite(low):
+        low = min(-_WIDE, high - _WIDE)
+    if not np.isfinite(high):
+        high = max(_WIDE, low + _WIDE)
+    targets = np.array([-3.0, -1.0, 0.0, 0.5, 2.0]) if own.is_regression else np.array([-1.0, 1.0])
+    y, a, f = _grid(targets, np.linspace(low, high, 41), np.linspace(-_FAR, _FAR, 161))
+    a *= own.sign(y)
+    conjugate = own.conjugate(y, a)
+    _promise(np.isfinite(conjugate), "`conjugate` must be finite at `bounds` and between them")
+    value = own.value(y, f)
     _promise(
-        excess >= -1e-8 * (scale + np.abs(other * f)),
-        "L(y, f) + `conjugate`(y, a) must be at least -a f",
+        value + conjugate + a * f >= -1e-8 * (1.0 + np.abs(value) + np.abs(a * f)),
+        "L(y, f) + `conjugate`(y, a) must be at least -a f for every a in `bounds`",
     )
-    for bound in own.bounds:
-        if np.isfinite(bound):
-            at = own.conjugate(y, own.sign(y) * bound)
-            _promise(np.isfinite(at), "`conjugate` must be finite at `bounds`")
 
 
 def _check_step(own, y, f, rng):
@@ -135,16 +156,19 @@ def _check_step(own, y, f, rng):
     )
 
 
-def _check_kappa(own, y, f, rng):
-    reach = rng.exponential(size=_N)
-    u = reach * rng.uniform(-1.0, 1.0, size=_N)
-    low, high = (-np.abs(y), np.abs(y)) if own.is_regression else (np.full(_N, -1.0), np.ones(_N))
-    pull = -own.derivative(y, f) * (f - u)
-    most = own.kappa(reach, low, high)
-    _promise(
-        pull <= most + 1e-9 * (1.0 + np.abs(most)),
-        "`kappa` must be at least -`derivative`(y, f) (f - u) for |u| <= reach",
-    )
+def _check_kappa(own):
+    """The product is linear in u, so that its most lies at an end."""
+    reach = np.array(_REACHES)
+    for low, high in _ENDS if own.is_regression else _ENDS[:1]:
+        targets = np.linspace(low, high, 9) if own.is_regression else np.array([low, high])
+        y, f = _grid(targets, np.linspace(-_FAR, _FAR, 4001))
+        slope = own.derivative(y, f)
+        most = own.kappa(reach, np.full_like(reach, low), np.full_like(reach, high))
+        pull = np.array([np.max(np.abs(slope) * far - slope * f) for far in reach])
+        _promise(
+            pull <= most + 1e-9 * (1.0 + np.abs(most)),
+            "`kappa` must be at least -`derivative`(y, f) (f - u) for |u| <= reach",
+        )
 
 
 def _check_fit(loss, own):

@@ -101,6 +101,30 @@ class Logistic:
         return xlogy(b, b) + xlog1py(1.0 - b, -b)
 
 
+class SmoothHinge:
+    """A parabola where |1 - y f| < 1/2."""
+
+    is_regression = False
+    bounds = 0.0, 1.0
+    steepness = 1.0
+
+    def value(self, y, f):
+        b = np.clip(1.5 - y * f, 0.0, 1.0)
+        return b * (1.5 - y * f) - 0.5 * b**2
+
+    def derivative(self, y, f):
+        return -y * np.clip(1.5 - y * f, 0.0, 1.0)
+
+    def curvature(self, y, f):
+        return (np.abs(1.0 - y * f) < 0.5).astype(float)
+
+    def conjugate(self, y, a):
+        return 0.5 * a**2 - 1.5 * y * a
+
+    def kappa(self, reach, low, high):
+        return np.where(reach < 0.5, 0.25 * (reach + 1.5) ** 2, reach + 0.5)
+
+
 PEERS = {
     Square: FMTLRegressor(),
     SquareThatSteps: FMTLRegressor(),
@@ -109,7 +133,7 @@ PEERS = {
 }
 
 
-@pytest.mark.parametrize("loss", [*PEERS, LogCosh])
+@pytest.mark.parametrize("loss", [*PEERS, LogCosh, SmoothHinge])
 def test_sound_losses_pass(loss):
     assert isinstance(loss(), Loss)
     check_loss(loss())
@@ -214,6 +238,28 @@ class PullsLess(Square):
         return 0.1 * super().kappa(reach, low, high)
 
 
+class PullsALittleLess(Square):
+    def kappa(self, reach, low, high):
+        return 0.99 * super().kappa(reach, low, high)
+
+
+class ForgetsATarget(Square):
+    def kappa(self, reach, low, high):
+        return 0.5 * (reach + np.abs(high)) ** 2
+
+
+class SaysMore(SmoothHinge):
+    bounds = -1.0, 1.0
+
+
+class SaysALittleMore(SmoothHinge):
+    bounds = 0.0, 1.05
+
+
+class CutsTheDual(LogCosh):
+    bounds = -1.1, 1.1
+
+
 class IsNegative(Square):
     def value(self, y, f):
         return (f - y) ** 2 - 1.0
@@ -248,6 +294,11 @@ BROKEN = {
     MisreadsTheDual: r"`conjugate`\(y, a\) must be -a f",
     StepsTooFar: r"`step`\(a, f, y, q\) must be",
     PullsLess: "`kappa` must be at least",
+    PullsALittleLess: "`kappa` must be at least",
+    ForgetsATarget: "`kappa` must be at least",
+    SaysMore: "for every a in `bounds`",
+    SaysALittleMore: "for every a in `bounds`",
+    CutsTheDual: "for every a in `bounds`",
     IsNegative: "`value` must not be negative",
     IsNoNumber: "`conjugate` must be finite at `bounds`",
     GoesDown: "the loss must be convex",
@@ -289,6 +340,22 @@ class Backwards(Square):
     bounds = 1.0, -1.0
 
 
+class IsAWord(Square):
+    steepness = "a"
+
+
+class BoundByWords(Square):
+    bounds = "a", "b"
+
+
+class StepsByNothing(Square):
+    step = None
+
+
+class PullsByNumber(Square):
+    kappa = 3.0
+
+
 class Fails(Square):
     def step(self, a, f, y, q):
         raise ZeroDivisionError("nobody divides by zero")
@@ -306,8 +373,12 @@ class StepsNowhere(Square):
         ("hinge", ValueError, "The 'loss' parameter of FMTLRegressor must be"),
         (Square, TypeError, "`loss` must be an instance, got the class Square"),
         (Lacks(), TypeError, "Lacks lacks is_regression, bounds, steepness"),
-        (Kinked(), ValueError, "`steepness` of `loss` must be positive and finite, got inf"),
+        (Kinked(), ValueError, "`steepness` of `loss` must be a positive, finite number, got inf"),
         (Backwards(), ValueError, r"`bounds` of `loss` must be a pair \(low, high\)"),
+        (IsAWord(), ValueError, "`steepness` of `loss` must be a positive.* number, got 'a'"),
+        (BoundByWords(), ValueError, r"`bounds` of `loss` must be a pair .* got \('a', 'b'\)"),
+        (StepsByNothing(), TypeError, "`step` of `loss` must be a function or left out, got None"),
+        (PullsByNumber(), TypeError, "`kappa` of `loss` must be a function or left out, got 3.0"),
         (Logistic(), ValueError, "FMTLRegressor takes one of numbers"),
         (Fails(), ZeroDivisionError, "nobody divides by zero"),
         (StepsNowhere(), ValueError, "`step` of `loss` must be finite, got nan"),
@@ -319,6 +390,12 @@ def test_bad_losses(loss, error, message):
     with pytest.raises(error, match=message):
         model.fit(X, y, nodes=nodes)
     assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("loss", [IsAWord(), BoundByWords(), StepsByNothing(), PullsByNumber()])
+def test_the_check_refuses_what_a_fit_refuses(loss):
+    with pytest.raises((TypeError, ValueError), match="of `loss` must be"):
+        check_loss(loss)
 
 
 def test_a_loss_of_numbers_for_classes():
