@@ -6,11 +6,13 @@ import sys
 import numpy as np
 
 from estimators import ESTIMATOR_OF, make_rows
-from oracles.losses import RECORD_OF
+from oracles.losses import CLASSIFICATION_LOSSES, RECORD_OF, REGRESSION_LOSSES
 from skfedmtl.federation import FederatedNode
 from skfedmtl.federation._certificates import make_certificates
 
 SIZES = (22, 31, 24, 27)
+#: The losses that nodes and server know how to name: all but one with a parameter.
+LOSSES = tuple(name for name in CLASSIFICATION_LOSSES + REGRESSION_LOSSES if name != "huber")
 PARAMS = {"lambda1": 1e-2, "lambda2": 1e-2, "tol": 1e-6, "max_iter": 8}
 
 

@@ -23,8 +23,10 @@ from skfedmtl.attack._bound.margins import JointMargins
 from skfedmtl.attack._sought import CleanRows, Model
 
 SEEDS = st.integers(0, 2**32 - 1)
-#: The steepest slope of a loss.
-STEEPEST = {"hinge": 1.0, "logistic": 1.0, "huber": 2.0, "squared_hinge": np.inf}
+#: The steepest slope of a loss; squares have a bound of their own.
+STEEPEST = {
+    name: np.abs(record.bounds).max() for name, record in RECORD_OF.items() if not record.is_square
+}
 LIMITED = sorted(name for name, slope in STEEPEST.items() if np.isfinite(slope))
 ATTACKS = {"direct": [0, 1], "indirect": [2, 3], "hybrid": [1, 2]}
 #: What ties the nodes: their precision between nodes, drawn, and whether they only pull together.

@@ -5,11 +5,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from estimators import ESTIMATOR_OF, make_rows
+from federations import LOSSES
 from oracles.losses import RECORD_OF
 from skfedmtl.federation import FederatedServer
 from skfedmtl.federation._blocks import BlockHost, BlocksLost, Intercepts, LocalBlocks, Rows
 
-LOSSES = ("hinge", "squared_hinge", "logistic", "squared_error")
 SIZES = (22, 1, 31, 24, 3, 27)
 PARAMS = {"lambda1": 1e-2, "lambda2": 1e-2, "tol": 1e-8, "max_iter": 2000}
 

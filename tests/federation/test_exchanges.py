@@ -5,14 +5,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from estimators import ESTIMATOR_OF
-from federations import PARAMS, make_nodes
+from federations import LOSSES, PARAMS, make_nodes
 from oracles.losses import RECORD_OF
 from skfedmtl._protocol import Greeting, Price, Question, StepOrder, Weights
 from skfedmtl.federation import FederatedServer, LocalTransport
 from skfedmtl.federation._codec import Frame, decode, encode
 from skfedmtl.federation._messages import Conclusion, Hello, place_of
 
-LOSSES = ("hinge", "squared_hinge", "logistic", "squared_error")
 ROUNDS = 3
 
 

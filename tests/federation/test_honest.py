@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
-from estimators import LOSSES
-from federations import make_nodes
+from federations import LOSSES, make_nodes
 from oracles.losses import RECORD_OF
 from skfedmtl._protocol import Told
 from skfedmtl.federation import (
@@ -18,8 +17,6 @@ from skfedmtl.federation import (
     LocalTransport,
 )
 from skfedmtl.federation._codec import Frame, decode, encode
-
-FEDERATED = [loss for loss in LOSSES if loss != "huber"]
 
 
 @st.composite
@@ -49,7 +46,7 @@ def parties(draw, loss):
 
 
 @pytest.mark.parametrize("solver", ["splitting", "mocha"])
-@pytest.mark.parametrize("loss", FEDERATED)
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 @given(data=st.data())
 def test_no_honest_node_is_refused(loss, solver, data):
@@ -71,7 +68,7 @@ def test_no_honest_node_is_refused(loss, solver, data):
     assert server.dual_objective_ <= server.objective_
 
 
-@pytest.mark.parametrize("loss", FEDERATED)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_no_honest_node_is_refused_when_a_report_does_not_end_the_fit(loss):
     """The server greets anew after every report, and goes on writing into its weights."""
     *_, parties = make_nodes(loss)

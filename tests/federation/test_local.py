@@ -11,11 +11,9 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import ESTIMATOR_OF
-from federations import PARAMS, make_nodes
+from federations import LOSSES, PARAMS, make_nodes
 from oracles.losses import RECORD_OF
 from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
-
-LOSSES = ("hinge", "squared_hinge", "logistic", "squared_error")
 
 
 def laboratory_seed(random_state):

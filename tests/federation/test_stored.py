@@ -9,15 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import ESTIMATOR_OF
-from federations import SIZES, make_nodes
+from federations import LOSSES, SIZES, make_nodes
 from oracles.losses import RECORD_OF
 from oracles.objective import primal
 from skfedmtl._console import main
 from skfedmtl._protocol import Greeting, Question, Share, StepOrder, Weights
 from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
 
-LOSSES = ("hinge", "squared_hinge", "logistic", "squared_error")
-PASSES = LOSSES[:3]
+PASSES = [loss for loss in LOSSES if not RECORD_OF[loss].is_square]
 PARAMS = {"lambda1": 1e-2, "lambda2": 1e-2, "random_state": 0}
 ROWS = np.random.default_rng(3).normal(size=(90, 4)) + 0.5
 TARGETS = ROWS @ [1.0, -1.0, 0.5, 0.0] - 0.2

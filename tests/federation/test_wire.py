@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federations import LOSSES
 from oracles.losses import RECORD_OF
-from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport
+from skfedmtl.federation import FederatedNode, FederatedServer, LocalTransport, run_command
 from skfedmtl.federation._codec import KINDS, decode, encode
 
 
@@ -30,7 +31,7 @@ def marked(values):
 
 
 @pytest.mark.parametrize("solver", ["splitting", "mocha"])
-@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "logistic", "squared_error"])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.filterwarnings("ignore:FederatedServer stopped")
 @given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(20, 30), min_size=1, max_size=3))
 def test_no_row_target_or_dual_variable_is_sent(loss, solver, seed, sizes):
@@ -60,3 +61,12 @@ def test_no_row_target_or_dual_variable_is_sent(loss, solver, seed, sizes):
     assert not np.isin(np.concatenate(sent), own).any()
     every = b"".join(transport.frames)
     assert not any(number.tobytes() in every for number in own[:: len(own) // 20 + 1])
+
+
+@pytest.mark.parametrize("command", ["serve", "node"])
+def test_the_commands_name_the_losses(command, capsys):
+    with pytest.raises(SystemExit):
+        run_command([command, "--loss", "huber"])
+    said = capsys.readouterr().err
+    assert "--loss: invalid choice: 'huber'" in said
+    assert all(name in said.partition("choose from")[2] for name in LOSSES)
