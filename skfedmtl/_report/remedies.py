@@ -1,6 +1,7 @@
 """What reduces the damage: the attack of one repetition against victims and budgets that differ."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,6 +72,34 @@ def remedies_grid(results: Sequence[Result], rows: Rows, settings: Settings) -> 
     head = ["", "lambda1", "lambda2", "budget", f"clean\n{error}", f"optimised\n{attack}"]
     head += ["training loss\nfound", "training loss\ncertified"] if is_bounded else []
     return Grid("What reduces the damage: test rows, mean over target nodes", head, lines)
+
+
+class Tried(NamedTuple):
+    """What came of a remedy, or of none: means over the targets of one repetition."""
+
+    name: str
+    attack: str
+    clean: float  #: error without an attack
+    error: float  #: under it
+    certified: float  #: loss of training rows; NaN where nothing is
+
+
+def tried_remedies(results: Sequence[Result], settings: Settings) -> list[Tried]:
+    """The victim as it is, then each other one, of the whole budget; if none, the former alone."""
+    known = {name: one for name, one in remedies(settings).items() if one.budget == settings.budget}
+    attacks = [result.attack for result in results if result.kind in known]
+    if not attacks:
+        return []
+    mine = {r.kind: r for r in results if (r.repeat, r.attack) == (0, attacks[0])}
+    metric = next(iter(mine[AS_IS].scores))
+    tried = []
+    for name in (AS_IS, *known):
+        if name in mine:
+            result, bound = mine[name], mine.get(_certified(name))
+            clean, error = (_mean(s, metric, result) for s in (result.before, result.scores))
+            certified = np.nan if bound is None else bound.loss
+            tried.append(Tried(name, attacks[0], clean, error, certified))
+    return tried
 
 
 def _mean(scores: dict[str, np.ndarray] | None, metric: str, result: Result) -> float:

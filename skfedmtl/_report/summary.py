@@ -10,6 +10,7 @@ from skfedmtl._input import listing
 from skfedmtl._report.by_node import Row
 from skfedmtl._report.experiment import CERTIFIED, KINDS, Result, Settings, Threat
 from skfedmtl._report.grids import number, only_of, quantity
+from skfedmtl._report.remedies import tried_remedies
 from skfedmtl._report.tables import DIGITS, LOSSES, NAMES, Rows, select
 
 MOST_NAMED = 20  #: nodes in an option
@@ -48,6 +49,7 @@ def bottom_line(
     yield from _worst(rows, attacked, clean, error, settings)
     yield from _certified(rows)
     yield from _hit_hardest(rows, metric, error)
+    yield from _of_remedies(rows, results, settings)
     yield from _never_drawn(results, threat)
     yield THREAT.format(budget=100 * settings.budget)
 
@@ -123,6 +125,45 @@ def _hit_hardest(rows: Rows, metric: str, error: str) -> Iterator[str]:
         f"Hit hardest: node {worst['node']}, whose test {error} the {worst['kind']} "
         f"{worst['attack']} attack takes from {before} to {after}."
     )
+
+
+def _of_remedies(rows: Rows, results: Sequence[Result], settings: Settings) -> Iterator[str]:
+    """What of all that was tried lowers the error under attack most, and what the bound."""
+    tried = tried_remedies(results, settings)
+    if len(tried) < 2:
+        return
+    as_is, *others = tried
+    metric = next(row["metric"] for row in rows if row["metric"] in NAMES)
+    noise = _noise(rows, as_is.attack, metric)
+    lower = [one for one in others if one.error < as_is.error - noise]
+    if lower:
+        best = min(lower, key=lambda one: one.error)
+        yield (
+            f"Of the models that were tried, {best.name} lowers the test error under the "
+            f"{best.attack} attack most, from {number(as_is.error)} to {number(best.error)}, in "
+            f"one draw; without an attack it is {number(best.clean)}, and {number(as_is.clean)} as "
+            "it is."
+        )
+    else:
+        beyond = " by more than its standard error" if noise > 0.0 else ""
+        yield (
+            f"No other model that was tried lowers the test error under the {as_is.attack} "
+            f"attack, {number(as_is.error)},{beyond} (one draw)."
+        )
+    sure = [one for one in others if one.certified < as_is.certified]
+    if sure:
+        best, digits = min(sure, key=lambda one: one.certified), 3 if metric != "rmse" else 2
+        yield (
+            f"Of the models that were tried, {best.name} lowers the certified loss most, from "
+            f"{number(as_is.certified, digits)} to {number(best.certified, digits)}."
+        )
+
+
+def _noise(rows: Rows, attack: str, metric: str) -> float:
+    """The standard error of the optimised attack's errors; 0 of a single repetition."""
+    wanted = {"attack": attack, "kind": "optimised", "metric": metric, "nodes": "targets"}
+    (mean,) = select(rows, level="aggregate", **wanted)
+    return 0.0 if np.isnan(mean["se"]) else float(mean["se"])
 
 
 def _never_drawn(results: Sequence[Result], threat: Threat) -> Iterator[str]:
