@@ -157,7 +157,7 @@ def check_members(given: Any) -> None:
         raise ValueError(
             f"`bounds` of `loss` must be a pair (low, high) of numbers, got {given.bounds!r}."
         )
-    if not (isinstance(given.steepness, Real) and 0.0 < given.steepness < np.inf):
+    if not (isinstance(given.steepness, Real) and 0.0 < float(given.steepness) < np.inf):
         raise ValueError(
             f"`steepness` of `loss` must be a positive, finite number, got {given.steepness!r}; a "
             "loss with a kink cannot be brought."
