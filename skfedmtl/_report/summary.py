@@ -145,10 +145,10 @@ def _of_remedies(rows: Rows, results: Sequence[Result], settings: Settings) -> I
             "it is."
         )
     else:
-        beyond = " by more than its standard error" if noise > 0.0 else ""
+        beyond = ", by more than its standard error" if noise > 0.0 else ""
         yield (
             f"No other model that was tried lowers the test error under the {as_is.attack} "
-            f"attack, {number(as_is.error)},{beyond} (one draw)."
+            f"attack, {number(as_is.error)} in one draw{beyond}."
         )
     sure = [one for one in others if one.certified < as_is.certified]
     if sure:
