@@ -19,8 +19,10 @@ FEDERATED_VICTIM = "an FMTLClassifier or an FMTLRegressor"
 
 def has_own_fit(model: Any) -> bool:
     """Whether users have written the `fit` of an estimator, or of a class that it derives from."""
-    kind = next((one for one in type(model).__mro__ if "fit" in vars(one)), None)
-    return kind is not None and not kind.__module__.startswith("skfedmtl.")
+    line = type(model).__mro__
+    ours = [one.__module__.startswith("skfedmtl.") for one in line]
+    first = next((place for place, one in enumerate(line) if "fit" in vars(one)), None)
+    return first is not None and any(ours) and not ours[first]
 
 
 @runtime_checkable

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from skfedmtl.federation._messages import LOSS_NAMES
-
 __all__ = ["COMMANDS", "run_command"]
 
 #: By name, what they are for.
@@ -20,6 +18,8 @@ COMMANDS = {
     "node": "answer a federation's server for the rows of a file, which stay here",
 }
 _ADDRESS = "127.0.0.1:7654"
+#: `LOSS_NAMES`, whose module loads numbers, which a word of help must not
+_LOSSES = ("squared_error", "hinge", "squared_hinge", "logistic")
 
 
 def run_command(argv: Sequence[str]) -> int:
@@ -78,7 +78,7 @@ def _names(text: str) -> list[str]:
 def _serve(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--certificates", required=True, metavar="DIR", help="the server's folder")
-    add("--loss", required=True, choices=LOSS_NAMES, help="that all nodes have agreed upon")
+    add("--loss", required=True, choices=_LOSSES, help="that all nodes have agreed upon")
     add("--output", required=True, type=_model_file, help="model.npz, or model.skops")
     add("--nodes", type=_names, help="who takes part; None: all that are registered")
     add("--address", default=_ADDRESS, metavar="HOST:PORT", help="to listen at")
@@ -129,7 +129,7 @@ def _node(parser: argparse.ArgumentParser) -> None:
         help="target that counts as +1, all others as -1; None: they are -1 and +1",
     )
     add("--certificates", required=True, metavar="DIR", help="the node's folder")
-    add("--loss", required=True, choices=LOSS_NAMES, help="that all nodes have agreed upon")
+    add("--loss", required=True, choices=_LOSSES, help="that all nodes have agreed upon")
     add("--server", default=_ADDRESS, metavar="HOST:PORT", help="where the server listens")
     add("--no-intercept", action="store_true", help="leave out the intercept")
     add(

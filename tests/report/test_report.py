@@ -278,7 +278,8 @@ def test_no_budget_does_no_harm(tmp_path):
 
 def test_intervals_of_nodes_are_those_of_resampled_rows(tmp_path):
     """Of the local ridge, which is easily fitted again; rows are drawn for both splits."""
-    assert main(arguments(tmp_path, "--repeats", "2", "--no-bound", "--no-remedies")) == 0
+    options = ["--repeats", "2", "--targets", "b", "--no-bound", "--no-remedies"]
+    assert main(arguments(tmp_path, *options)) == 0
     X, y, nodes = regression_rows()
     own = np.flatnonzero(nodes == "b")
     squares = np.full((len(own), 2), np.nan)
