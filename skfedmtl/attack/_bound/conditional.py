@@ -33,6 +33,7 @@ from skfedmtl.attack._bound.fits import Fit, Start, fit_quadratic
 from skfedmtl.attack._bound.joint import ROUNDS, Joint
 from skfedmtl.attack._bound.moments import Quadratic, Reference, turn, turn_back
 from skfedmtl.attack._bound.multipliers import Multipliers, first_multipliers, multipliers
+from skfedmtl.attack._bound.norms import nuclear
 from skfedmtl.attack._bound.setting import Bound
 
 _ROUGH, _FINE = 1e-6, 1e-10  #: tolerances of the fits on the way, and of the last ones
@@ -175,10 +176,10 @@ class Conditional:
         weight = moments.e[N] + self.lambda2
         to_V = float(np.sum(weight * np.square(W_N - V[N]))) + float(np.sum(np.square(x_N - r[N])))
         to_U = float(np.sum(weight * np.square(W_N - U))) + float(np.sum(np.square(x_N)))
-        cross = self.lambda1 * _nuclear(pair.U) ** 2 * t2 / (t1 * c)
+        cross = self.lambda1 * nuclear(pair.U) ** 2 * t2 / (t1 * c)
         by_t1 = gaps[0] - struck / t1 - cross * t2 / t1 - common - to_V
         by_t2 = gaps[1] + cross - common - to_U
-        by_c = t1 * self.lambda1 * _nuclear(fitted) ** 2 - cross * t2 / c
+        by_c = t1 * self.lambda1 * nuclear(fitted) ** 2 - cross * t2 / c
         return np.array([by_t1, by_t2, by_c])
 
     def first(self) -> Pair:
@@ -250,7 +251,3 @@ class Conditional:
         tau = np.array([0.0, 0.5 * np.exp(best)])
         V = np.zeros((m, d))
         return Bound(value, "cap", V, self.moments.intercepts(V, np.zeros(m)), tau, lost)
-
-
-def _nuclear(W: Array) -> float:
-    return float(np.linalg.svd(W, compute_uv=False).sum())

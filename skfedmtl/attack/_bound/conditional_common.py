@@ -43,6 +43,7 @@ from skfedmtl.attack._bound.fits import Start, fit_quadratic
 from skfedmtl.attack._bound.joint import ROUNDS, Joint
 from skfedmtl.attack._bound.moments import Reference, turn, turn_back
 from skfedmtl.attack._bound.multipliers import multipliers
+from skfedmtl.attack._bound.norms import nuclear
 from skfedmtl.attack._bound.parts import Apart, Parts, PartsFit, fit_parts
 from skfedmtl.attack._bound.setting import Bound
 
@@ -223,7 +224,7 @@ class ConditionalCommon:
         price = self.lambda0 * float(pair.v @ pair.v) + norms.penalty(pair.Y)
         K, by_V, by_r = self.joint.known(V, pair.residual, (price, np.zeros_like(V)))
         apart = pair.U - pair.p
-        far = _nuclear(apart) ** 2
+        far = nuclear(apart) ** 2
         f_U = float(moments.loss(turn(moments.basis[N], pair.U), N).sum())
         value = at.t1 * K + at.t2 * f_U + self.up(at) * far - fit.bound
         by_x = self._by_numbers(at, pair, fit, (K, f_U, far)) @ at.by_x
@@ -279,7 +280,7 @@ class ConditionalCommon:
         moved = (Z[N] - (pair.U - pair.p) + (1.0 - b) * D, -b * D + np.zeros_like(Z[S]))
         turned = np.vdot(Z[N], moved[0]) + np.vdot(Z[S], moved[1])
         other = f_U - (f + q_U)[N].sum() - 2.0 * b * lambda0 * u @ D - 2.0 * lambda2 * turned
-        norms = [_nuclear(Z[nodes]) ** 2 for nodes in (S, N)]
+        norms = [nuclear(Z[nodes]) ** 2 for nodes in (S, N)]
         squares = [float(np.square(Z[nodes]).sum()) for nodes in (S, N)]
         n_S, n_N = (
             share * two + (1.0 - share) * one
@@ -412,10 +413,6 @@ class ConditionalCommon:
         b = self.moments.intercepts(V, pair.residual)
         at = self.numbers(pair.x)
         return Bound(judged.value, "T2", V, b, np.array([at.t1, at.t2, at.c]), judged.lost)
-
-
-def _nuclear(W: Array) -> float:
-    return float(np.linalg.svd(W, compute_uv=False).sum())
 
 
 def _logit(share: float) -> float:

@@ -32,6 +32,7 @@ from skfedmtl.attack._bound.descent import along, descend
 from skfedmtl.attack._bound.fits import Fit, fit_losses
 from skfedmtl.attack._bound.margins import JointMargins
 from skfedmtl.attack._bound.multipliers import first_multipliers, multipliers
+from skfedmtl.attack._bound.norms import nuclear
 from skfedmtl.attack._bound.setting import Bound
 
 _ROUGH, _FINE = 1e-5, 1e-8  #: tolerances of the fits on the way, and of the last ones
@@ -93,7 +94,7 @@ class ConditionalMargins:
         """Of some nodes, with that much of lambda1; what W says of R's own, and of every loss."""
         setting = self.joint.setting.among(nodes, self._tied(len(nodes), factor))
         fit = fit_losses(setting.rows, setting.model, node_weight, tol)
-        return fit, _nuclear(fit.W), self._losses(nodes, fit.W)
+        return fit, nuclear(fit.W), self._losses(nodes, fit.W)
 
     def _known(self, factor: float, tol: float, max_iter: int) -> tuple[float, float, float]:
         """K_G, with that much of lambda1, at a good U; its norm; and what injected rows bring."""
@@ -102,7 +103,7 @@ class ConditionalMargins:
             return fit.value, size, 0.0
         own = self._own.tied(self._tied(len(self.group), factor))
         value, self._U = own.reference(max_iter, self._U)
-        return value, _nuclear(self._U), float(own.pulled(self._U).sum())
+        return value, nuclear(self._U), float(own.pulled(self._U).sum())
 
     def _losses(self, nodes: NDArray[np.int64], W: Array) -> Array:
         whole = np.zeros(self.joint.shape)
@@ -161,7 +162,3 @@ class ConditionalMargins:
         value, lost = judge(best, _FINE)
         tau = np.array([0.0, np.exp(best)])
         return Bound(value, "cap", zeros, self.joint.intercepts(zeros), tau, lost)
-
-
-def _nuclear(W: Array) -> float:
-    return float(np.linalg.svd(W, compute_uv=False).sum())
