@@ -7,7 +7,7 @@ import numpy as np
 
 from skfedmtl._report.experiment import CERTIFIED, Piece, Result, Settings, Threat
 from skfedmtl._report.grids import Grid, number, quantity
-from skfedmtl._report.tables import DIGITS, LOSSES, Rows, select
+from skfedmtl._report.tables import DIGITS, Rows, loss_metric, select
 
 PREFERRED = ("hybrid", "direct", "indirect")  #: of several attacks the first of these is repeated
 AS_IS = "optimised"
@@ -55,7 +55,7 @@ def remedies_grid(results: Sequence[Result], rows: Rows, settings: Settings) -> 
     base, is_bounded = mine[AS_IS], CERTIFIED in mine
     metric = next(iter(base.scores))
     error = quantity(select(rows, level="aggregate"), metric)
-    digits = DIGITS.get(LOSSES[settings.loss != "squared_error"], 2)
+    digits = DIGITS.get(loss_metric(settings), 2)
     lines = []
     for name, result, used in [
         (AS_IS, base, settings),

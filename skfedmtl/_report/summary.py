@@ -11,7 +11,7 @@ from skfedmtl._report.by_node import Row
 from skfedmtl._report.experiment import CERTIFIED, KINDS, Result, Settings, Threat
 from skfedmtl._report.grids import number, only_of, quantity
 from skfedmtl._report.remedies import tried_remedies
-from skfedmtl._report.tables import DIGITS, LOSSES, NAMES, Rows, select
+from skfedmtl._report.tables import DIGITS, LOSSES, NAMES, Rows, loss_metric, select
 
 MOST_NAMED = 20  #: nodes in an option
 THREAT = (
@@ -152,7 +152,8 @@ def _of_remedies(rows: Rows, results: Sequence[Result], settings: Settings) -> I
         )
     sure = [one for one in others if one.certified < as_is.certified]
     if sure:
-        best, digits = min(sure, key=lambda one: one.certified), 3 if metric != "rmse" else 2
+        best = min(sure, key=lambda one: one.certified)
+        digits = DIGITS.get(loss_metric(settings), 2)
         yield (
             f"Of the models that were tried, {best.name} lowers the certified loss most, from "
             f"{number(as_is.certified, digits)} to {number(best.certified, digits)}."

@@ -67,7 +67,7 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
         every row, so that its AUC is 0.5.
     """
     units = {"rmse": unit, "error": "%", "auc": "", "root_loss": unit, "loss": ""}
-    loss = LOSSES[settings.loss != "squared_error"]
+    loss = loss_metric(settings)
     certified = {result.repeat for result in results if result.kind == CERTIFIED}
     bounded = certified or {result.repeat for result in results}
     results = _with_losses(results)
@@ -87,6 +87,11 @@ def summarise(results: list[Result], settings: Settings, unit: str | None) -> Ro
     tail = {**settings._asdict(), "version": version("skfedmtl")}
     del tail["own_loss"], tail["poisoner"]  # the former is named by `loss`
     return [{"dataset": settings.dataset, **row, **tail} for row in rows]
+
+
+def loss_metric(settings: Settings) -> str:
+    """In which of `LOSSES` training rows are told."""
+    return LOSSES[settings.loss != "squared_error"]
 
 
 def _with_losses(results: list[Result]) -> list[Result]:
